@@ -1,0 +1,95 @@
+"""Write episodes held as arrays to a LeRobotDataset (format v3) that exists completely or not at all."""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+#: (folder of the finished but not yet published dataset) -> None; adds files that appear together with it.
+type Extras = Callable[[Path], None]
+
+
+def write_dataset(
+    root: Path | str,
+    repo_id: str,
+    fps: int,
+    features: Mapping[str, Mapping[str, Any]],
+    episodes: Iterable[Mapping[str, np.ndarray]],
+    task: str,
+    robot_type: str | None = None,
+    extras: Extras | None = None,
+) -> None:
+    """Write `episodes` to a new LeRobotDataset at `root`.
+
+    The dataset is built in a sibling folder and renamed into place, so `root` never holds half a dataset;
+    after an error or a kill `root` does not exist and the next call starts over.
+
+    Args:
+        root: folder of the dataset; must not exist.
+        repo_id: name stored with the dataset, `owner/name`.
+        fps: frames per second, the same for every episode.
+        features: LeRobot's feature table, `{key: {"dtype", "shape", "names"}}`; images are (height, width, channel).
+        episodes: one mapping per episode, feature key -> array (T, *shape); every episode has exactly the
+            keys of `features` and one common T ≥ 1. May be a generator.
+        task: the instruction, the same for every frame.
+        robot_type: stored in the metadata.
+        extras: called with the finished folder before it gets its name, to add files such as a provenance note.
+
+    Raises:
+        FileExistsError: `root` exists.
+        ValueError: no episodes, or an episode's keys, shapes or values do not fit `features`.
+    """
+    root = Path(root)
+    if root.exists():
+        raise FileExistsError(f"root={root} already exists; choose another folder or remove it first")
+    partial = root.with_name(f".{root.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    root.parent.mkdir(parents=True, exist_ok=True)
+
+    dataset = LeRobotDataset.create(
+        repo_id, fps, {key: dict(feature) for key, feature in features.items()}, root=partial, robot_type=robot_type
+    )
+    try:
+        count = 0
+        for count, episode in enumerate(episodes, start=1):
+            length = _checked_length(count - 1, episode, features)
+            columns = {key: np.asarray(episode[key], dtype=_dtype(features[key])) for key in features}
+            for frame in range(length):
+                dataset.add_frame({**{key: column[frame] for key, column in columns.items()}, "task": task})
+            dataset.save_episode()
+        if count == 0:
+            raise ValueError("episodes is empty; a dataset needs at least one episode")
+        dataset.finalize()
+        if extras is not None:
+            extras(partial)
+    except BaseException:
+        dataset.finalize()
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.rename(root)
+
+
+def _dtype(feature: Mapping[str, Any]) -> np.dtype:
+    """The array type of a feature; pictures are bytes whether stored as images or as video."""
+    return np.dtype("uint8" if feature["dtype"] in ("image", "video") else feature["dtype"])
+
+
+def _checked_length(index: int, episode: Mapping[str, np.ndarray], features: Mapping[str, Mapping[str, Any]]) -> int:
+    """Number of frames T of an episode whose keys, shapes and values fit `features`; raises ValueError otherwise."""
+    if set(episode) != set(features):
+        missing, extra = sorted(set(features) - set(episode)), sorted(set(episode) - set(features))
+        raise ValueError(f"episode {index}: keys must be {sorted(features)}; missing {missing}, unexpected {extra}")
+    lengths = {key: len(column) for key, column in episode.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"episode {index}: every key needs the same number of frames, at least one; got {lengths}")
+    for key, column in episode.items():
+        shape = tuple(features[key]["shape"])
+        if np.shape(column)[1:] != shape:
+            raise ValueError(f"episode {index}: {key} has shape {np.shape(column)}; legal is (T, *{shape})")
+        if np.issubdtype(np.asarray(column).dtype, np.floating) and not np.isfinite(column).all():
+            raise ValueError(f"episode {index}: {key} holds {int((~np.isfinite(column)).sum())} NaN or infinite values")
+    return next(iter(lengths.values()))
