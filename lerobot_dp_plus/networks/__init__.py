@@ -1,0 +1,17 @@
+"""Who predicts.
+
+| member | architecture | observation enters by | source | file |
+|---|---|---|---|---|
+| `unet1d` | temporal U-Net | FiLM | Diffusion Policy, arXiv 2303.04137 §3.1 | `unet1d.py` |
+| `transformer` | causal transformer | cross-attention, keys and values once a chunk | same, §3.1 | `transformer.py` |
+| `dit` | diffusion transformer | adaLN-zero | arXiv 2212.09748 | `dit.py` |
+
+All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py` and `attention.py` hold what they share.
+"""
+
+from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.networks.dit import DiTConfig
+from lerobot_dp_plus.networks.transformer import TransformerConfig
+from lerobot_dp_plus.networks.unet1d import UNet1dConfig
+
+__all__ = ["DiTConfig", "NetworkConfig", "TransformerConfig", "UNet1dConfig"]

@@ -1,0 +1,64 @@
+"""Attention and the patches of an action chunk, shared by the transformers."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention, (B, L, D) -> (B, L, D); arXiv 1706.03762 §3.2."""
+
+    def __init__(self, dim: int, num_heads: int, causal: bool):
+        super().__init__()
+        self.num_heads, self.causal = num_heads, causal
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # each (B, heads, L, D/heads)
+        return self.out(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).flatten(2))
+
+
+class CrossAttention(nn.Module):
+    """Attention from tokens to a memory whose keys and values are computed ahead, once."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, heads, M, D/heads) of a memory (B, M, D)."""
+        k, v = self.kv(memory).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return k, v
+
+    def forward(self, x: Tensor, remembered: tuple[Tensor, Tensor]) -> Tensor:
+        """x (B, L, D) -> (B, L, D)."""
+        q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return self.out(F.scaled_dot_product_attention(q, *remembered).transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Sequential):
+    """Linear, GELU, linear; (…, D) -> (…, D) through ratio·D."""
+
+    def __init__(self, dim: int, ratio: int = 4):
+        super().__init__(nn.Linear(dim, ratio * dim), nn.GELU(approximate="tanh"), nn.Linear(ratio * dim, dim))
+
+
+def check_transformer_size(
+    *, dim: int, depth: int, num_heads: int, patch_size: int, horizon: int | None = None
+) -> None:
+    """Raise a ValueError naming the network field that does not fit, its value and what is legal."""
+    for name, value in (("dim", dim), ("depth", depth), ("num_heads", num_heads), ("patch_size", patch_size)):
+        if value < 1:
+            raise ValueError(f"network.{name} = {value}: must be at least 1")
+    if dim % num_heads:
+        raise ValueError(f"network.dim = {dim}: must be a multiple of network.num_heads = {num_heads}")
+    if dim % 2 or dim < 4:
+        raise ValueError(f"network.dim = {dim}: must be even and at least 4 for the sinusoidal time embedding")
+    if horizon is not None and horizon % patch_size:
+        legal = [p for p in range(1, horizon + 1) if horizon % p == 0]
+        raise ValueError(f"network.patch_size = {patch_size}: must divide horizon = {horizon}; legal are {legal}")

@@ -1,0 +1,114 @@
+"""Diffusion transformer with adaLN-zero."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lerobot_dp_plus.networks.attention import MLP, SelfAttention, check_transformer_size
+from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.notation import Network
+
+
+@NetworkConfig.register_subclass("dit")
+@dataclass(frozen=True)
+class DiTConfig(NetworkConfig):
+    """Size of `DiT`. dim 128, depth 4 has 1.3 M parameters; dim 1024, depth 12 has 235 M."""
+
+    dim: int = 256
+    depth: int = 6
+    num_heads: int = 4
+    #: Consecutive actions in one token; fewer tokens cost less.
+    patch_size: int = 1
+
+    def __post_init__(self) -> None:
+        check_transformer_size(dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size)
+
+    def check(self, *, horizon: int) -> None:
+        check_transformer_size(
+            dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size, horizon=horizon
+        )
+
+    def fsdp_wrap_modules(self) -> tuple[str, ...]:
+        return (DiTBlock.__name__,)
+
+    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> "DiT":
+        return DiT(
+            horizon=horizon,
+            action_dim=action_dim,
+            observation_dim=observation_dim,
+            n_obs_steps=n_obs_steps,
+            dim=self.dim,
+            depth=self.depth,
+            num_heads=self.num_heads,
+            patch_size=self.patch_size,
+        )
+
+
+def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class DiTBlock(nn.Module):
+    """x + g₁·attention(s₁·norm(x) + b₁), then x + g₂·MLP(s₂·norm(x) + b₂); s, b, g from the condition, g = 0 at start."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.attention = SelfAttention(dim, num_heads, causal=False)
+        self.mlp = MLP(dim)
+        self.modulation = _zero_linear(dim, 6 * dim)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, dim=-1)  # (B, 1, D)
+        x = x + gate1 * self.attention(self.norm(x) * (1 + scale1) + shift1)
+        return x + gate2 * self.mlp(self.norm(x) * (1 + scale2) + shift2)
+
+
+class DiT(Network):
+    """Action tokens (each of `patch_size` actions) through blocks modulated by time and the whole observation.
+
+    Peebles & Xie, arXiv 2212.09748, §3.2, adaLN-zero. The observation's part of the condition is computed once a chunk.
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: int,
+        action_dim: int,
+        observation_dim: int,
+        n_obs_steps: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        patch_size: int,
+    ):
+        super().__init__()
+        self.patch_size = patch_size
+        self.embed_observation = nn.Sequential(
+            nn.Flatten(), nn.Linear(n_obs_steps * observation_dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim)
+        )
+        self.embed_time = nn.Sequential(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.embed_actions = nn.Linear(patch_size * action_dim, dim)
+        self.position = nn.Parameter(0.02 * torch.randn(horizon // patch_size, dim))
+        self.blocks = nn.ModuleList([DiTBlock(dim, num_heads) for _ in range(depth)])
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.modulation = _zero_linear(dim, 2 * dim)
+        self.head = _zero_linear(dim, patch_size * action_dim)
+
+    def condition(self, observation: Tensor) -> Tensor:
+        """Observation (B, T_o, C) -> its part of the modulation (B, D)."""
+        return self.embed_observation(observation)
+
+    def forward(self, x_t: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        batch, horizon, action_dim = x_t.shape
+        tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim)) + self.position
+        modulator = nn.functional.silu(condition + self.embed_time(time))  # (B, D)
+        for block in self.blocks:
+            tokens = block(tokens, modulator)
+        shift, scale = self.modulation(modulator)[:, None].chunk(2, dim=-1)
+        return self.head(self.norm(tokens) * (1 + scale) + shift).reshape(batch, horizon, action_dim)

@@ -1,0 +1,118 @@
+"""Causal transformer that cross-attends to the observation."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention, check_transformer_size
+from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.notation import Network
+
+
+@NetworkConfig.register_subclass("transformer")
+@dataclass(frozen=True)
+class TransformerConfig(NetworkConfig):
+    """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 250 M."""
+
+    dim: int = 256
+    depth: int = 6
+    num_heads: int = 4
+    #: Consecutive actions in one token; fewer tokens cost less.
+    patch_size: int = 1
+    #: Whether a token sees only itself and earlier ones.
+    causal: bool = True
+
+    def __post_init__(self) -> None:
+        check_transformer_size(dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size)
+
+    def check(self, *, horizon: int) -> None:
+        check_transformer_size(
+            dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size, horizon=horizon
+        )
+
+    def fsdp_wrap_modules(self) -> tuple[str, ...]:
+        return (TransformerBlock.__name__,)
+
+    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> "Transformer":
+        return Transformer(
+            horizon=horizon,
+            action_dim=action_dim,
+            observation_dim=observation_dim,
+            n_obs_steps=n_obs_steps,
+            dim=self.dim,
+            depth=self.depth,
+            num_heads=self.num_heads,
+            patch_size=self.patch_size,
+            causal=self.causal,
+        )
+
+
+class TransformerBlock(nn.Module):
+    """x + self-attention, x + cross-attention, x + MLP, each behind a LayerNorm (arXiv 2002.04745)."""
+
+    def __init__(self, dim: int, num_heads: int, causal: bool):
+        super().__init__()
+        self.self_norm = nn.LayerNorm(dim)
+        self.self_attention = SelfAttention(dim, num_heads, causal)
+        self.cross_norm = nn.LayerNorm(dim)
+        self.cross_attention = CrossAttention(dim, num_heads)
+        self.mlp_norm = nn.LayerNorm(dim)
+        self.mlp = MLP(dim)
+
+    def forward(self, x: Tensor, remembered: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self.self_attention(self.self_norm(x))
+        x = x + self.cross_attention(self.cross_norm(x), remembered)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Transformer(Network):
+    """Action tokens (each of `patch_size` actions) + position + time, `depth` blocks, back to actions.
+
+    Diffusion Policy, arXiv 2303.04137, §3.1 and its time-series transformer. Here the time is added to the tokens rather
+    than remembered, so keys and values of the observation serve every call of a chunk.
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: int,
+        action_dim: int,
+        observation_dim: int,
+        n_obs_steps: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        patch_size: int,
+        causal: bool,
+    ):
+        super().__init__()
+        self.patch_size = patch_size
+        self.embed_observation = nn.Sequential(
+            nn.Linear(observation_dim, 2 * dim), nn.GELU(approximate="tanh"), nn.Linear(2 * dim, dim)
+        )
+        self.observation_position = nn.Parameter(0.02 * torch.randn(n_obs_steps, dim))
+        self.memory_norm = nn.LayerNorm(dim)
+        self.embed_time = nn.Sequential(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.embed_actions = nn.Linear(patch_size * action_dim, dim)
+        self.position = nn.Parameter(0.02 * torch.randn(horizon // patch_size, dim))
+        self.blocks = nn.ModuleList([TransformerBlock(dim, num_heads, causal) for _ in range(depth)])
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, patch_size * action_dim)
+        # Start as the zero function: the first updates then fit the mean instead of undoing a random guess.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def condition(self, observation: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Observation (B, T_o, C) -> keys and values (B, heads, T_o, D/heads) of every block."""
+        memory = self.memory_norm(self.embed_observation(observation) + self.observation_position)
+        return [block.cross_attention.remember(memory) for block in self.blocks]
+
+    def forward(self, x_t: Tensor, time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
+        batch, horizon, action_dim = x_t.shape
+        tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim))  # (B, H/patch, D)
+        tokens = tokens + self.position + self.embed_time(time)[:, None]
+        for block, remembered in zip(self.blocks, condition, strict=True):
+            tokens = block(tokens, remembered)
+        return self.head(self.norm(tokens)).reshape(batch, horizon, action_dim)

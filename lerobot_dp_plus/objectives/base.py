@@ -1,0 +1,85 @@
+"""What every objective offers: a loss to train a network and a denoiser to sample with it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import draccus
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.notation import Condition, Denoiser, Network, Prediction
+from lerobot_dp_plus.objectives.times import TimeDensity
+from lerobot_dp_plus.paths import Parametrisation, Path
+
+
+@dataclass(frozen=True)
+class Objective(draccus.ChoiceRegistry, ABC):
+    """Regression of one parametrisation along one path. Knows no optimizer, average or device.
+
+    clip_range bounds the predicted data |x₁| while sampling; None leaves it free. Chunks are normalised to [−1, 1].
+    """
+
+    #: What samplers may ask of the result.
+    gives = frozenset({"denoiser"})
+
+    @property
+    @abstractmethod
+    def sampling_path(self) -> Path:
+        """The path from noise to data."""
+
+    @property
+    @abstractmethod
+    def parametrisation(self) -> Parametrisation:
+        """What the network's output means."""
+
+    @property
+    @abstractmethod
+    def time_density(self) -> TimeDensity:
+        """Where on the path the network is trained."""
+
+    @property
+    @abstractmethod
+    def data_bound(self) -> float | None:
+        """Largest |x₁| a sampler may be shown."""
+
+    def loss(
+        self,
+        network: Network,
+        x1: Tensor,
+        condition: Condition,
+        valid: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Squared error of every element, (B, H, A), zero where `valid` (B, H) is False.
+
+        Noise and times are drawn from `generator`, torch's global one if None.
+        """
+        x0 = torch.randn(x1.shape, dtype=x1.dtype, device=x1.device, generator=generator)
+        t = self.time_density.draw(x1.shape[0], x1.device, generator).to(x1.dtype)
+        return self.loss_at(network, x0, x1, t, condition, valid)
+
+    def loss_at(
+        self, network: Network, x0: Tensor, x1: Tensor, t: Tensor, condition: Condition, valid: Tensor
+    ) -> Tensor:
+        """The same for given noise (B, H, A) and times (B,)."""
+        path = self.sampling_path
+        output = network(path.interpolate(x0, x1, t), path.network_time(t), condition)
+        error = output.float() - path.target(self.parametrisation, x0, x1, t)
+        return error.square() * valid[..., None]
+
+    def denoiser(self, network: Network, condition: Condition) -> Denoiser:
+        """(x_t, t) -> both ends of the path, the data end within `data_bound`."""
+        path, bound = self.sampling_path, self.data_bound
+
+        def denoise(x_t: Tensor, t: Tensor) -> Prediction:
+            output = network(x_t, path.network_time(t), condition).to(x_t.dtype)
+            prediction = path.ends(self.parametrisation, output, x_t, t)
+            return prediction if bound is None else path.with_data(prediction.x1.clamp(-bound, bound), x_t, t)
+
+        return denoise
+
+
+def check_clip_range(value: float | None) -> None:
+    """Raise a ValueError unless the clip range is None or positive."""
+    if value is not None and value <= 0:
+        raise ValueError(f"objective.clip_range = {value}: must be positive, or null for no clipping")

@@ -1,0 +1,49 @@
+"""Denoising diffusion."""
+
+from dataclasses import dataclass, field
+
+from lerobot_dp_plus.objectives.base import Objective, check_clip_range
+from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
+from lerobot_dp_plus.paths import PARAMETRISATIONS, Parametrisation, Path, SquaredCosinePath, VariancePreservingPath
+
+
+@Objective.register_subclass("diffusion")
+@dataclass(frozen=True)
+class Diffusion(Objective):
+    """L = E‖net(x_t, t) − target‖², target ε = x₀, x₁ or v = σ·x₁ − α·x₀, on a variance-preserving path.
+
+    DDPM, arXiv 2006.11239, eq. 14 (ε); Salimans & Ho, arXiv 2202.00512, §4 (x₁, v); Diffusion Policy, arXiv 2303.04137.
+    Our clock runs t = 1 − (k + 1)/K and is continuous in training; v carries the opposite sign of the paper's.
+    Cost: one network call a loss.
+    """
+
+    prediction: Parametrisation = "epsilon"
+    path: Path = field(default_factory=SquaredCosinePath)
+    times: TimeDensity = field(default_factory=UniformTimes)
+    clip_range: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        if self.prediction not in PARAMETRISATIONS:
+            raise ValueError(f"objective.prediction = {self.prediction!r}: legal are {', '.join(PARAMETRISATIONS)}")
+        if not isinstance(self.path, VariancePreservingPath):
+            raise ValueError(
+                f"objective.path = {type(self.path).__name__}: diffusion needs a variance-preserving path, "
+                "squared_cosine or linear_beta; the straight path belongs to flow_matching"
+            )
+        check_clip_range(self.clip_range)
+
+    @property
+    def sampling_path(self) -> Path:
+        return self.path
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        return self.prediction
+
+    @property
+    def time_density(self) -> TimeDensity:
+        return self.times
+
+    @property
+    def data_bound(self) -> float | None:
+        return self.clip_range

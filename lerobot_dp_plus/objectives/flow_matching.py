@@ -1,0 +1,40 @@
+"""Conditional flow matching."""
+
+from dataclasses import dataclass, field
+
+from lerobot_dp_plus.objectives.base import Objective, check_clip_range
+from lerobot_dp_plus.objectives.times import BetaTimes, TimeDensity
+from lerobot_dp_plus.paths import Parametrisation, Path, StraightPath
+
+
+@Objective.register_subclass("flow_matching")
+@dataclass(frozen=True)
+class FlowMatching(Objective):
+    """L = E‖net(x_t, t) − (x₁ − x₀)‖², x_t = t·x₁ + (1 − t)·x₀.
+
+    Lipman et al., arXiv 2210.02747, eq. 23 with σ_min = 0; times as in π0, arXiv 2410.24164. Their clocks agree with
+    ours; write-ups of π0 that state the target as ε − A have the sign of the opposite clock.
+    Cost: one network call a loss.
+    """
+
+    times: TimeDensity = field(default_factory=BetaTimes)
+    clip_range: float | None = None
+
+    def __post_init__(self) -> None:
+        check_clip_range(self.clip_range)
+
+    @property
+    def sampling_path(self) -> Path:
+        return StraightPath()
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        return "v"
+
+    @property
+    def time_density(self) -> TimeDensity:
+        return self.times
+
+    @property
+    def data_bound(self) -> float | None:
+        return self.clip_range

@@ -1,0 +1,232 @@
+"""Level 1: the path from noise to data, and every conversion along it.
+
+    x_t = α(t)·x₁ + σ(t)·x₀          x₀ ~ N(0, I) noise, x₁ data, t = 0 noise, t = 1 data
+
+| path | α(t) | σ(t) | source |
+|---|---|---|---|
+| `StraightPath` | t | 1 − t | rectified flow, arXiv 2209.03003; flow matching, arXiv 2210.02747 |
+| `SquaredCosinePath` | cos-schedule √ᾱ | √(1 − ᾱ) | improved DDPM, arXiv 2102.09672 eq. 17 |
+| `LinearBetaPath` | √∏(1 − β) | √(1 − ᾱ) | DDPM, arXiv 2006.11239 §4 |
+
+The discrete diffusion step k of a K-step schedule sits at t = 1 − (k + 1)/K: k = K−1, the noisiest, is t = 0, and
+t = 1 is clean data, one step before k = 0. A uniform grid of n steps in t is diffusers' "trailing" spacing.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import draccus
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.notation import Prediction, per_sample
+
+Parametrisation = Literal["epsilon", "x1", "v"]
+PARAMETRISATIONS: tuple[Parametrisation, ...] = ("epsilon", "x1", "v")
+
+
+@dataclass(frozen=True)
+class Path(draccus.ChoiceRegistry, ABC):
+    """α, σ, their derivatives, and the conversions between noise, data and velocity. All times are (B,) tensors."""
+
+    @abstractmethod
+    def alpha(self, t: Tensor) -> Tensor:
+        """Weight of the data in x_t."""
+
+    @abstractmethod
+    def sigma(self, t: Tensor) -> Tensor:
+        """Weight of the noise in x_t."""
+
+    @abstractmethod
+    def alpha_dot(self, t: Tensor) -> Tensor:
+        """dα/dt."""
+
+    @abstractmethod
+    def sigma_dot(self, t: Tensor) -> Tensor:
+        """dσ/dt; infinite at t = 1 on variance-preserving paths."""
+
+    @abstractmethod
+    def velocity_weights(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, b) of the velocity target v = a·x₁ + b·x₀, bounded on all of [0, 1]."""
+
+    @abstractmethod
+    def network_time(self, t: Tensor) -> Tensor:
+        """The time value fed to the network, scaled so that a sinusoidal embedding sees a useful range."""
+
+    def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+        """x_t = α·x₁ + σ·x₀, (B, H, A)."""
+        return per_sample(self.alpha(t), x1) * x1 + per_sample(self.sigma(t), x0) * x0
+
+    def target(self, kind: Parametrisation, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+        """What a network of the given parametrisation regresses on, (B, H, A)."""
+        if kind == "epsilon":
+            return x0
+        if kind == "x1":
+            return x1
+        a, b = self.velocity_weights(t)
+        return per_sample(a, x1) * x1 + per_sample(b, x0) * x0
+
+    def ends(self, kind: Parametrisation, output: Tensor, x_t: Tensor, t: Tensor) -> Prediction:
+        """Both ends of the path from a network output at x_t; solves x_t = α·x₁ + σ·x₀ for what was not predicted.
+
+        ε at t = 0 and x₁ at t = 1 divide by an α or σ that is zero or nearly so; samplers never ask for x₀ there.
+        """
+        alpha, sigma = per_sample(self.alpha(t), x_t), per_sample(self.sigma(t), x_t)
+        if kind == "epsilon":
+            return Prediction(x0=output, x1=(x_t - sigma * output) / alpha)
+        if kind == "x1":
+            return self.with_data(output, x_t, t)
+        a, b = (per_sample(w, x_t) for w in self.velocity_weights(t))
+        determinant = alpha * b - a * sigma
+        return Prediction(
+            x0=(alpha * output - a * x_t) / determinant,
+            x1=(b * x_t - sigma * output) / determinant,
+        )
+
+    def with_data(self, x1: Tensor, x_t: Tensor, t: Tensor) -> Prediction:
+        """The prediction whose data end is x₁ and whose noise end explains the rest of x_t."""
+        alpha, sigma = per_sample(self.alpha(t), x_t), per_sample(self.sigma(t), x_t)
+        return Prediction(x0=(x_t - alpha * x1) / sigma.clamp_min(torch.finfo(x_t.dtype).tiny), x1=x1)
+
+    def velocity(self, prediction: Prediction, t: Tensor) -> Tensor:
+        """dx/dt = α̇·x₁ + σ̇·x₀ of the probability-flow ODE, (B, H, A)."""
+        x0, x1 = prediction
+        return per_sample(self.alpha_dot(t), x1) * x1 + per_sample(self.sigma_dot(t), x0) * x0
+
+
+@Path.register_subclass("straight")
+@dataclass(frozen=True)
+class StraightPath(Path):
+    """x_t = t·x₁ + (1 − t)·x₀, v = x₁ − x₀."""
+
+    time_scale: float = 1000.0
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return 1 - t
+
+    def alpha_dot(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def sigma_dot(self, t: Tensor) -> Tensor:
+        return -torch.ones_like(t)
+
+    def velocity_weights(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return self.alpha_dot(t), self.sigma_dot(t)
+
+    def network_time(self, t: Tensor) -> Tensor:
+        return self.time_scale * t
+
+
+@dataclass(frozen=True)
+class VariancePreservingPath(Path):
+    """α² + σ² = 1: x_t = cos φ·x₁ + sin φ·x₀ with an angle φ(t) falling from π/2 to 0.
+
+    The velocity target is the unit-speed one, dx/dt ÷ |dφ/dt| = sin φ·x₁ − cos φ·x₀ = σ·x₁ − α·x₀: the v of
+    Salimans & Ho (arXiv 2202.00512) with its sign turned to our clock.
+    """
+
+    num_train_steps: int
+
+    @abstractmethod
+    def log_alpha_bar(self, t: Tensor) -> Tensor:
+        """log ᾱ(t) = 2 log α(t)."""
+
+    @abstractmethod
+    def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
+        """d log ᾱ/dt."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.exp(0.5 * self.log_alpha_bar(t))
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return torch.sqrt(-torch.expm1(self.log_alpha_bar(t)))
+
+    def alpha_dot(self, t: Tensor) -> Tensor:
+        return 0.5 * self.log_alpha_bar_dot(t) * self.alpha(t)
+
+    def sigma_dot(self, t: Tensor) -> Tensor:
+        return -self.alpha(t) * self.alpha_dot(t) / self.sigma(t)
+
+    def velocity_weights(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return self.sigma(t), -self.alpha(t)
+
+    def network_time(self, t: Tensor) -> Tensor:
+        """The discrete step k = K(1 − t) − 1, as LeRobot's and diffusers' networks were trained on."""
+        return self.num_train_steps * (1 - t) - 1
+
+
+@Path.register_subclass("squared_cosine")
+@dataclass(frozen=True)
+class SquaredCosinePath(VariancePreservingPath):
+    """ᾱ(t) = cos²(π/2·(1 − t + s)/(1 + s)) / cos²(π/2·s/(1 + s)), s = 0.008.
+
+    Improved DDPM, arXiv 2102.09672, eq. 17, in closed form. Diffusers clips each β to 0.999, which acts on the last
+    step only; the same floor is kept here, so that t = 0 has α > 0 and both agree at every k.
+    """
+
+    num_train_steps: int = 100
+
+    offset = 0.008
+    max_beta = 0.999
+
+    def _angle(self, t: Tensor) -> Tensor:
+        return (1 - t + self.offset) / (1 + self.offset) * (math.pi / 2)
+
+    @cached_property
+    def _log_start(self) -> float:
+        return 2 * math.log(math.cos(self.offset / (1 + self.offset) * math.pi / 2))
+
+    @cached_property
+    def _log_floor(self) -> float:
+        angle = (1 - 1 / self.num_train_steps + self.offset) / (1 + self.offset) * math.pi / 2
+        return 2 * math.log(math.cos(angle)) - self._log_start + math.log1p(-self.max_beta)
+
+    def log_alpha_bar(self, t: Tensor) -> Tensor:
+        cosine = torch.cos(self._angle(t)).clamp_min(1e-12)
+        return (2 * torch.log(cosine) - self._log_start).clamp_min(self._log_floor).clamp_max(0.0)
+
+    def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
+        # d/dt 2 log cos(angle) = 2 tan(angle)·(π/2)/(1 + s); held at its floor value where ᾱ is.
+        angle = self._angle(t).clamp_max(math.acos(math.exp(0.5 * (self._log_floor + self._log_start))))
+        return torch.tan(angle) * math.pi / (1 + self.offset)
+
+
+@Path.register_subclass("linear_beta")
+@dataclass(frozen=True)
+class LinearBetaPath(VariancePreservingPath):
+    """ᾱ_k = ∏_{i≤k} (1 − β_i), β from `beta_start` to `beta_end` in K steps; log ᾱ is linear between the steps.
+
+    DDPM, arXiv 2006.11239, §4 (K = 1000, β 1e-4 … 0.02).
+    """
+
+    num_train_steps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    @cached_property
+    def _table(self) -> Tensor:
+        """log ᾱ at t = 0, 1/K, …, 1, ascending in t; float64 (K + 1,)."""
+        beta = torch.linspace(self.beta_start, self.beta_end, self.num_train_steps, dtype=torch.float64)
+        table = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-beta).cumsum(0)])
+        return table.flip(0)
+
+    def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        table = self._table.to(t.device)
+        position = (t.double() * self.num_train_steps).clamp(0, self.num_train_steps)
+        # A grid point computed in float32 must land on its own table entry, not a rounding error below it.
+        position = torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
+        left = position.floor().clamp_max(self.num_train_steps - 1).long()
+        return table[left], table[left + 1] - table[left], position - left
+
+    def log_alpha_bar(self, t: Tensor) -> Tensor:
+        start, rise, fraction = self._cell(t)
+        return (start + rise * fraction).to(t.dtype)
+
+    def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
+        return (self._cell(t)[1] * self.num_train_steps).to(t.dtype)

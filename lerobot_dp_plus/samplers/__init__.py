@@ -1,0 +1,19 @@
+"""How noise becomes a chunk: n steps on the uniform grid t = 0, 1/n, …, 1.
+
+| member | update | order | calls | source | file |
+|---|---|---|---|---|---|
+| `ancestral` | sample q(x_u | x_t, x₁) | stochastic | n | DDPM, arXiv 2006.11239 eq. 7 | `ancestral.py` |
+| `ddim` | x_u = α_u·x₁ + σ_u·x₀ | 1 | n | DDIM, arXiv 2010.02502 eq. 12, η = 0 | `ddim.py` |
+| `euler` | x_u = x_t + (u − t)·v | 1 | n | | `euler.py` |
+| `heun` | trapezoidal rule on v | 2 | 2n − 1 | EDM, arXiv 2206.00364 alg. 1 | `heun.py` |
+| `dpmpp_2m` | exponential two-step in λ = log α/σ | 2 | n | DPM-Solver++, arXiv 2211.01095 alg. 2 | `dpmpp_2m.py` |
+"""
+
+from lerobot_dp_plus.samplers.ancestral import Ancestral
+from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.ddim import DDIM
+from lerobot_dp_plus.samplers.dpmpp_2m import DPMpp2M
+from lerobot_dp_plus.samplers.euler import Euler
+from lerobot_dp_plus.samplers.heun import Heun
+
+__all__ = ["DDIM", "Ancestral", "DPMpp2M", "Euler", "Heun", "Sampler"]

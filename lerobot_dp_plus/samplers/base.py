@@ -1,0 +1,58 @@
+"""The loop all samplers share; a member supplies one step of it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import draccus
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.notation import Denoiser
+from lerobot_dp_plus.paths import Path
+
+
+@dataclass(frozen=True)
+class Sampler(draccus.ChoiceRegistry, ABC):
+    """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network."""
+
+    num_steps: int = 10
+
+    #: What an objective must give for this sampler to serve it.
+    needs: ClassVar[frozenset[str]] = frozenset({"denoiser"})
+    #: Global order of accuracy on the probability-flow ODE; None for stochastic samplers.
+    order: ClassVar[int | None]
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ValueError(f"sampler.num_steps = {self.num_steps}: must be at least 1")
+
+    @property
+    def num_calls(self) -> int:
+        """Network calls a chunk."""
+        return self.num_steps
+
+    @abstractmethod
+    def step(
+        self,
+        denoise: Denoiser,
+        path: Path,
+        x: Tensor,
+        t: Tensor,
+        u: Tensor,
+        memory: Any,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Any]:
+        """Go from x at t to u; t, u (B,). `memory` is what the previous step returned, None at the first."""
+
+    def __call__(
+        self, denoise: Denoiser, path: Path, noise: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Chunks (B, H, A) from noise (B, H, A)."""
+        x, memory = noise, None
+        grid = torch.linspace(0, 1, self.num_steps + 1, device=noise.device, dtype=noise.dtype)
+        for t, u in zip(
+            grid[:-1].expand(noise.shape[0], -1).unbind(1), grid[1:].expand(noise.shape[0], -1).unbind(1), strict=True
+        ):
+            x, memory = self.step(denoise, path, x, t, u, memory, generator)
+        return x
