@@ -3,8 +3,9 @@
 Bottom-up: `ConvBlock`, `Film`, `ResidualBlock`, `UNet1d`, and last `UNet1dConfig`, which sizes it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,9 @@ FINAL_GROUPS = 8
 
 #: Where the U-Net's weights live inside a checkpoint of LeRobot's diffusion policy.
 LEROBOT_PREFIX = "diffusion.unet."
+
+#: A level is two residual blocks and a change of length.
+type Levels = Iterable[Iterable[nn.Module]]
 
 
 class ConvBlock(nn.Module):
@@ -36,7 +40,7 @@ class ConvBlock(nn.Module):
         return self.block(x)
 
 
-class Film(nn.Sequential):
+class Film(nn.ModuleList):
     """W·Mish([time; observation]) + b, with W = [W_time | W_observation] split where the concatenation was.
 
     The observation's share, bias included, does not change while a chunk is sampled: compute it once with
@@ -44,18 +48,18 @@ class Film(nn.Sequential):
     """
 
     def __init__(self, time_dim: int, observation_dim: int, out_channels: int):
-        super().__init__(nn.Mish(), nn.Linear(time_dim + observation_dim, out_channels))
+        super().__init__([nn.Mish(), nn.Linear(time_dim + observation_dim, out_channels)])
         self.time_dim = time_dim
 
     def observation_share(self, observation: Tensor) -> Tensor:
         """(B, observation_dim) -> (B, out_channels)."""
-        activation, linear = self
-        return F.linear(activation(observation), linear.weight[:, self.time_dim :], linear.bias)
+        linear = cast(nn.Linear, self[1])
+        return F.linear(self[0](observation), linear.weight[:, self.time_dim :], linear.bias)
 
     def forward(self, time: Tensor, observation_share: Tensor) -> Tensor:
         """Embedded time (B, time_dim) and the observation's share (B, out_channels) -> (B, out_channels)."""
-        activation, linear = self
-        return F.linear(activation(time), linear.weight[:, : self.time_dim]) + observation_share
+        linear = cast(nn.Linear, self[1])
+        return F.linear(self[0](time), linear.weight[:, : self.time_dim]) + observation_share
 
 
 class ResidualBlock(nn.Module):
@@ -171,14 +175,14 @@ class UNet1d(Network):
 
         x = x_t.transpose(1, 2)  # (B, A, H)
         skips = []
-        for first, second, resample in self.down_modules:
+        for first, second, resample in cast(Levels, self.down_modules):
             x = first(x, embedding, next(shares))
             x = second(x, embedding, next(shares))  # (B, down_dims[i], H / 2^i)
             skips.append(x)
             x = resample(x)
         for block in self.mid_modules:
             x = block(x, embedding, next(shares))  # (B, down_dims[-1], H / 2^(L-1))
-        for first, second, resample in self.up_modules:
+        for first, second, resample in cast(Levels, self.up_modules):
             x = first(torch.cat([x, skips.pop()], dim=1), embedding, next(shares))
             x = second(x, embedding, next(shares))
             x = resample(x)  # (B, down_dims[i-1], H / 2^(i-1))

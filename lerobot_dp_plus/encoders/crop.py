@@ -1,0 +1,27 @@
+"""One window per sample: random while training, centred otherwise."""
+
+import torch
+from torch import Tensor
+
+
+def random_crop(images: Tensor, height: int, width: int) -> Tensor:
+    """(B, T_o, 3, H, W) -> (B, T_o, 3, height, width), offsets uniform and independent between samples.
+
+    All steps of one sample share their offset: a crop that jumps from frame to frame would look like camera motion,
+    and one offset for the whole batch would make the augmentation as coarse as the batch is large.
+    """
+    batch, steps, channels, full_height, full_width = images.shape
+    device = images.device
+    top = torch.randint(full_height - height + 1, (batch, 1, 1), device=device)
+    left = torch.randint(full_width - width + 1, (batch, 1, 1), device=device)
+    sample = torch.arange(batch, device=device)[:, None, None]
+    rows = top + torch.arange(height, device=device)[:, None]  # (B, height, 1)
+    columns = left + torch.arange(width, device=device)  # (B, 1, width)
+    windows = images.flatten(1, 2)[sample, :, rows, columns]  # (B, height, width, T_o·3)
+    return windows.permute(0, 3, 1, 2).reshape(batch, steps, channels, height, width)
+
+
+def centre_crop(images: Tensor, height: int, width: int) -> Tensor:
+    """(..., H, W) -> (..., height, width), a view; an odd remainder goes to the bottom and right."""
+    top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
+    return images[..., top : top + height, left : left + width]
