@@ -1,0 +1,17 @@
+"""Feeding a training from memory: what LeRobot's loader gives, bit for bit, without its time per sample.
+
+| file | question it answers |
+|---|---|
+| `columns.py` | how does a column of the parquet table become one tensor? |
+| `frames.py` | how do all images of a camera become one uint8 tensor, and how large is it? |
+| `memory.py` | how are windows gathered, and how does a batch pass the DataLoader's collate? |
+| `install.py` | how does `lerobot-train` come to use it, for as long as a context is open? |
+
+A dataset that cannot be held exactly, or not within the limit, stays with LeRobot's loader, and the log says why.
+"""
+
+from lerobot_dp_plus.loading.columns import NotInMemory
+from lerobot_dp_plus.loading.install import DEFAULT_LIMIT_BYTES, fast_loading
+from lerobot_dp_plus.loading.memory import MemoryDataset
+
+__all__ = ["DEFAULT_LIMIT_BYTES", "MemoryDataset", "NotInMemory", "fast_loading"]

@@ -1,0 +1,99 @@
+"""`lerobot-train` on data in memory, for as long as a context is open."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lerobot_dp_plus.loading.columns import NotInMemory
+from lerobot_dp_plus.loading.frames import frame_bytes
+from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_unsupported
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LIMIT_BYTES = 4 * 2**30
+SHARED_MEMORY = Path("/dev/shm")
+
+MakeDatasets = Callable[[Any], tuple[Any, Any]]
+
+
+@contextmanager
+def fast_loading(enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Iterator[None]:
+    """While open, LeRobot's training script trains from memory where that gives the same batches, and says so.
+
+    One log line per training names the loader in use and, where it is LeRobot's, the reason. On leaving, by an
+    exception too, the script is as it was.
+
+    Args:
+        enabled: False keeps LeRobot's loader.
+        limit_bytes: most bytes that columns and decoded images, training and held-out together, may take in each
+            training process.
+
+    Raises:
+        ValueError: limit_bytes is negative.
+    """
+    if limit_bytes < 0:
+        raise ValueError(f"limit_bytes={limit_bytes} is not a size; give 0 or more bytes")
+    from lerobot.scripts import lerobot_train  # seconds of imports, paid only by those who train
+
+    original = lerobot_train.make_train_eval_datasets
+
+    def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
+        return _make_datasets(original, cfg, enabled, limit_bytes)
+
+    lerobot_train.make_train_eval_datasets = make_train_eval_datasets
+    try:
+        yield
+    finally:
+        lerobot_train.make_train_eval_datasets = original
+
+
+def _make_datasets(original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int) -> tuple[Any, Any]:
+    """LeRobot's training and held-out datasets, in memory if both can be."""
+    hosts = original(cfg)
+    try:
+        if not enabled:
+            raise NotInMemory("loading from memory is switched off")
+        train, held_out = _hold(hosts, limit_bytes)
+        _refuse_crowded_workers(cfg, train, held_out)
+    except NotInMemory as reason:
+        logger.info("data: LeRobot's loader, because %s", reason)
+        return hosts
+    count = f"{len(train):,} frames" + (f" and {len(held_out):,} held out" if held_out is not None else "")
+    logger.info("data: in memory, %s, %.1f MiB", count, _nbytes(train, held_out) / 2**20)
+    if cfg.num_workers > 0:
+        logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
+    return train, held_out
+
+
+def _hold(hosts: tuple[Any, Any], limit_bytes: int) -> tuple[MemoryDataset, MemoryDataset | None]:
+    present = [host for host in hosts if host is not None]
+    for host in present:
+        refuse_unsupported(host)
+    # Known before the first image is decoded: a held-out set must not turn minutes of decoding into nothing.
+    if (needed := sum(frame_bytes(host) for host in present)) > limit_bytes:
+        raise NotInMemory(
+            f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB"
+        )
+    train = MemoryDataset(hosts[0], limit_bytes)
+    held_out = None if hosts[1] is None else MemoryDataset(hosts[1], limit_bytes - train.nbytes)
+    return train, held_out
+
+
+def _nbytes(*datasets: MemoryDataset | None) -> int:
+    return sum(dataset.nbytes for dataset in datasets if dataset is not None)
+
+
+def _refuse_crowded_workers(cfg: Any, *datasets: MemoryDataset | None) -> None:
+    """Spawned workers receive the tensors through shared memory, which containers often keep very small."""
+    if cfg.num_workers == 0 or cfg.dataloader_multiprocessing_context == "fork" or not SHARED_MEMORY.is_dir():
+        return
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    # Half is left to the batches on their way.
+    if (needed := _nbytes(*datasets)) > free // 2:
+        raise NotInMemory(
+            f"num_workers={cfg.num_workers} needs {needed / 2**20:,.1f} MiB of shared memory and {SHARED_MEMORY} has "
+            f"{free / 2**20:,.1f} MiB free; --num_workers=0 trains from memory"
+        )

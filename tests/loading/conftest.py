@@ -1,0 +1,21 @@
+"""Every test of `loading` is offline and keeps its caches in a directory of its own."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def offline(tmp_path_factory: pytest.TempPathFactory):
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_HOME", str(home))
+        patch.setenv("HF_LEROBOT_HOME", str(home / "lerobot"))
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", home / "datasets")
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory):
+    """Where the made-up datasets of this test run lie, one folder a kind of camera."""
+    return tmp_path_factory.mktemp("made_up")

@@ -1,0 +1,151 @@
+"""fast_loading changes LeRobot's training script for as long as it is open, and says which loader is in use."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.data_loader import prepare_data_loader
+from lerobot.datasets import EpisodeAwareSampler, StreamingLeRobotDataset
+from lerobot.scripts import lerobot_train
+from made_up_datasets import WINDOWS, make_dataset
+from torch.utils.data import DataLoader
+
+from lerobot_dp_plus.loading import MemoryDataset, fast_loading
+from lerobot_dp_plus.loading.memory import identical
+
+CONFIG = SimpleNamespace(num_workers=0, dataloader_multiprocessing_context="spawn")
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Let LeRobot's script make the datasets that a test names; returns the function so installed."""
+
+    def install(train, held_out=None):
+        def make_train_eval_datasets(cfg):
+            return train, held_out
+
+        monkeypatch.setattr(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets)
+        return make_train_eval_datasets
+
+    return install
+
+
+@pytest.fixture
+def heard(caplog):
+    """What the room has logged so far, as a function."""
+    caplog.set_level(logging.INFO, logger="lerobot_dp_plus.loading")
+    return lambda: [
+        record.getMessage() for record in caplog.records if record.name.startswith("lerobot_dp_plus.loading")
+    ]
+
+
+def test_trains_from_memory_and_says_so(root, given, heard):
+    given(make_dataset(root / "state", episodes=[0, 2]), make_dataset(root / "state", episodes=[1, 3]))
+    with fast_loading():
+        train, held_out = lerobot_train.make_train_eval_datasets(CONFIG)
+    assert isinstance(train, MemoryDataset)
+    assert isinstance(held_out, MemoryDataset)
+    assert heard() == ["data: in memory, 19 frames and 6 held out, 0.0 MiB"]
+
+
+def test_workers_are_named_as_needless(root, given, heard):
+    given(make_dataset(root / "state"))
+    with fast_loading():
+        lerobot_train.make_train_eval_datasets(SimpleNamespace(**vars(CONFIG) | {"num_workers": 2}))
+    assert "--num_workers=0" in heard()[1]
+
+
+def test_the_script_is_restored(given, root):
+    original = given(make_dataset(root / "state"))
+    with pytest.raises(KeyboardInterrupt), fast_loading():
+        assert lerobot_train.make_train_eval_datasets is not original
+        raise KeyboardInterrupt
+    assert lerobot_train.make_train_eval_datasets is original
+
+
+def test_switched_off(root, given, heard):
+    host = make_dataset(root / "state")
+    given(host)
+    with fast_loading(enabled=False):
+        assert lerobot_train.make_train_eval_datasets(CONFIG) == (host, None)
+    assert heard() == ["data: LeRobot's loader, because loading from memory is switched off"]
+
+
+@pytest.mark.parametrize("cameras", [None, "image", "video"])
+def test_over_the_limit(root, given, heard, cameras):
+    host = make_dataset(root / str(cameras or "state"), cameras)
+    given(host)
+    with fast_loading(limit_bytes=100):
+        assert lerobot_train.make_train_eval_datasets(CONFIG) == (host, None)
+    assert len(heard()) == 1
+    assert heard()[0].startswith("data: LeRobot's loader, because ")
+    assert "the limit is 0.0 MiB" in heard()[0]
+
+
+def test_the_limit_is_for_training_and_held_out_together(root, given, heard):
+    hosts = [make_dataset(root / "state", episodes=episodes) for episodes in ([0, 2], [1, 3])]
+    limit = sum(MemoryDataset(host).nbytes for host in hosts)
+    given(*hosts)
+    with fast_loading(limit_bytes=limit - 1):
+        assert lerobot_train.make_train_eval_datasets(CONFIG) == tuple(hosts)
+    with fast_loading(limit_bytes=limit):
+        assert isinstance(lerobot_train.make_train_eval_datasets(CONFIG)[1], MemoryDataset)
+
+
+def test_datasets_that_are_not_read_by_row(root, given, heard):
+    make_dataset(root / "state")
+    streamed = StreamingLeRobotDataset("made/up", root=root / "state")
+    given(streamed)
+    with fast_loading():
+        assert lerobot_train.make_train_eval_datasets(CONFIG)[0] is streamed
+    assert "because a StreamingLeRobotDataset is not read by row" in heard()[0]
+
+
+def test_full_shared_memory(root, given, heard, monkeypatch):
+    host = make_dataset(root / "state")
+    given(host)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100))
+    monkeypatch.setattr("lerobot_dp_plus.loading.install.SHARED_MEMORY", root)
+    with fast_loading():
+        assert lerobot_train.make_train_eval_datasets(SimpleNamespace(**vars(CONFIG) | {"num_workers": 2}))[0] is host
+        assert isinstance(lerobot_train.make_train_eval_datasets(CONFIG)[0], MemoryDataset)
+    assert "num_workers=2 needs" in heard()[0]
+
+
+def test_a_negative_limit_is_refused():
+    with pytest.raises(ValueError, match="limit_bytes=-1"), fast_loading(limit_bytes=-1):
+        pass
+
+
+def loader(dataset) -> DataLoader:
+    episodes = dataset.meta.episodes
+    sampler = EpisodeAwareSampler(
+        episodes["dataset_from_index"], episodes["dataset_to_index"], shuffle=True, seed=1, drop_n_last_frames=1
+    )
+    return DataLoader(dataset, batch_size=4, sampler=sampler)
+
+
+def test_accelerate_gives_the_same_batches(root):
+    host = make_dataset(root / "state", delta_timestamps=WINDOWS)
+    accelerator = Accelerator(cpu=True)
+    ours, theirs = (list(accelerator.prepare(loader(dataset))) for dataset in (MemoryDataset(host), host))
+    assert len(ours) == len(theirs) == 6
+    for left, right in zip(ours, theirs, strict=True):
+        assert list(left) == list(right)
+        assert all(identical(left[key], right[key]) for key in right)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_processes_share_an_epoch_as_with_the_host(root, rank):
+    host = make_dataset(root / "state", delta_timestamps=WINDOWS)
+    Accelerator(cpu=True)  # accelerate's loaders need its state
+    shards = []
+    for dataset in (MemoryDataset(host), host):
+        prepared = prepare_data_loader(
+            loader(dataset), torch.device("cpu"), num_processes=4, process_index=rank, put_on_device=True
+        )
+        shards.append([batch["index"].tolist() for batch in prepared])
+    assert shards[0] == shards[1]
+    assert [len(batch) for batch in shards[0]] == [4, 4]
