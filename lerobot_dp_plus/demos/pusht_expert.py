@@ -1,4 +1,4 @@
-"""The PushT expert: plans by search, checks plans exactly, keeps a plan while it works, recovers from disturbances.
+"""The PushT expert: follows plans in gym_pusht, keeps a plan while it works, recovers from disturbances.
 
 What it records is made to teach, not only to succeed: one steady pace per episode at about two thirds of the fastest
 that works, no dwelling, disturbances in execution while the undisturbed targets are recorded, starts close to the
@@ -8,32 +8,30 @@ goal, and random choice only among plans that are nearly equally good.
 from dataclasses import dataclass, field
 
 import numpy as np
+from gym_pusht.envs.pusht import PushTEnv
 
-from lerobot_dp_plus.demos.pusht_features import SUCCESS_COVERAGE
-from lerobot_dp_plus.demos.pusht_model import GYRATION, goal_distance
+from lerobot_dp_plus.demos.pusht_model import ARENA, pose_of_block
 from lerobot_dp_plus.demos.pusht_motion import Pace, targets
 from lerobot_dp_plus.demos.pusht_moves import Move
-from lerobot_dp_plus.demos.pusht_search import Plan, search, steps_left
-from lerobot_dp_plus.demos.pusht_simulator import Rollout, State, simulate
+from lerobot_dp_plus.demos.pusht_planner import Plan, Taste, check, decide, moved
+from lerobot_dp_plus.demos.pusht_simulator import state_of
 
 MAX_STEPS = 300  # gym_pusht's limit
-_SECURE = SUCCESS_COVERAGE + 0.002  # coverage demanded of a checked plan, so that rounding cannot lose it
-_CHECKED = 10  # plans run exactly per decision
-_FORK = 1.08  # plans within this factor of the best are equally good
-_LEAST = 1.0  # pixels (of `goal_distance`'s kind) a checked move must move the T
+_ASTRAY = 3.0  # pixels (of `goal_distance`'s kind) between the T and its prediction that call for a new decision
+_OFF_COURSE = 12.0  # pixels between the agent and its prediction that call for new targets
 
 
 @dataclass(frozen=True)
 class Disturbance:
     """What happens to the executed targets, in pixels; the recorded targets stay undisturbed.
 
-    jitter: standard deviation of independent noise at every step. burst: standard deviation of a constant offset held
-    for a few steps. every: mean steps between bursts.
+    jitter: standard deviation of independent noise at every step. burst: standard deviation of an offset held for a
+    few steps. every: mean steps between bursts.
     """
 
     jitter: float = 0.0
     burst: float = 0.0
-    every: float = 25.0
+    every: float = 30.0
 
     def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray:
         """Offsets (steps, 2) to add to the targets."""
@@ -51,103 +49,102 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Style:
-    """How one episode is played: pace, taste (8,) in steps per face, disturbances."""
+    """How one episode is played: what plans are measured with, and what disturbs their execution."""
 
-    pace: Pace = Pace(10.0, 6.2, 4.0)
-    handicap: np.ndarray = field(default_factory=lambda: np.zeros(8))
-    disturbance: Disturbance = Disturbance()
+    taste: Taste = field(default_factory=Taste)
+    disturbance: Disturbance = field(default_factory=Disturbance)
+
+    @staticmethod
+    def draw(rng: np.random.Generator, disturbed: bool) -> "Style":
+        """A style for one episode: pace 0.6–0.7 of full speed, a slight dislike of some faces."""
+        scale = rng.uniform(0.6, 0.7)
+        taste = Taste(Pace(16.0 * scale, 9.8 * scale, 6.2 * scale), rng.uniform(0, 6, 8))
+        jitter, burst = (rng.uniform(1, 4), rng.uniform(15, 40)) if disturbed else (0.0, 0.0)
+        return Style(taste, Disturbance(jitter, burst))
 
 
 @dataclass(frozen=True)
 class Episode:
-    """T steps: targets recorded and targets executed, (T, 2) float32 each, and whether they reached the goal."""
+    """T steps of an environment, with what was seen before each step and what came of it.
 
+    agent (T, 2), block (T, 3) before the step · action (T, 2) float32 recorded targets · executed (T, 2) float32
+    targets given to the environment, other than `action` where disturbed · coverage (T,) after the step · success.
+    """
+
+    agent: np.ndarray
+    block: np.ndarray
     action: np.ndarray
     executed: np.ndarray
+    coverage: np.ndarray
     success: bool
 
-
-@dataclass(frozen=True)
-class Checked:
-    """A plan run exactly: one roll-out per move, total cost in steps."""
-
-    plan: Plan
-    runs: tuple[Rollout, ...]
-    cost: float
-
-    @property
-    def success(self) -> bool:
-        return self.runs[-1].success
+    def __len__(self) -> int:
+        return len(self.action)
 
 
-def check(state: State, moves: tuple[Move, ...], pace: Pace) -> Checked | None:
-    """Run moves exactly from `state`; None when the first of them moves the T by less than a pixel."""
-    runs: list[Rollout] = []
-    start = state
-    for move in moves:
-        run = simulate(state, targets(state, move, pace), _SECURE)
-        runs.append(run)
-        if len(runs) == 1 and not run.success and _moved(start, run.last) < _LEAST:
-            return None
-        if run.success:
-            break
-        state = run.last
-    steps = sum(map(len, runs))
-    cost = steps if runs[-1].success else steps + float(steps_left(goal_distance(state.pose), pace)) + 10
-    return Checked(Plan(moves[: len(runs)], steps, cost), tuple(runs), cost)
+class _Recorder:
+    """Steps the environment and keeps what an episode is made of."""
+
+    def __init__(self, env: PushTEnv, offsets: np.ndarray) -> None:
+        self.env, self.offsets, self.success = env, offsets, False
+        self.rows: list[tuple[np.ndarray, ...]] = []
+
+    def over(self) -> bool:
+        return self.success or len(self.rows) == len(self.offsets)
+
+    def step(self, target: np.ndarray) -> None:
+        state = state_of(self.env)
+        done = (target + self.offsets[len(self.rows)]).clip(0, ARENA).astype(np.float32)
+        *_, info = self.env.step(done.astype(np.float64))
+        self.rows.append((state.agent, state.block, target, done, np.float64(info["coverage"])))
+        self.success = bool(info["is_success"])
+
+    def calm(self) -> bool:
+        """Whether the next step is undisturbed, but for jitter: replanning amid a burst would be in vain."""
+        return self.over() or float(np.abs(self.offsets[len(self.rows)]).max()) < _OFF_COURSE
+
+    def episode(self) -> Episode:
+        agent, block, action, executed, coverage = (np.array(column) for column in zip(*self.rows, strict=True))
+        return Episode(agent, block, action, executed, coverage, self.success)
 
 
-def _moved(one: State, two: State) -> float:
-    """How far the T moved, in the pixels of `goal_distance`."""
-    change = two.pose - one.pose
-    return float(np.hypot(np.linalg.norm(change[:2]), GYRATION * change[2]))
+def play(env: PushTEnv, style: Style, rng: np.random.Generator, max_steps: int = MAX_STEPS) -> Episode | None:
+    """Play on from the environment's state until the goal is covered, no plan is left, or `max_steps` are over.
 
+    Args:
+        env: a bare gym_pusht environment, just reset; it is stepped.
+        style: pace, taste and disturbances.
+        rng: draws the disturbances and the choice among equals.
 
-def decide(state: State, style: Style, rng: np.random.Generator) -> Checked | None:
-    """The plan to follow from `state`: exactly checked, random only among nearly equally good first contacts."""
-    plans = search(state.pose, state.agent, style.pace, style.handicap)
-    checked: list[Checked] = []
-    per_face: dict[tuple[int, int], int] = {}
-    for plan in plans:
-        key = (plan.moves[0].face, len(plan.moves))
-        if per_face.get(key, 0) >= 3:
-            continue
-        result = check(state, plan.moves, style.pace)
-        if result is not None:
-            per_face[key] = per_face.get(key, 0) + 1
-            checked.append(result)
-        if len(checked) == _CHECKED:
-            break
-    if not checked:
-        return None
-    taste = [sum(style.handicap[move.face] for move in result.plan.moves) for result in checked]
-    costs = np.array([result.cost for result in checked]) + taste
-    best_per_face: dict[int, int] = {}
-    for index in np.argsort(costs):
-        best_per_face.setdefault(checked[index].plan.moves[0].face, int(index))
-    equals = [index for index in best_per_face.values() if costs[index] <= _FORK * costs.min()]
-    return checked[int(rng.choice(equals))]
-
-
-def play(state: State, style: Style, rng: np.random.Generator, max_steps: int = MAX_STEPS) -> Episode:
-    """Play from `state` until the goal is covered, no plan is left, or `max_steps` are over."""
-    actions: list[np.ndarray] = []
-    executed: list[np.ndarray] = []
-    steps, success = 0, False
+    Returns:
+        what was recorded, successful or not; None when there was nothing to do.
+    """
+    recorder = _Recorder(env, style.disturbance.draw(rng, max_steps))
     rest: tuple[Move, ...] = ()
-    while steps < max_steps and not success:
-        kept = check(state, rest, style.pace) if rest else None
-        if kept is None or not kept.success:
-            kept = decide(state, style, rng)
-        if kept is None:
+    while not recorder.over():
+        state = state_of(env)
+        plan = check(state, rest, style.taste) if rest else None
+        if plan is None or not plan.success:
+            plan = decide(state, style.taste, rng)
+        if plan is None:
             break
-        wanted = targets(state, kept.plan.moves[0], style.pace)[: max_steps - steps]
-        done = (wanted + style.disturbance.draw(rng, len(wanted))).clip(0, 512).astype(np.float32)
-        run = simulate(state, done, _SECURE)
-        actions.append(wanted[: len(run)])
-        executed.append(done[: len(run)])
-        steps, success, state = steps + len(run), run.success, run.last
-        rest = kept.plan.moves[1:]
-    if not actions:
-        return Episode(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), False)
-    return Episode(np.concatenate(actions), np.concatenate(executed), success)
+        rest = _follow(env, plan, style, recorder)
+    return recorder.episode() if recorder.rows else None
+
+
+def _follow(env: PushTEnv, plan: Plan, style: Style, recorder: _Recorder) -> tuple[Move, ...]:
+    """Execute a plan's first move; returns the moves worth keeping: the rest, all of them, or none."""
+    move, predicted = plan.moves[0], plan.runs[0]
+    before = state_of(env)
+    for index, target in enumerate(targets(before, move, style.taste.pace)):
+        recorder.step(target)
+        if recorder.over():
+            return ()
+        if index >= len(predicted) or not recorder.calm():
+            continue
+        now = state_of(env)
+        if moved(pose_of_block(predicted.block[index]), now.pose) > _ASTRAY:
+            return ()
+        if float(np.linalg.norm(predicted.agent[index] - now.agent)) > _OFF_COURSE:
+            return plan.moves if moved(before.pose, now.pose) < _ASTRAY and not move.continuing else ()
+    return plan.moves[1:]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lerobot_dp_plus.demos.pusht_model import ARENA, to_arena, to_frame
-from lerobot_dp_plus.demos.pusht_moves import GAP, Move, way
+from lerobot_dp_plus.demos.pusht_moves import Move, way
 from lerobot_dp_plus.demos.pusht_simulator import State
 
 _ACCELERATION = 2.0  # pixels per step²
@@ -32,6 +32,9 @@ class Pace:
 
 def move_path(state: State, move: Move) -> np.ndarray:
     """The polyline of a move in arena pixels from the agent's position, (n, 2); the last two points are the push."""
+    if move.continuing:
+        along = to_arena(move.direction, np.array([0, 0, state.pose[2]]))
+        return np.stack([state.agent, state.agent + along * move.travel])
     points = to_arena(way(to_frame(state.agent, state.pose), move.approach), state.pose)
     end = to_arena(move.approach + move.direction * move.travel, state.pose)
     return np.concatenate([state.agent[None], points, end[None]])
@@ -46,7 +49,7 @@ def targets(state: State, move: Move, pace: Pace) -> np.ndarray:
 
 
 def follow(path: np.ndarray, limits: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """Targets (T, 2) float32 along a polyline (n, 2) under speed limits (n − 1,), from `velocity` (2,), pixels per step."""
+    """Targets (T, 2) float32 along a polyline (n, 2); speed limits (n − 1,) and `velocity` (2,) in pixels per step."""
     pieces = np.diff(path, axis=0)
     lengths = np.linalg.norm(pieces, axis=1)
     keep = lengths > 1e-6
@@ -86,4 +89,4 @@ def follow(path: np.ndarray, limits: np.ndarray, velocity: np.ndarray) -> np.nda
 
 def move_steps(way_length: np.ndarray, travel: np.ndarray, pace: Pace) -> np.ndarray:
     """Steps a move takes, estimated: the way, the push, and the slowing down in between; shapes broadcast."""
-    return way_length / pace.free + travel / pace.of(travel) + 4 + GAP / pace.fine / 2
+    return way_length / pace.free + travel / pace.of(travel) + 4

@@ -15,9 +15,10 @@ from scipy.sparse.csgraph import shortest_path
 from lerobot_dp_plus.demos.pusht_model import LOWER, RADIUS, UPPER, clearance, push, rotate
 
 GAP = 6.0  # pixels between disc and T at the approach point
-STRIDE = 2.0  # pixels per sub-step of the model
+STRIDE = 1.0  # pixels per sub-step of the model
 _REACH = 140.0  # longest travel in pixels
 _SPACING = 9.0  # pixels between neighbouring contacts
+_CONTINUED = np.array([0.0, 0.2, -0.2, 0.45, -0.45, 0.75, -0.75])  # the same, going on from where the disc is
 _HEADINGS = np.array([0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9])  # radians off the inward normal
 _MARGIN = 19.0  # of the disc's centre from the boxes on the way round
 _RING = 28.0  # of the ring's nodes from the T's corners
@@ -25,12 +26,16 @@ _RING = 28.0  # of the ring's nodes from the T's corners
 
 @dataclass(frozen=True)
 class Move:
-    """One push in the T's frame: approach point (2,), unit direction (2,), travel in pixels from there, the face touched."""
+    """One push in the T's frame: approach point (2,), unit direction (2,), pixels of travel, face touched.
+
+    A continuing move pushes on from where the disc is, in the given direction; its approach point is not visited.
+    """
 
     approach: np.ndarray
     direction: np.ndarray
     travel: float
     face: int
+    continuing: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,9 @@ def library() -> Library:
     steps = np.arange(1, int(_REACH / STRIDE) + 1)
     path = approach[contacts, None] + direction[:, None] * (steps * STRIDE)[:, None]
     poses = push(np.zeros(3), path)
-    keep = np.unique(np.concatenate([np.arange(2, 18), np.geomspace(18, len(steps) - 1, 12).round().astype(int)]))
+    keep = np.unique(
+        np.concatenate([np.arange(6, 20), np.arange(20, 36, 2), np.geomspace(36, len(steps) - 1, 11).astype(int)])
+    )
     return Library(
         contact=contacts,
         approach=approach,
@@ -145,6 +152,37 @@ def library() -> Library:
         end=path[:, keep],
         node_length=_graph()[0][: len(NODES), len(NODES) :],
     )
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Pushes from where B discs are: C directions (B, C, 2); motion (B, C, L, 3) and end (B, C, L, 2) at the library's
+    travels; face (B,); `possible` (B,) where the disc is close enough to push on."""
+
+    direction: np.ndarray
+    motion: np.ndarray
+    end: np.ndarray
+    face: np.ndarray
+    possible: np.ndarray
+
+
+def continuations(agent: np.ndarray) -> Continuations:
+    """What pushing on would do, for discs (B, 2) in the T's frame."""
+    book = library()
+    distance, out = clearance(agent)
+    direction = rotate(-out[:, None], _CONTINUED)  # (B, C, 2)
+    stride = 2 * STRIDE
+    steps = np.arange(1, int(_REACH / stride) + 1)
+    path = agent[:, None, None] + direction[:, :, None] * (steps * stride)[:, None]  # (B, C, S, 2)
+    poses = push(np.zeros(3), path.reshape(-1, *path.shape[2:]), sweeps=2).reshape(*path.shape[:3], 3)
+    # Odd travels lie between two sub-steps.
+    index, share = np.divmod(book.travel / stride - 1, 1)
+    low, high = index.astype(int), np.minimum(index.astype(int) + 1, len(steps) - 1)
+    motion, end = (
+        values[:, :, low] * (1 - share)[:, None] + values[:, :, high] * share[:, None] for values in (poses, path)
+    )
+    face = book.face[np.argmin(np.linalg.norm(agent[:, None] - book.approach, axis=-1), axis=1)]
+    return Continuations(direction, motion, end, face, distance < RADIUS + GAP)
 
 
 def way_lengths(agent: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ class State:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a run of T targets did: agent (T, 2), velocity (T, 2) and block (T, 3) after each step; success at the end."""
+    """What T targets did: agent (T, 2), velocity (T, 2) and block (T, 3) after each step; success at the end."""
 
     agent: np.ndarray
     velocity: np.ndarray
