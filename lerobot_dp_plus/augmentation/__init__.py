@@ -1,0 +1,13 @@
+"""Symmetries that training may use.
+
+| member | symmetry | file |
+|---|---|---|
+| `none` | | `none.py` |
+| `pusht_mirror` | (x, y) → (512 − y, 512 − x), θ → π/2 − θ: exact for PushT's goal, T and arena | `pusht_mirror.py` |
+"""
+
+from lerobot_dp_plus.augmentation.base import Augmentation
+from lerobot_dp_plus.augmentation.none import NoAugmentation
+from lerobot_dp_plus.augmentation.pusht_mirror import PushTMirror
+
+__all__ = ["Augmentation", "NoAugmentation", "PushTMirror"]

@@ -1,0 +1,37 @@
+"""Exponential moving average of the weights, with warm-up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+@dataclass(frozen=True)
+class EmaConfig:
+    """θ̄ ← d·θ̄ + (1 − d)·θ after every update, d = min(decay, (1 + n)/(10 + n)) at the n-th.
+
+    The warm-up is that of TensorFlow's ExponentialMovingAverage; without it a short run would average its random start.
+    """
+
+    enabled: bool = True
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise ValueError(
+                f"ema.decay = {self.decay}: must be in [0, 1); to switch averaging off set ema.enabled=false"
+            )
+
+    def build(self, model: nn.Module) -> AveragedModel:
+        """A frozen copy of `model` that `update_parameters(model)` moves towards it; its counter is a buffer."""
+
+        @torch.no_grad()
+        def average(averaged: Sequence[Tensor], current: Sequence[Tensor], num_averaged: Tensor | int) -> None:
+            n = float(num_averaged)
+            torch._foreach_lerp_(list(averaged), list(current), 1 - min(self.decay, (1 + n) / (10 + n)))
+
+        averaged = AveragedModel(model, multi_avg_fn=average)
+        averaged.requires_grad_(False)
+        return averaged.eval()

@@ -1,0 +1,15 @@
+"""Choose among candidate chunks.
+
+| member | chooses | source | file |
+|---|---|---|---|
+| `first` | the only candidate | | `first.py` |
+| `coherent` | argmin Σ ρʲ‖a_j − tail_j‖² to the unexecuted tail | BID, arXiv 2408.17355 eq. 3 | `coherent.py` |
+| `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
+"""
+
+from lerobot_dp_plus.selection.base import Selection
+from lerobot_dp_plus.selection.coherent import Coherent
+from lerobot_dp_plus.selection.densest import Densest
+from lerobot_dp_plus.selection.first import First
+
+__all__ = ["Coherent", "Densest", "First", "Selection"]

@@ -1,0 +1,36 @@
+"""What every selection offers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import draccus
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Selection(draccus.ChoiceRegistry, ABC):
+    """Draws `candidates` chunks an observation and keeps one."""
+
+    @property
+    @abstractmethod
+    def candidates(self) -> int:
+        """N, how many chunks are sampled for each observation."""
+
+    @abstractmethod
+    def choose(self, chunks: Tensor, tail: Tensor | None) -> Tensor:
+        """One of the candidates (B, N, H, A) for each observation, (B, H, A).
+
+        tail (B, L, A), L <= H, is what the previous chunk had planned for the first L steps of these; None at the start.
+        """
+
+
+def take(chunks: Tensor, cost: Tensor) -> Tensor:
+    """The cheapest of chunks (B, N, H, A) by cost (B, N)."""
+    return chunks[torch.arange(chunks.shape[0], device=chunks.device), cost.argmin(dim=1)]
+
+
+def check_candidates(value: int) -> None:
+    """Raise a ValueError unless there are at least two to choose from."""
+    if value < 2:
+        raise ValueError(f"selection.num_candidates = {value}: must be at least 2; for one use selection.type=first")

@@ -1,0 +1,30 @@
+"""The candidate most others agree with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.selection.base import Selection, check_candidates, take
+
+
+@Selection.register_subclass("densest")
+@dataclass(frozen=True)
+class Densest(Selection):
+    """argmin_n Σ_m ‖a⁽ⁿ⁾ − a⁽ᵐ⁾‖: the medoid, which unlike the mean is a chunk that was sampled.
+
+    Cost: the network at batch B·N.
+    """
+
+    num_candidates: int = 16
+
+    def __post_init__(self) -> None:
+        check_candidates(self.num_candidates)
+
+    @property
+    def candidates(self) -> int:
+        return self.num_candidates
+
+    def choose(self, chunks: Tensor, tail: Tensor | None) -> Tensor:
+        flat = chunks.flatten(2)  # (B, N, H·A)
+        return take(chunks, torch.cdist(flat, flat).sum(-1))
