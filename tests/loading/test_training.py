@@ -31,14 +31,32 @@ def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, camer
     for enabled in (True, False):
         # A small ACT, with dropout: the loaders must also leave the random state alike.
         policy = ACTConfig(
-            chunk_size=6, n_action_steps=6, dim_model=16, n_heads=2, dim_feedforward=16, n_encoder_layers=1,
-            latent_dim=4, n_vae_encoder_layers=1, dropout=0.1, device="cpu", push_to_hub=False, pretrained_backbone_weights=None,
-        )  # fmt: skip
+            chunk_size=6,
+            n_action_steps=6,
+            dim_model=16,
+            n_heads=2,
+            dim_feedforward=16,
+            n_encoder_layers=1,
+            latent_dim=4,
+            n_vae_encoder_layers=1,
+            dropout=0.1,
+            device="cpu",
+            push_to_hub=False,
+            pretrained_backbone_weights=None,
+        )
         config = TrainPipelineConfig(
             dataset=DatasetConfig("made/up", root=str(data), episodes=[0, 2, 3], eval_split=0.3, video_backend="pyav"),
-            policy=policy, output_dir=tmp_path / str(enabled), num_workers=0, batch_size=4, steps=4, save_freq=4,
-            log_freq=1, eval_steps=2, max_eval_samples=4, seed=5,
-        )  # fmt: skip
+            policy=policy,
+            output_dir=tmp_path / str(enabled),
+            num_workers=0,
+            batch_size=4,
+            steps=4,
+            save_freq=4,
+            log_freq=1,
+            eval_steps=2,
+            max_eval_samples=4,
+            seed=5,
+        )
         with fast_loading(enabled):
             lerobot_train.train(config)
         saved = tmp_path / str(enabled) / "checkpoints" / "000004" / "pretrained_model" / "model.safetensors"
