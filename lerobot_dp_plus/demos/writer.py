@@ -1,10 +1,12 @@
 """Write episodes held as arrays to a LeRobotDataset (format v3) that exists completely or not at all."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
@@ -60,7 +62,8 @@ def write_dataset(
             columns = {key: np.asarray(episode[key], dtype=_dtype(features[key])) for key in features}
             for frame in range(length):
                 dataset.add_frame({**{key: column[frame] for key, column in columns.items()}, "task": task})
-            dataset.save_episode()
+            with _no_bar_per_episode():
+                dataset.save_episode()
         if count == 0:
             raise ValueError("episodes is empty; a dataset needs at least one episode")
         dataset.finalize()
@@ -71,6 +74,18 @@ def write_dataset(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     partial.rename(root)
+
+
+@contextmanager
+def _no_bar_per_episode() -> Iterator[None]:
+    """`datasets` draws a progress bar for every episode saved; callers show one for the whole."""
+    quiet = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not quiet:
+            datasets.enable_progress_bars()
 
 
 def _dtype(feature: Mapping[str, Any]) -> np.dtype:

@@ -1,0 +1,200 @@
+"""`dp-plus demos pusht`: many episodes of the PushT expert on all cores, resumable, then one LeRobotDataset."""
+
+import argparse
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import lerobot_dp_plus
+from lerobot_dp_plus.demos.pusht_episodes import Recipe, episode_file, generate_file
+from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, episode_columns, pusht_features
+from lerobot_dp_plus.demos.writer import write_dataset
+
+REPO_ID = "dp_plus/pusht_expert"
+PROVENANCE = "provenance.json"
+_PATIENCE = 20  # attempts beyond twice the wanted episodes before giving up
+
+
+def write_pusht_demos(
+    root: Path | str,
+    episodes: int,
+    seed: int = 0,
+    images: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    disturbed: float = Recipe.disturbed,
+    near: float = Recipe.near,
+) -> dict[str, Any]:
+    """Write a LeRobotDataset of `episodes` successful PushT demonstrations to `root`.
+
+    Finished episodes are kept in a folder beside `root` until the dataset is assembled, so a killed run goes on where
+    it stopped. The dataset depends on the arguments but not on `workers` or on interruptions.
+
+    Args:
+        root: folder of the dataset.
+        episodes: how many to keep; failures are dropped and replaced.
+        seed: of the run.
+        images: also write `observation.image`, (96, 96, 3).
+        workers: processes; None takes every core this process may use.
+        overwrite: replace whatever is at `root` and forget episodes kept from a run with other arguments.
+        disturbed, near: shares of episodes, see `Recipe`.
+
+    Returns:
+        the provenance written beside the data: arguments, attempts, dropped, mean steps, versions.
+
+    Raises:
+        ValueError: episodes < 1, workers < 1, or an illegal seed or share.
+        FileExistsError: `root`, or what an unfinished run left beside it, was made with other arguments.
+        RuntimeError: far too many failures.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes={episodes}: legal are integers from 1")
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers={workers}: legal are integers from 1")
+    recipe = Recipe(seed, disturbed, near, images)
+    root = Path(root).absolute()
+    folder = root.with_name(f".{root.name}.episodes")
+
+    if overwrite and root.exists():
+        shutil.rmtree(root)
+    if root.exists():
+        return _same_or_refuse(root, recipe, episodes)
+    _claim(folder, recipe, overwrite)
+    kept, attempted = _run(recipe, episodes, folder, workers)
+    steps = [_load(folder, index)["action"].shape[0] for index in kept]
+    provenance = {
+        **_arguments(recipe),
+        "episodes": episodes,
+        "attempted": attempted,
+        "dropped": attempted - episodes,
+        "mean_steps": round(float(np.mean(steps)), 1),
+        "generator": "lerobot_dp_plus.demos.pusht",
+        "simulator": {name: importlib.metadata.version(name) for name in ("gym-pusht", "pymunk")},
+    }
+
+    def columns() -> Iterator[dict[str, np.ndarray]]:
+        for index in tqdm(kept, desc="writing the dataset", unit="episode"):
+            yield episode_columns(_load(folder, index))
+
+    def note(partial: Path) -> None:
+        (partial / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+
+    write_dataset(root, REPO_ID, FPS, pusht_features(images), columns(), TASK, ROBOT_TYPE, extras=note)
+    shutil.rmtree(folder)
+    print(
+        f"{root}: {episodes} episodes kept, {attempted - episodes} of {attempted} dropped as failures, "
+        f"{provenance['mean_steps']} steps on average"
+    )
+    return provenance
+
+
+def _arguments(recipe: Recipe) -> dict[str, Any]:
+    """What decides about the content of an episode; a change of version may change the expert."""
+    return {"package_version": lerobot_dp_plus.__version__, **asdict(recipe)}
+
+
+def _same_or_refuse(root: Path, recipe: Recipe, episodes: int) -> dict[str, Any]:
+    """The provenance of the complete dataset at `root`, if it is what would be written; FileExistsError otherwise."""
+    wanted = {**_arguments(recipe), "episodes": episodes}
+    path = root / PROVENANCE
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    differing = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
+    if differing:
+        what = f"was written with {differing}" if found else f"exists and holds no {PROVENANCE}"
+        raise FileExistsError(f"root={root} {what}; choose another folder or pass --overwrite")
+    print(f"{root}: complete already, nothing to do")
+    return found
+
+
+def _claim(folder: Path, recipe: Recipe, overwrite: bool) -> None:
+    """Make the folder of kept episodes; FileExistsError if it holds episodes of another recipe."""
+    note = folder / "recipe.json"
+    wanted = _arguments(recipe)
+    found = json.loads(note.read_text()) if note.is_file() else None
+    if found is not None and found != wanted:
+        if not overwrite:
+            raise FileExistsError(
+                f"{folder} holds episodes of an unfinished run with {found}, not {wanted}; "
+                "repeat its arguments, remove the folder, or pass --overwrite"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink()
+    partial = note.with_suffix(".partial")
+    partial.write_text(json.dumps(wanted))
+    partial.rename(note)
+
+
+def _load(folder: Path, index: int) -> dict[str, np.ndarray]:
+    with np.load(episode_file(folder, index), allow_pickle=False) as kept:
+        return dict(kept)
+
+
+def _run(recipe: Recipe, episodes: int, folder: Path, workers: int) -> tuple[list[int], int]:
+    """Play until the first attempts hold `episodes` successes; returns their indices and the number of attempts.
+
+    Which attempts count is decided in the order of their indices, whatever order they finish in.
+    """
+    results: dict[int, bool] = {}
+    with tqdm(total=episodes, desc="playing PushT", unit="episode") as progress:
+        while (missing := episodes - sum(results.values())) > 0:
+            if len(results) >= 2 * episodes + _PATIENCE:
+                raise RuntimeError(f"only {sum(results.values())} of {len(results)} episodes succeeded, far too few")
+            for index, success in _outcomes(recipe, range(len(results), len(results) + missing), folder, workers):
+                results[index] = success
+                progress.update(success)
+    return [index for index in sorted(results) if results[index]], len(results)
+
+
+def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Iterator[tuple[int, bool]]:
+    """(index, success) of every attempt in `indices`, in the order they finish."""
+    workers = min(workers, len(indices))
+    if workers == 1:
+        for index in indices:
+            yield index, generate_file(recipe, index, folder)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        running: dict[Future[bool], int] = {
+            pool.submit(generate_file, recipe, index, folder): index for index in indices
+        }
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of `dp-plus demos pusht`; returns the exit status, 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="dp-plus demos pusht", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
+    parser.add_argument("--images", action="store_true", help="also write rendered 96×96 pixels")
+    parser.add_argument("--workers", type=int, default=None, help="processes; all cores when not given")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
+    parser.add_argument("--disturbed", type=float, default=Recipe.disturbed, help="share of disturbed executions")
+    parser.add_argument("--near", type=float, default=Recipe.near, help="share of starts near the goal")
+    try:
+        write_pusht_demos(**vars(parser.parse_args(argv)))
+    except (ValueError, FileExistsError, RuntimeError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
