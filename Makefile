@@ -1,0 +1,47 @@
+# make demo: a trained, measured policy.  make test: the tests.  make help: the rest.
+SHELL := bash
+BIN := .venv/bin
+BASE := .venv/.installed-base
+DEV := .venv/.installed-dev
+
+# An active environment, a user site or a stray PYTHONPATH must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
+export PYTHONNOUSERSITE := 1
+ifdef PYTHON
+export PYTHON
+endif
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    train on the packaged PushT demonstrations, evaluate, draw (goes on where it was interrupted)"
+	@echo "make test    the tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make format  let ruff rewrite the code"
+	@echo "make clean   remove the environment and caches; outputs/ stays"
+	@echo "PYTHON=/path/to/python3.12 chooses the interpreter; ARGS=\"…\" is passed on to demo and test"
+
+demo: $(BASE)
+	$(BIN)/dp-plus demo $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BASE): pyproject.toml constraints.txt
+	@scripts/install.sh $@ .
+
+$(DEV): pyproject.toml constraints.txt
+	@scripts/install.sh $@ ".[dev]"
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,117 @@
+"""One clear message for what goes wrong.
+
+LeRobot's parser answers an unknown flag with 30,000 characters of usage, and drops the reason when a config's own
+check refuses a value (draccus keeps only "couldn't instantiate class"). `plain_parsing` turns both into exceptions
+that carry the reason, and `explain` words any exception a user can act on.
+"""
+
+import argparse
+import difflib
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+
+class UsageError(Exception):
+    """The command line cannot be understood; the message is complete."""
+
+
+# Raised on purpose for a user to read; anything else is a defect and keeps its traceback.
+ANSWERABLE = (UsageError, ValueError, FloatingPointError, FileNotFoundError, FileExistsError, argparse.ArgumentError)
+
+
+def near_miss(word: str, known: list[str]) -> str:
+    """` Did you mean …?` when something close to `word` exists, else nothing."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class _NeverRaised(Exception):
+    """Stands in for the exception LeRobot's parser would flatten into an exit status."""
+
+
+@contextmanager
+def plain_parsing() -> Iterator[None]:
+    """While LeRobot parses: unknown flags raise `UsageError`, and decoding errors reach the caller whole."""
+    from draccus.wrappers.suppressing_argparse import SuppressingArgumentParser
+    from lerobot.configs import parser
+
+    def error(self: argparse.ArgumentParser, message: str) -> NoReturn:
+        options = [option for action in self._actions for option in action.option_strings]
+        unknown = [word.split("=", 1)[0] for word in re.findall(r"--[\w.\-]+", message)]
+        hint = near_miss(unknown[0], options) if message.startswith("unrecognized") and unknown else ""
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            hint = near_miss(choice[1], re.findall(r"'([^']*)'", choice[2]))
+        raise UsageError(f"{message}.{hint}")
+
+    with (
+        patch.object(SuppressingArgumentParser, "error", error),
+        patch.object(parser, "DecodingError", _NeverRaised),
+    ):
+        yield
+
+
+def is_usage(error: BaseException) -> bool:
+    """Whether `error` is about the command line or the config: where in the code it was raised tells nothing."""
+    return isinstance(error, UsageError) or any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
+
+
+def is_answerable(error: BaseException) -> bool:
+    """Whether `error` says by itself what the user should change."""
+    return isinstance(error, ANSWERABLE) or is_usage(error)
+
+
+def explain(error: BaseException) -> str:
+    """The message of `error`; for a refused config, the reason the config itself gave."""
+    reasons = [str(reason) for reason in _swallowed(error)]
+    text = reasons[-1] if reasons else str(error)
+    return text.strip() or type(error).__name__
+
+
+def _swallowed(error: BaseException) -> list[BaseException]:
+    """What a config's own check raised, before draccus reworded it.
+
+    draccus tries every type of a union and keeps the exceptions in a local variable while it words its own.
+    """
+    found: list[BaseException] = []
+    for frame in _frames(error.__traceback__):
+        attempts = frame.get("exceptions")
+        for attempt in attempts.values() if isinstance(attempts, dict) else []:
+            if isinstance(attempt, BaseException) and attempt is not error:
+                found += [attempt.__cause__] if attempt.__cause__ is not None else []
+                found += _swallowed(attempt)
+    if isinstance(error.__cause__, (ValueError, TypeError)) and not found:
+        found.append(error.__cause__)
+    return found
+
+
+def last_checkpoint(error: BaseException) -> tuple[Path | None, int | None]:
+    """The last complete checkpoint of the training that `error` ended, and the step it had reached."""
+    for frame in _frames(error.__traceback__):
+        output_dir = getattr(frame.get("cfg"), "output_dir", None)
+        if isinstance(frame.get("step"), int) and output_dir is not None:
+            last = Path(output_dir) / "checkpoints" / "last"
+            return (last if last.exists() else None), frame["step"]
+    return None, None
+
+
+def _frames(trace: TracebackType | None) -> Iterator[dict[str, Any]]:
+    return (frame.f_locals for frame, _ in traceback.walk_tb(trace))
+
+
+def where(error: BaseException) -> str:
+    """`file.py:line` that raised `error`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
+
+
+def say(message: str) -> None:
+    """Prints `message` for people: standard error, never in the way of a program's output."""
+    print(message, file=sys.stderr, flush=True)

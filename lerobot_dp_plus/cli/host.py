@@ -1,0 +1,144 @@
+"""LeRobot's own scripts, called in this process.
+
+What we add, each only when neither the command line nor the config file decides it:
+
+- `train`: `--policy.push_to_hub=false` without a `policy.repo_id` (LeRobot would refuse to start);
+- `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), and then
+  `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
+- `train`, `eval` on PushT: `--eval.use_async_envs=false` (LeRobot's default cannot run several PushT environments).
+"""
+
+import importlib
+import importlib.util
+import json
+import logging
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from lerobot_dp_plus.cli import arguments as args
+from lerobot_dp_plus.cli.errors import UsageError, plain_parsing, say
+
+PREFIX = "lerobot_"
+DEFAULT_MEMORY_GB = 4.0
+
+
+def scripts() -> list[str]:
+    """Subcommands LeRobot ships, hyphenated, found without importing it."""
+    spec = importlib.util.find_spec("lerobot")
+    folders = [Path(folder) / "scripts" for folder in (spec.submodule_search_locations or [])] if spec else []
+    stems = {path.stem for folder in folders for path in folder.glob(f"{PREFIX}*.py")}
+    return sorted(stem.removeprefix(PREFIX).replace("_", "-") for stem in stems)
+
+
+def run(name: str, arguments: list[str]) -> None:
+    """Runs LeRobot's script `name` with `arguments` (any form `translate` knows), in this process.
+
+    Raises:
+        UsageError, ValueError, …: whatever the script raises, parsing errors with their reason.
+    """
+    arguments = args.translate(arguments)
+    asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
+    loading = None
+    if name == "train":
+        enabled, arguments = args.pop_bool(arguments, "fast_loading", default=True)
+        gigabytes, arguments = args.pop_positive(arguments, "memory_limit_gb", default=DEFAULT_MEMORY_GB)
+        loading = (enabled, int(gigabytes * 1024**3))
+    if name in ("train", "eval") and not asks_for_help:
+        added = defaults(name, arguments, from_memory=loading is not None and loading[0])
+        arguments = [*arguments, *added]
+        if added:
+            say(f"note: {name} runs with {' '.join(added)} (not set on the command line or in the config)")
+    shorten_torchcodec_warning()
+    script = importlib.import_module(f"lerobot.scripts.{PREFIX}{name.replace('-', '_')}")
+    importlib.import_module("lerobot_policy_dp_plus")
+    with ExitStack() as stack:
+        if loading is not None:
+            from lerobot_dp_plus.loading.install import fast_loading
+
+            stack.enter_context(fast_loading(*loading))
+        stack.enter_context(plain_parsing())
+        stack.enter_context(patch.object(sys, "argv", [f"lerobot {name}", *arguments]))
+        script.main()
+
+
+def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list[str]:
+    """What we add to `arguments` for script `name` (module docstring)."""
+    config = read_config(args.value_of(arguments, "config_path"))
+
+    def decided(*keys: str) -> bool:
+        return args.value_of(arguments, ".".join(keys)) is not None or _lookup(config, keys) is not None
+
+    added = []
+    has_policy = args.mentions(arguments, "policy") or _lookup(config, ("policy",)) is not None
+    if name == "train" and has_policy and not decided("policy", "push_to_hub") and not decided("policy", "repo_id"):
+        added.append("--policy.push_to_hub=false")
+    if from_memory and not decided("num_workers") and _is_state_only(arguments, config):
+        added.append("--num_workers=0")
+    env = args.value_of(arguments, "env.type") or _lookup(config, ("env", "type"))
+    if env == "pusht" and not decided("eval", "use_async_envs"):
+        added.append("--eval.use_async_envs=false")
+    return added
+
+
+def _is_state_only(arguments: list[str], config: dict[str, Any]) -> bool:
+    """Whether the dataset is on this disk and has no images: then it fits in memory and workers only cost time."""
+    root = args.value_of(arguments, "dataset.root") or _lookup(config, ("dataset", "root"))
+    info = Path(str(root)) / "meta" / "info.json"
+    if root is None or not info.is_file():
+        return False
+    features = json.loads(info.read_text()).get("features", {})
+    return all(feature.get("dtype") not in ("image", "video") for feature in features.values())
+
+
+def read_config(path: str | None) -> dict[str, Any]:
+    """A local config file (JSON or YAML) or checkpoint folder as a dict; empty for a Hub repository or none.
+
+    Raises:
+        UsageError: a file is named that does not exist.
+        ValueError: the file is no JSON or YAML mapping.
+    """
+    file = Path(path) if path else None
+    if file is not None and file.is_dir():
+        file = file / "train_config.json"
+    if file is not None and file.suffix in (".json", ".yaml", ".yml") and not file.is_file():
+        raise UsageError(f"config_path={str(file)!r} does not exist.")
+    if file is None or not file.is_file():
+        return {}
+    try:
+        if file.suffix.lower() in (".yaml", ".yml"):
+            import yaml
+
+            config = yaml.safe_load(file.read_text())
+        else:
+            config = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"config_path={str(file)!r} is not valid {file.suffix[1:] or 'JSON'}: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"config_path={str(file)!r} holds a {type(config).__name__}; expected a mapping of fields.")
+    return config
+
+
+def _lookup(config: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    value: Any = config
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def shorten_torchcodec_warning() -> None:
+    """LeRobot's 100-line traceback about a missing ffmpeg becomes one line: the pyav fallback works."""
+
+    def shorten(record: logging.LogRecord) -> bool:
+        if "torchcodec" in record.getMessage():
+            record.msg, record.args = "torchcodec cannot load here (no system ffmpeg): videos are read with pyav.", ()
+            first, shorten.said = not getattr(shorten, "said", False), True  # type: ignore[attr-defined]
+            return first
+        return True
+
+    logger = logging.getLogger("lerobot.utils.import_utils")
+    if not getattr(logger, "dp_plus_shortened", False):
+        logger.addFilter(shorten)
+        logger.dp_plus_shortened = True  # type: ignore[attr-defined]

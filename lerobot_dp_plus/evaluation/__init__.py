@@ -1,0 +1,16 @@
+"""Evaluation: numbers with their uncertainty, and pictures.
+
+LeRobot's `eval` runs the episodes; the files here read what it wrote and add what it leaves out.
+
+| file            | idea                                                                               |
+|-----------------|------------------------------------------------------------------------------------|
+| `intervals.py`  | 95 % Wilson interval of a success rate                                              |
+| `report.py`     | `eval_info.json` → success, interval, score, seeds, latency; table and JSON         |
+| `checkpoint.py` | a saved policy with its processors: observation in, chunks of actions out           |
+| `folders.py`    | where a training keeps its policy, at which step, with which weights               |
+| `latency.py`    | milliseconds per chunk at batch 1, median and 90th percentile                       |
+| `scenes.py`     | PushT states to look at, two of them exactly symmetric, so that both ways are right |
+| `plots.py`      | sampled chunks drawn into the scene, coloured by time step                          |
+| `evaluate.py`   | all of it for one checkpoint: `dp-plus evaluate`                                    |
+| `demo.py`       | train, then evaluate, reusing what is there: `dp-plus demo`                         |
+"""

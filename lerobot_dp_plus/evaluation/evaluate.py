@@ -1,0 +1,135 @@
+"""One checkpoint, everything measured: `dp-plus evaluate --policy DIR`.
+
+LeRobot's own `eval` plays the episodes and films the first ten; then latency, the picture of the action
+distribution, and `report.json`. An evaluation of the same weights on the same seeds is reused.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from lerobot_dp_plus.evaluation.folders import pretrained_folder, training_step, weights_digest
+from lerobot_dp_plus.evaluation.report import Report, print_report, read_report, write_report
+
+Run = Callable[[str, list[str]], None]  # a script of LeRobot's, by name, with its arguments
+
+FIRST_SEED = 100_000  # far from LeRobot's default 1000 and from the demonstrations' seeds
+PICTURE_STEPS = (0, 25)
+
+
+def evaluate(
+    policy: Path,
+    output_dir: Path,
+    run: Run,
+    episodes: int = 50,
+    first_seed: int = FIRST_SEED,
+    samples: int = 64,
+    extra: Sequence[str] = (),
+) -> Report:
+    """Evaluates the policy in `policy` on PushT, episode i from seed `first_seed` + i.
+
+    Args:
+        policy: a pretrained_model folder, a checkpoint, or a training's output_dir.
+        output_dir: receives eval_info.json, videos/, action_distribution.png and report.json.
+        run: runs one of LeRobot's scripts.
+        samples: chunks drawn per scene.
+        extra: further arguments of LeRobot's eval.
+
+    Raises:
+        FileNotFoundError: no policy there.
+        ValueError: `episodes` or `samples` is below 1, or `first_seed` is negative.
+    """
+    for name, value, least in (("episodes", episodes, 1), ("samples", samples, 1), ("seed", first_seed, 0)):
+        if value < least:
+            raise ValueError(f"{name}={value}: expected at least {least}.")
+    folder = pretrained_folder(policy)
+    weights = weights_digest(folder)
+    finished = reusable_report(output_dir, weights, episodes, first_seed)
+    if finished is not None and not extra:
+        print(f"this evaluation exists already: {output_dir / 'report.json'}")
+        return finished
+    run("eval", eval_arguments(folder, output_dir, episodes, first_seed, extra))
+    return _measure(folder, output_dir, first_seed, samples, weights)
+
+
+def eval_arguments(
+    folder: Path, output_dir: Path, episodes: int, first_seed: int, extra: Sequence[str] = ()
+) -> list[str]:
+    """LeRobot's eval on PushT with the observations the policy in `folder` wants."""
+    from lerobot_dp_plus.evaluation.scenes import pusht_obs_type
+
+    inputs = json.loads((folder / "config.json").read_text()).get("input_features") or {}
+    images = [key for key, feature in inputs.items() if feature.get("type") == "VISUAL"]
+    return [
+        f"--policy.path={folder}",
+        f"--output_dir={output_dir}",
+        "--env.type=pusht",
+        f"--env.obs_type={pusht_obs_type(images)}",
+        f"--eval.n_episodes={episodes}",
+        f"--eval.batch_size={min(episodes, 50)}",
+        "--eval.use_async_envs=false",
+        f"--seed={first_seed}",
+        *extra,
+    ]
+
+
+def _measure(folder: Path, output_dir: Path, first_seed: int, samples: int, weights: str) -> Report:
+    from lerobot_dp_plus.evaluation.checkpoint import Checkpoint
+    from lerobot_dp_plus.evaluation.latency import measure_latency
+    from lerobot_dp_plus.evaluation.plots import plot_action_distribution
+    from lerobot_dp_plus.evaluation.scenes import episode_scenes, obs_type_of, symmetric_scenes
+
+    checkpoint = Checkpoint.load(folder)
+    scenes = symmetric_scenes(obs_type_of(checkpoint))
+    for seed in (first_seed + 1, first_seed + 2):
+        scenes += episode_scenes(checkpoint, seed, PICTURE_STEPS)
+    latency = measure_latency(checkpoint, scenes[0].history[-1])
+    chunks = [checkpoint.sample_chunks(scene.history, samples) for scene in scenes]
+    picture = output_dir / "action_distribution.png"
+    plot_action_distribution(scenes, chunks, picture, title=f"What the policy may do next: {samples} samples a state")
+    report = read_report(
+        output_dir / "eval_info.json",
+        first_seed=first_seed,
+        latency_ms=latency.median_ms,
+        latency_p90_ms=latency.p90_ms,
+        device=checkpoint.device,
+        checkpoint=str(folder),
+        step=training_step(folder),
+        weights_sha256=weights,
+        picture=str(picture),
+    )
+    write_report(report, output_dir / "report.json")  # last: a report means that everything before it is there
+    return report
+
+
+def reusable_report(output_dir: Path, weights: str, episodes: int, first_seed: int) -> Report | None:
+    """The report in `output_dir`, if it is about the same weights, episodes and seeds."""
+    file = output_dir / "report.json"
+    if not file.is_file():
+        return None
+    stored = json.loads(file.read_text())
+    if set(stored) != {field.name for field in fields(Report)}:
+        return None
+    stored |= {key: tuple(stored[key]) for key in ("interval_percent", "seeds", "videos") if stored[key] is not None}
+    report = Report(**stored)
+    same_seeds = report.seeds == (first_seed, first_seed + episodes - 1)
+    return report if same_seeds and report.weights_sha256 == weights else None
+
+
+def main(argv: Sequence[str], run: Run) -> int:
+    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output_dir DIR] [eval options]`."""
+    parser = argparse.ArgumentParser(
+        prog="dp-plus evaluate", description="Evaluate a policy on PushT, with its uncertainty."
+    )
+    parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
+    parser.add_argument("--output_dir", type=Path, help="default: outputs/evaluate/NAME")
+    parser.add_argument("--episodes", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
+    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
+    options, extra = parser.parse_known_args(argv)
+    output_dir = options.output_dir or Path("outputs/evaluate") / options.policy.resolve().name
+    report = evaluate(options.policy, output_dir, run, options.episodes, options.seed, options.samples, extra)
+    print_report(report)
+    return 0

@@ -1,0 +1,34 @@
+"""For every test: no network, no file outside a temporary folder, two threads, no window."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Before anything imports huggingface_hub, which reads these once.
+_HOME = Path(tempfile.mkdtemp(prefix="dp_plus_tests_"))
+os.environ |= {
+    "HF_HOME": str(_HOME / "huggingface"),
+    "HF_LEROBOT_HOME": str(_HOME / "lerobot"),
+    "HF_HUB_OFFLINE": "1",
+    "MPLBACKEND": "Agg",
+    "SDL_VIDEODRIVER": "dummy",
+}
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from lerobot_dp_plus.cli.host import shorten_torchcodec_warning  # noqa: E402
+
+torch.set_num_threads(2)
+shorten_torchcodec_warning()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes what the tests left behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,104 @@
+"""The import table: which room may know which (and only some may know LeRobot)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
+NAME = PACKAGE.name
+
+# Lower rooms first. Every room may import what its row names, and itself.
+BASICS = {"notation", "paths"}
+PARTS = {"networks", "encoders", "selection", "augmentation", "objectives", "samplers", "guidance", "ema"}
+HANDS = {"policies", "demos", "loading"}
+EYES = {"hub", "evaluation"}
+TABLE: dict[str, set[str]] = {
+    "notation": set(),
+    "paths": {"notation"},
+    **{room: {"notation"} for room in ("networks", "encoders", "selection", "augmentation")},
+    **{room: BASICS for room in ("objectives", "samplers", "guidance", "ema")},
+    **{room: BASICS | PARTS for room in HANDS},
+    **{room: BASICS | PARTS | HANDS for room in EYES},
+    "cli": BASICS | PARTS | HANDS | EYES,
+}
+KNOW_LEROBOT = HANDS | EYES | {"cli"}
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """Dotted names `source` imports, wherever in the file; `module` is its own dotted package for relative ones."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[: len(module.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # `from package import room` names a room only together with what is imported.
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def violations(room: str, source: str, module: str) -> list[str]:
+    """What the table forbids in a file of `room`."""
+    found = []
+    for name in imported(source, module):
+        parts = name.split(".")
+        if parts[0] == NAME and len(parts) > 1 and parts[1] in TABLE and parts[1] not in TABLE[room] | {room}:
+            found.append(f"{room} imports {name}")
+        if parts[0] == "lerobot" and room not in KNOW_LEROBOT:
+            found.append(f"{room} imports {name}")
+    return found
+
+
+def room_of(file: Path) -> str:
+    """The first part of the path under the package: a folder, or a module of its own."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def sources() -> list[Path]:
+    """Every module of the package in a room."""
+    return [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
+
+
+def test_every_file_is_in_a_room_of_the_table() -> None:
+    strangers = sorted({room_of(file) for file in sources()} - set(TABLE))
+    assert not strangers, f"rooms without a row in the import table: {strangers}"
+
+
+def test_imports_follow_the_table() -> None:
+    found = []
+    for file in sources():
+        module = ".".join([NAME, *file.relative_to(PACKAGE).parent.parts])
+        found += violations(room_of(file), file.read_text(), module)
+    assert not found, "\n".join(found)
+
+
+def test_the_root_package_imports_no_room() -> None:
+    root = (PACKAGE / "__init__.py").read_text()
+    assert not [name for name in imported(root, NAME) if name.split(".")[0] in (NAME, "lerobot", "torch")]
+
+
+def test_every_folder_explains_itself() -> None:
+    for file in PACKAGE.rglob("__init__.py"):
+        docstring = ast.get_docstring(ast.parse(file.read_text()))
+        assert docstring and len(docstring) > 40, f"{file.relative_to(PACKAGE)} has no docstring that explains it"
+
+
+def test_the_checker_sees_what_is_forbidden() -> None:
+    module = f"{NAME}.samplers"
+    forbidden = [
+        "from lerobot_dp_plus.objectives.base import Objective",
+        "import lerobot_dp_plus.networks.unet1d",
+        "from lerobot_dp_plus import guidance",
+        "from ..networks import unet1d",
+        "from .. import policies",
+        "def late():\n    from lerobot.policies import PreTrainedPolicy",
+    ]
+    for source in forbidden:
+        assert len(violations("samplers", source, module)) == 1, source
+    allowed = [
+        "from lerobot_dp_plus.paths import Path",
+        "from .base import Sampler",
+        "from .. import notation",
+        "import lerobot_dp",
+    ]
+    for source in allowed:
+        assert violations("samplers", source, module) == [], source
