@@ -1,5 +1,8 @@
-"""The doorbell: LeRobot imports the module named like the distribution; importing it registers every policy type."""
+"""The doorbell: LeRobot imports the module named like the distribution; importing it registers every policy type.
 
-from lerobot_dp_plus.policies import configuration_dp_plus
+The processors come along because a saved pipeline names its steps, which must be registered before it is loaded.
+"""
 
-__all__ = ["configuration_dp_plus"]
+from lerobot_dp_plus.policies import configuration_dp_plus, processor_dp_plus
+
+__all__ = ["configuration_dp_plus", "processor_dp_plus"]

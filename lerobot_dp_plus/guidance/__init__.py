@@ -3,7 +3,7 @@
 | member | effect on the predicted data | source | file |
 |---|---|---|---|
 | `none` | none | | `none.py` |
-| `smoothness` | x₁ ← x₁ − s·∇E, E = ½Σ_j ‖a_{j+1} − 2a_j + a_{j−1}‖² | energy guidance on x̂₁, arXiv 2209.14687 | `smoothness.py` |
+| `smoothness` | x₁ ← x₁ − s·∇E, E = ½Σ_j ‖a_{j+1} − 2a_j + a_{j−1}‖² | arXiv 2209.14687 | `smoothness.py` |
 """
 
 from lerobot_dp_plus.guidance.base import Guidance

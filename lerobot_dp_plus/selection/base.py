@@ -21,7 +21,7 @@ class Selection(draccus.ChoiceRegistry, ABC):
     def choose(self, chunks: Tensor, tail: Tensor | None) -> Tensor:
         """One of the candidates (B, N, H, A) for each observation, (B, H, A).
 
-        tail (B, L, A), L <= H, is what the previous chunk had planned for the first L steps of these; None at the start.
+        tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these; None at the start.
         """
 
 

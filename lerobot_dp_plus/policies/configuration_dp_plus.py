@@ -1,0 +1,203 @@
+"""The configuration of every policy type: shapes in time, the axes, and how to train."""
+
+from dataclasses import dataclass, field
+
+from lerobot.configs import NormalizationMode, PreTrainedConfig
+from lerobot.configs.types import FeatureType
+from lerobot.optim import AdamWConfig
+from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
+
+from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
+from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.encoders import ImageEncoderConfig, ResNet18Config
+from lerobot_dp_plus.guidance import Guidance, NoGuidance
+from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
+from lerobot_dp_plus.policies.presets import register_preset
+from lerobot_dp_plus.samplers import DDIM, DPMpp2M, Euler, Heun, Sampler
+from lerobot_dp_plus.selection import First, Selection
+
+#: Written into every checkpoint; a newer one than this is refused by name.
+FORMAT_VERSION = 1
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass
+class DpPlusConfig(PreTrainedConfig):
+    """A generative policy over action chunks as a point in the space of its axes.
+
+    Receding horizon with LeRobot's indices: from the observations of steps 1 − n_obs_steps … 0 the policy predicts the
+    actions of steps 1 − n_obs_steps … horizon − n_obs_steps and executes n_action_steps of them from step 0 on.
+
+    Raises ValueError, naming the field, its value and what is legal, for values that do not fit each other.
+    """
+
+    n_obs_steps: int = 2
+    horizon: int = 16
+    n_action_steps: int = 8
+
+    network: NetworkConfig = field(default_factory=TransformerConfig)
+    objective: Objective = field(default_factory=Diffusion)
+    sampler: Sampler = field(default_factory=DDIM)
+    image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
+    guidance: Guidance = field(default_factory=NoGuidance)
+    selection: Selection = field(default_factory=First)
+    augmentation: Augmentation = field(default_factory=NoAugmentation)
+    ema: EmaConfig = field(default_factory=EmaConfig)
+
+    normalization_mapping: dict[str, NormalizationMode] = field(
+        default_factory=lambda: {
+            "VISUAL": NormalizationMode.MEAN_STD,
+            "STATE": NormalizationMode.MIN_MAX,
+            "ENV": NormalizationMode.MIN_MAX,
+            "ACTION": NormalizationMode.MIN_MAX,
+        }
+    )
+    #: Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
+    dtype: str = "float32"
+    #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
+    mask_padded_actions: bool = True
+    #: Frames per second of the training data, taken from the dataset; null until trained.
+    fps: int | None = None
+    format_version: int = FORMAT_VERSION
+
+    optimizer_lr: float = 3e-4
+    optimizer_betas: tuple[float, float] = (0.9, 0.95)
+    optimizer_eps: float = 1e-8
+    optimizer_weight_decay: float = 1e-3
+    optimizer_grad_clip_norm: float = 1.0
+    scheduler_warmup_steps: int = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"format_version = {self.format_version}: this checkpoint was written by a newer lerobot_policy_dp_plus; "
+                f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
+            )
+        self._check_horizons()
+        self.network.check(horizon=self.horizon)
+        missing = self.sampler.needs - self.objective.gives
+        if missing:
+            legal = [n for n, s in Sampler.get_known_choices().items() if s.needs <= self.objective.gives]
+            raise ValueError(
+                f"sampler.type = {Sampler.get_choice_name(type(self.sampler))} needs a {', '.join(sorted(missing))}, which "
+                f"objective.type = {Objective.get_choice_name(type(self.objective))} does not give; legal are {legal}"
+            )
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype = {self.dtype!r}: legal are {', '.join(DTYPES)}")
+        if self.use_amp and self.dtype == "float32":
+            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
+            self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
+
+    def _check_horizons(self) -> None:
+        for name in ("n_obs_steps", "horizon", "n_action_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)}: must be at least 1")
+        if self.n_obs_steps > self.horizon:
+            raise ValueError(f"n_obs_steps = {self.n_obs_steps}: must be at most horizon = {self.horizon}")
+        if self.n_action_steps > self.chunk_length:
+            raise ValueError(
+                f"n_action_steps = {self.n_action_steps}: must be at most horizon − n_obs_steps + 1 = {self.chunk_length} "
+                f"(horizon = {self.horizon}, n_obs_steps = {self.n_obs_steps})"
+            )
+
+    @property
+    def chunk_length(self) -> int:
+        """Predicted actions from the current step on."""
+        return self.horizon - self.n_obs_steps + 1
+
+    @property
+    def drop_n_last_frames(self) -> int:
+        """Frames at the end of an episode that LeRobot's sampler leaves out: fewer than n_action_steps follow them."""
+        return self.chunk_length - self.n_action_steps
+
+    @property
+    def observation_delta_indices(self) -> list[int]:
+        return list(range(1 - self.n_obs_steps, 1))
+
+    @property
+    def action_delta_indices(self) -> list[int]:
+        return list(range(1 - self.n_obs_steps, 1 - self.n_obs_steps + self.horizon))
+
+    @property
+    def reward_delta_indices(self) -> None:
+        return None
+
+    def get_optimizer_preset(self) -> AdamWConfig:
+        return AdamWConfig(
+            lr=self.optimizer_lr,
+            betas=self.optimizer_betas,
+            eps=self.optimizer_eps,
+            weight_decay=self.optimizer_weight_decay,
+            grad_clip_norm=self.optimizer_grad_clip_norm,
+        )
+
+    def get_scheduler_preset(self) -> CosineAnnealingWithWarmupSchedulerConfig:
+        return CosineAnnealingWithWarmupSchedulerConfig(num_warmup_steps=self.scheduler_warmup_steps)
+
+    @property
+    def low_dimensional_features(self) -> dict[str, int]:
+        """Width of every state-like observation, sorted by name so that the weights never depend on a dataset's order."""
+        features = self.input_features or {}
+        kinds = (FeatureType.STATE, FeatureType.ENV)
+        return {key: features[key].shape[0] for key in sorted(features) if features[key].type in kinds}
+
+    @property
+    def camera_features(self) -> dict[str, tuple[int, int, int]]:
+        """Shape (3, H, W) of every camera, sorted by name."""
+        return {key: tuple(self.image_features[key].shape) for key in sorted(self.image_features)}  # type: ignore[misc]
+
+    def validate_features(self) -> None:
+        """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
+        outputs = sorted(self.output_features or {})
+        if self.action_feature is None:
+            raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
+        if len(self.action_feature.shape) != 1 or self.action_feature.shape[0] < 1:
+            raise ValueError(f"output_features: action has shape {self.action_feature.shape}; must be (A,) with A >= 1")
+        for key, feature in (self.input_features or {}).items():
+            if feature.type in (FeatureType.STATE, FeatureType.ENV) and len(feature.shape) != 1:
+                raise ValueError(f"input_features: {key} has shape {feature.shape}; a state must be (D,)")
+        if not self.low_dimensional_features and not self.camera_features:
+            raise ValueError(
+                f"input_features = {sorted(self.input_features or {})}: a policy needs at least one of observation.state, "
+                "observation.environment_state, observation.image or observation.images.*"
+            )
+        self.image_encoder.check(self.camera_features)
+        shapes = {key: (width,) for key, width in self.low_dimensional_features.items()}
+        self.augmentation.check({**shapes, **self.camera_features, "action": tuple(self.action_feature.shape)})
+
+
+@register_preset("dp_plus_unet")
+@dataclass
+class DpPlusUnetConfig(DpPlusConfig):
+    """FiLM U-Net, diffusion on ε, DDIM: Diffusion Policy's CNN, arXiv 2303.04137."""
+
+    network: NetworkConfig = field(default_factory=UNet1dConfig)
+
+
+@register_preset("dp_plus_transformer")
+@dataclass
+class DpPlusTransformerConfig(DpPlusConfig):
+    """Causal transformer, diffusion on ε, DPM-Solver++(2M): Diffusion Policy's transformer, arXiv 2303.04137."""
+
+    sampler: Sampler = field(default_factory=DPMpp2M)
+
+
+@register_preset("dp_plus_flow")
+@dataclass
+class DpPlusFlowConfig(DpPlusConfig):
+    """Causal transformer, flow matching with Beta(1.5, 1) times, Euler: the recipe of π0, arXiv 2410.24164."""
+
+    objective: Objective = field(default_factory=FlowMatching)
+    sampler: Sampler = field(default_factory=Euler)
+
+
+@register_preset("dp_plus_dit")
+@dataclass
+class DpPlusDitConfig(DpPlusConfig):
+    """Diffusion transformer with adaLN-zero (arXiv 2212.09748), flow matching, Heun."""
+
+    network: NetworkConfig = field(default_factory=DiTConfig)
+    objective: Objective = field(default_factory=FlowMatching)
+    sampler: Sampler = field(default_factory=lambda: Heun(num_steps=5))

@@ -1,0 +1,279 @@
+"""The policy: one class body for every preset."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
+from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.utils.constants import ACTION
+from torch import Tensor, nn
+
+from lerobot_dp_plus.encoders import ObservationEncoder
+from lerobot_dp_plus.notation import Condition
+from lerobot_dp_plus.policies.checkpoint import load_strictly, read_weights, write_weights
+from lerobot_dp_plus.policies.configuration_dp_plus import (
+    DpPlusConfig,
+    DpPlusDitConfig,
+    DpPlusFlowConfig,
+    DpPlusTransformerConfig,
+    DpPlusUnetConfig,
+)
+from lerobot_dp_plus.policies.dataset_check import check_dataset
+from lerobot_dp_plus.policies.history import ObservationHistory
+
+ACTION_IS_PAD = "action_is_pad"
+
+
+class ChunkModel(nn.Module):
+    """What is trained: observations -> condition -> network."""
+
+    def __init__(self, config: DpPlusConfig):
+        super().__init__()
+        assert config.action_feature is not None  # validate_features has seen to it
+        self.encoder = ObservationEncoder(
+            config.low_dimensional_features,
+            config.camera_features,
+            config.image_encoder,
+            fetch_pretrained=config.pretrained_path is None,
+        )
+        self.network = config.network.build(
+            horizon=config.horizon,
+            action_dim=config.action_feature.shape[0],
+            observation_dim=self.encoder.output_dim,
+            n_obs_steps=config.n_obs_steps,
+        )
+
+    def condition(self, observation: Mapping[str, Tensor]) -> Condition:
+        """Observation windows, each (B, T_o, ...) -> the network's condition."""
+        return self.network.condition(self.encoder(observation))
+
+
+class DpPlusPolicy(PreTrainedPolicy):
+    """A distribution over action chunks p(A_t | O_t), executed in receding horizon.
+
+    Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones.
+    """
+
+    config_class = DpPlusConfig
+    name = "dp_plus"
+    config: DpPlusConfig
+
+    def __init__(self, config: DpPlusConfig, *, dataset_meta: Any = None, **kwargs: Any):
+        """Make a policy with fresh weights; LeRobot passes the dataset's metadata when it trains.
+
+        Raises:
+            ValueError: features that cannot be served, or a dataset that does not fit the config; by name.
+        """
+        super().__init__(config)
+        config.validate_features()
+        if dataset_meta is not None:
+            check_dataset(config, dataset_meta)
+        self.model = ChunkModel(config)
+        self.ema = config.ema.build(self.model) if config.ema.enabled else None
+        # Counts updates of this process for messages; the average keeps its own, saved count.
+        self._updates = 0
+        self._observed: dict[str, tuple[int, ...]] = {
+            **{key: (width,) for key, width in config.low_dimensional_features.items()},
+            **config.camera_features,
+        }
+        self.reset()
+
+    @property
+    def _fsdp_wrap_modules(self) -> tuple[str, ...]:
+        return self.config.network.fsdp_wrap_modules()
+
+    def get_optim_params(self) -> list[nn.Parameter]:  # type: ignore[override]
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    # Training
+
+    def forward(self, batch: Mapping[str, Tensor], reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
+        """Loss of a normalised batch: observations (B, T_o, ...), action (B, H, A), action_is_pad (B, H).
+
+        reduction "mean" gives the mean over valid elements, "none" that of each sample (B,).
+
+        Raises:
+            ValueError: an unknown reduction, or NaN or infinity in a state or an action, named and counted.
+            FloatingPointError: the loss is not finite.
+        """
+        if reduction not in ("mean", "none"):
+            raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
+        self._check_finite(batch)
+        x1 = batch[ACTION]
+        if tuple(x1.shape[1:]) != (self.config.horizon, *self.config.action_feature.shape):  # type: ignore[union-attr]
+            expected = (self.config.horizon, *self.config.action_feature.shape)  # type: ignore[union-attr]
+            raise ValueError(f"action has shape {tuple(x1.shape)}; must be (B, {expected[0]}, {expected[1]})")
+        valid = torch.ones(x1.shape[:2], dtype=torch.bool, device=x1.device)
+        if self.config.mask_padded_actions and ACTION_IS_PAD in batch:
+            valid = ~batch[ACTION_IS_PAD]
+        observation = {
+            key: batch[key] if batch[key].dim() > len(shape) + 1 else batch[key][:, None]
+            for key, shape in self._observed.items()
+        }
+        with _different_noise_on_every_rank():
+            condition = self.model.condition(observation)
+            error = self.config.objective.loss(self.model.network, x1, condition, valid)
+        per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
+        loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
+                f"Lower optimizer_lr (now {self.config.optimizer_lr:g}) or dtype (now {self.config.dtype})"
+            )
+        first = self.config.n_obs_steps - 1
+        executed = slice(first, first + self.config.n_action_steps)
+        with torch.no_grad():
+            count = (valid[:, executed].sum() * x1.shape[2]).clamp_min(1)
+            parts = {"loss_executed": (error[:, executed].sum() / count).item()}
+        return (loss if reduction == "mean" else per_sample), parts
+
+    def _check_finite(self, batch: Mapping[str, Tensor]) -> None:
+        for key in (*self.config.low_dimensional_features, ACTION):
+            if key not in batch:
+                raise KeyError(f"{key} missing from the batch, which has {sorted(batch)}")
+            bad = (~torch.isfinite(batch[key])).sum()
+            if bad:
+                raise ValueError(f"{key}: {int(bad)} of {batch[key].numel()} values in the batch are NaN or infinite")
+
+    def update(self) -> None:
+        """Called by LeRobot after every optimizer step: moves the average."""
+        self._updates += 1
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+
+    # Inference
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._history = ObservationHistory(self._observed, self.config.n_obs_steps)
+        self._actions: deque[Tensor] = deque()
+        self._plan: Tensor | None = None
+
+    @torch.no_grad()
+    def predict_action_chunk(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
+        """Normalised actions (B, H − T_o + 1, A) from the current step on.
+
+        The batch holds the newest frame (B, ...) of every observation, the policy remembers the earlier ones, or whole
+        windows (B, T_o, ...). noise (B, H, A), or (B, N, H, A) for a selection among N candidates, makes the result
+        deterministic, also for stochastic samplers.
+        """
+        return self._chunk(self._history.see(batch), noise)
+
+    @torch.no_grad()
+    def select_action(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
+        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls."""
+        window = self._history.see(batch)
+        if not self._actions:
+            self._actions.extend(self._chunk(window, noise)[:, : self.config.n_action_steps].unbind(1))
+        return self._actions.popleft()
+
+    def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
+        chunks = self.sample(window, noise)  # (B, N, H, A)
+        tail = None
+        if self._plan is not None and self._plan.shape[0] == chunks.shape[0]:
+            tail = self._plan[:, self.config.n_action_steps :]
+        self._plan = self.config.selection.choose(chunks, tail if tail is not None and tail.shape[1] else None)
+        return self._plan[:, self.config.n_obs_steps - 1 :]
+
+    @torch.no_grad()
+    def sample(
+        self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
+    ) -> Tensor:
+        """Candidate chunks (B, N, H, A), normalised, for observation windows (B, T_o, ...); leaves the episode alone.
+
+        N is `candidates`, or the selection's number if None.
+        """
+        config = self.config
+        count = candidates or config.selection.candidates
+        reference = next(iter(window.values()))
+        shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
+        generator = None
+        if noise is None:
+            noise = torch.randn(shape, device=reference.device)
+        else:
+            if noise.numel() != torch.Size(shape).numel() or noise.shape[-2:] != shape[-2:]:
+                legal = shape if count > 1 else (shape[0], *shape[2:])
+                raise ValueError(f"noise has shape {tuple(noise.shape)}; must be {legal}")
+            noise = noise.to(reference.device)
+            if config.sampler.order is None:
+                # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
+                seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
+                generator = torch.Generator(device=noise.device).manual_seed(seed)
+        with self._inference_model() as model:
+            condition = model.condition({k: v.repeat_interleave(count, dim=0) for k, v in window.items()})
+            objective = config.objective
+            path = objective.sampling_path
+            denoise = config.guidance.wrap(objective.denoiser(model.network, condition), path)
+            chunks = config.sampler(denoise, path, noise.reshape(-1, *shape[2:]), generator)
+        return chunks.reshape(shape)
+
+    @contextmanager
+    def _inference_model(self) -> Iterator[ChunkModel]:
+        model: ChunkModel = self.model if self.ema is None else self.ema.module  # type: ignore[assignment]
+        was_training = model.training
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train(was_training)
+
+    # Checkpoints
+
+    def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
+        write_weights(self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE)
+        self.config._save_pretrained(save_directory)
+
+    @classmethod
+    def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:
+        """Always strict: LeRobot would evaluate a half-loaded network and only warn."""
+        load_strictly(model, read_weights(Path(os.fspath(model_file))), Path(model_file))
+        return model.to(map_location)
+
+
+@contextmanager
+def _different_noise_on_every_rank() -> Iterator[None]:
+    """LeRobot seeds every process alike; here each rank draws noise, times and crops of its own.
+
+    The seed comes from the common stream, so that every rank's stream stays where a resumed run expects it.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        yield
+        return
+    seed = int(torch.randint(2**62, (1,)))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + dist.get_rank())
+        yield
+
+
+class DpPlusUnetPolicy(DpPlusPolicy):
+    """`dp_plus_unet`."""
+
+    config_class = DpPlusUnetConfig
+    name = "dp_plus_unet"
+
+
+class DpPlusTransformerPolicy(DpPlusPolicy):
+    """`dp_plus_transformer`."""
+
+    config_class = DpPlusTransformerConfig
+    name = "dp_plus_transformer"
+
+
+class DpPlusFlowPolicy(DpPlusPolicy):
+    """`dp_plus_flow`."""
+
+    config_class = DpPlusFlowConfig
+    name = "dp_plus_flow"
+
+
+class DpPlusDitPolicy(DpPlusPolicy):
+    """`dp_plus_dit`."""
+
+    config_class = DpPlusDitConfig
+    name = "dp_plus_dit"

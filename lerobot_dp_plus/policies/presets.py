@@ -1,0 +1,34 @@
+"""How a preset's axes meet the command line."""
+
+import dataclasses
+import inspect
+
+import draccus
+from lerobot.configs import PreTrainedConfig
+
+
+def _axis_with_default(axis: type, default: str) -> type:
+    """A stand-in for an axis whose choices are the same and whose type, when not given, is `default`."""
+    namespace = {"default_choice_name": classmethod(lambda cls: default), "__doc__": axis.__doc__}
+    return type(axis.__name__, (axis,), namespace)
+
+
+def register_preset[T: type](name: str):
+    """Register a policy type, and let `--policy.sampler.num_steps=5` mean the preset's own sampler.
+
+    Draccus asks for a `type` with every choice, although the preset has one. It reads the annotations, so these get the
+    preset's default; nothing else sees the stand-ins, which share the axis's registry.
+    """
+
+    def decorate(cls: T) -> T:
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if field.default_factory is dataclasses.MISSING:
+                continue
+            default = field.default_factory()
+            if isinstance(default, draccus.ChoiceRegistry):
+                axis = next(base for base in type(default).__mro__[1:] if issubclass(base, draccus.ChoiceRegistry))
+                stand_in = _axis_with_default(axis, axis.get_choice_name(type(default)))
+                cls.__annotations__ = {**inspect.get_annotations(cls), field.name: stand_in}
+        return PreTrainedConfig.register_subclass(name)(cls)
+
+    return decorate
