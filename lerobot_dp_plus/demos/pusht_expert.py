@@ -87,7 +87,7 @@ class _Recorder:
 
     def __init__(self, env: PushTEnv, offsets: np.ndarray) -> None:
         self.env, self.offsets, self.success = env, offsets, False
-        self.rows: list[tuple[np.ndarray, ...]] = []
+        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]] = []
 
     def over(self) -> bool:
         return self.success or len(self.rows) == len(self.offsets)
@@ -96,7 +96,7 @@ class _Recorder:
         state = state_of(self.env)
         done = (target + self.offsets[len(self.rows)]).clip(0, ARENA).astype(np.float32)
         *_, info = self.env.step(done.astype(np.float64))
-        self.rows.append((state.agent, state.block, target, done, np.float64(info["coverage"])))
+        self.rows.append((state.agent, state.block, target, done, float(info["coverage"])))
         self.success = bool(info["is_success"])
 
     def calm(self) -> bool:

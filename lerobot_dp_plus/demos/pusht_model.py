@@ -36,7 +36,10 @@ def rotate(vectors: np.ndarray, angle: np.ndarray | float) -> np.ndarray:
     """Rotate vectors (..., 2) by angles (...) in radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = vectors[..., 0], vectors[..., 1]
-    return np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1)
+    turned_x = x * cos - y * sin
+    turned = np.empty((*turned_x.shape, 2))
+    turned[..., 0], turned[..., 1] = turned_x, x * sin + y * cos
+    return turned
 
 
 def pose_of_block(block: np.ndarray) -> np.ndarray:
@@ -52,8 +55,15 @@ def block_of_pose(pose: np.ndarray) -> np.ndarray:
 
 def compose(pose: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """The pose reached by a motion (dx, dy, dθ) given in the frame of `pose`; both (..., 3) and broadcast."""
-    moved = pose[..., :2] + rotate(motion[..., :2], pose[..., 2])
-    return np.concatenate([moved, pose[..., 2:] + motion[..., 2:]], axis=-1)
+    moved = np.empty(np.broadcast_shapes(pose.shape, motion.shape))
+    moved[..., :2] = pose[..., :2] + rotate(motion[..., :2], pose[..., 2])
+    moved[..., 2] = pose[..., 2] + motion[..., 2]
+    return moved
+
+
+def motion_size(motion: np.ndarray) -> np.ndarray:
+    """How far a motion (dx, dy, dθ) moves the T, in the pixels of `goal_distance`; (..., 3) -> (...)."""
+    return np.sqrt(motion[..., 0] ** 2 + motion[..., 1] ** 2 + (GYRATION * motion[..., 2]) ** 2)
 
 
 def to_frame(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
@@ -75,7 +85,7 @@ def goal_distance(pose: np.ndarray) -> np.ndarray:
     Δθ² rather than 1 − cos Δθ: the latter is flat at half a turn, where a planner would stall.
     """
     turn = (pose[..., 2] - GOAL[2] + np.pi) % (2 * np.pi) - np.pi
-    return np.sqrt(np.sum((pose[..., :2] - GOAL[:2]) ** 2, axis=-1) + (GYRATION * turn) ** 2)
+    return np.sqrt((pose[..., 0] - GOAL[0]) ** 2 + (pose[..., 1] - GOAL[1]) ** 2 + (GYRATION * turn) ** 2)
 
 
 def _outline() -> tuple[np.ndarray, np.ndarray, float]:
@@ -99,26 +109,39 @@ OUTLINE, _OUTLINE_NORMALS, AREA = _outline()
 
 def coverage_near_goal(pose: np.ndarray) -> np.ndarray:
     """Share of the goal covered by a T close to it, to first order in the displacement; (N, 3) -> (N,)."""
-    moved = to_arena(OUTLINE, pose[:, None, :])  # (N, n, 2)
-    inward = -np.sum((to_frame(moved, GOAL) - OUTLINE) * _OUTLINE_NORMALS, axis=-1)
-    return 1 - np.maximum(inward, 0).sum(axis=-1) / AREA
+    offset, turn = to_frame(pose[:, :2], GOAL), pose[:, 2] - GOAL[2]
+    versine, sine = (1 - np.cos(turn))[:, None], np.sin(turn)[:, None]
+    (x, y), (normal_x, normal_y) = OUTLINE.T, _OUTLINE_NORMALS.T
+    moved_x = offset[:, :1] - versine * x - sine * y  # (N, n)
+    moved_y = offset[:, 1:] + sine * x - versine * y
+    uncovered = np.maximum(-(moved_x * normal_x + moved_y * normal_y), 0)
+    return 1 - uncovered.sum(axis=-1) / AREA
 
 
 def clearance(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Signed distance (...) of points (..., 2) of the T's frame to its surface, and the outward direction (..., 2)."""
-    inside_x = np.maximum(LOWER[:, 0] - points[..., None, 0], points[..., None, 0] - UPPER[:, 0])  # (..., boxes)
-    inside_y = np.maximum(LOWER[:, 1] - points[..., None, 1], points[..., None, 1] - UPPER[:, 1])
-    middle = (LOWER + UPPER) / 2
-    away = points[..., None, :] - middle
-    outside = np.stack([np.maximum(inside_x, 0), np.maximum(inside_y, 0)], axis=-1) * np.sign(away)
-    length = np.sqrt(np.sum(outside**2, axis=-1))
-    distance = np.where(length > 0, length, np.maximum(inside_x, inside_y))
-    # Within a box the way out is through its nearest face.
-    flat = np.stack([inside_x >= inside_y, inside_x < inside_y], axis=-1) * np.where(away < 0, -1.0, 1.0)
-    direction = np.where(length[..., None] > 0, outside / np.maximum(length, 1e-12)[..., None], flat)
-    box = np.argmin(distance, axis=-1)[..., None]
-    nearest = np.take_along_axis(direction, box[..., None], axis=-2)[..., 0, :]
-    return np.take_along_axis(distance, box, axis=-1)[..., 0], nearest
+    x, y = points[..., 0], points[..., 1]
+    (distance, out_x, out_y), stem = (_box_clearance(x, y, *box) for box in zip(LOWER, UPPER, strict=True))
+    nearer = stem[0] < distance
+    out = np.stack([np.where(nearer, stem[1], out_x), np.where(nearer, stem[2], out_y)], axis=-1)
+    return np.where(nearer, stem[0], distance), out
+
+
+def _box_clearance(
+    x: np.ndarray, y: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Signed distance to one box and the outward direction's components, each of the shape of `x`."""
+    (middle_x, middle_y), (half_x, half_y) = (lower + upper) / 2, (upper - lower) / 2
+    away_x, away_y = x - middle_x, y - middle_y
+    over_x, over_y = np.abs(away_x) - half_x, np.abs(away_y) - half_y
+    gap_x, gap_y = np.maximum(over_x, 0), np.maximum(over_y, 0)
+    gap = np.hypot(gap_x, gap_y)
+    inside = gap == 0  # there the way out is through the nearest face
+    through_x = over_x >= over_y
+    scale = 1 / np.where(inside, 1, gap)
+    out_x = np.copysign(np.where(inside, through_x, gap_x * scale), away_x)
+    out_y = np.copysign(np.where(inside, ~through_x, gap_y * scale), away_y)
+    return np.where(inside, np.maximum(over_x, over_y), gap), out_x, out_y
 
 
 def push(pose: np.ndarray, path: np.ndarray, sweeps: int = 3) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lerobot_dp_plus.demos.pusht_features import SUCCESS_COVERAGE
-from lerobot_dp_plus.demos.pusht_model import GYRATION, goal_distance
+from lerobot_dp_plus.demos.pusht_model import goal_distance, motion_size
 from lerobot_dp_plus.demos.pusht_motion import Pace, targets
 from lerobot_dp_plus.demos.pusht_moves import Move
 from lerobot_dp_plus.demos.pusht_search import search, steps_left
@@ -43,7 +43,7 @@ class Plan:
 
 def moved(one: np.ndarray, two: np.ndarray) -> float:
     """How far apart two poses (3,) are, in the pixels of `goal_distance`."""
-    return float(np.hypot(np.linalg.norm(two[:2] - one[:2]), GYRATION * (two[2] - one[2])))
+    return float(motion_size(two - one))
 
 
 def check(state: State, moves: tuple[Move, ...], taste: Taste) -> Plan | None:

@@ -8,10 +8,10 @@ from lerobot_dp_plus.demos.pusht_features import CORNERS
 from lerobot_dp_plus.demos.pusht_model import (
     ARENA,
     CENTRE,
-    GYRATION,
     compose,
     coverage_near_goal,
     goal_distance,
+    motion_size,
     to_arena,
     to_frame,
 )
@@ -19,9 +19,11 @@ from lerobot_dp_plus.demos.pusht_motion import Pace, move_steps
 from lerobot_dp_plus.demos.pusht_moves import Move, continuations, library, way_lengths
 
 ENOUGH = 0.962  # modelled coverage that counts as the goal; above 0.95 because the model errs by half a pixel
+_NEAR = 4.0  # pixels of `goal_distance` beyond which coverage is never enough
 _LEAST = 1.5  # pixels (of `goal_distance`'s kind) a push must move the T; less may be nothing in the simulator
 _LEAST_SHARE = 0.15  # of the distance to the goal a push must move the T: no dithering far away
 _WALL = 9.0  # pixels from the arena's edge where the T's corners start to cost
+_EDGE = 6.0  # pixels from the arena's edge the agent keeps
 _PER_PUSH = 2  # travels kept of one push from one parent
 _PER_PARENT = 10  # children kept of one parent
 
@@ -78,7 +80,8 @@ def _outside(pose: np.ndarray) -> np.ndarray:
 
 def _fits(points: np.ndarray) -> np.ndarray:
     """Whether arena points (..., 2) can be reached by a target within the action space."""
-    return ((points > 6) & (points < ARENA - 6)).all(axis=-1)
+    half = ARENA / 2
+    return (np.abs(points[..., 0] - half) < half - _EDGE) & (np.abs(points[..., 1] - half) < half - _EDGE)
 
 
 def _expand(nodes: _Nodes, pace: Pace, handicap: np.ndarray) -> _Children:
@@ -101,12 +104,11 @@ def _expand(nodes: _Nodes, pace: Pace, handicap: np.ndarray) -> _Children:
 
     distance = goal_distance(after)
     left = steps_left(distance, pace)
-    near = np.nonzero(distance < 6)
+    near = np.nonzero(distance < _NEAR)
     left[near] = np.where(coverage_near_goal(after[near]) > ENOUGH, 0.0, left[near])
     steps = nodes.steps[:, None, None] + move_steps(ways[..., None], book.travel, pace)
     taste = nodes.taste[:, None] + handicap[face]
-    size = np.hypot(np.linalg.norm(motion[..., :2], axis=-1), GYRATION * motion[..., 2])
-    enough = size > np.maximum(_LEAST, _LEAST_SHARE * goal_distance(nodes.poses))[:, None, None]
+    enough = motion_size(motion) > np.maximum(_LEAST, _LEAST_SHARE * goal_distance(nodes.poses))[:, None, None]
     cost = np.where(possible[..., None] & enough & _fits(ends), steps + left + taste[..., None], np.inf)
     return _Children(after, ends, steps, left, cost, face, taste, on.direction)
 
