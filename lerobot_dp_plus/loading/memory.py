@@ -179,8 +179,9 @@ class MemoryDataset(Dataset):
     def _episode_bounds(self) -> tuple[Tensor, Tensor]:
         """First row of each row's episode and one past its last, two (N,) tensors."""
         episodes, meta = self._tensor("episode_index"), self.host.meta.episodes
-        first = torch.tensor(meta["dataset_from_index"])[episodes]
-        length = torch.tensor(meta["dataset_to_index"])[episodes] - first
+        # [:] reads a column at once; element by element it is a query for every episode.
+        first = torch.tensor(meta["dataset_from_index"][:])[episodes]
+        length = torch.tensor(meta["dataset_to_index"][:])[episodes] - first
         _, run, counts = torch.unique_consecutive(episodes, return_inverse=True, return_counts=True)
         start = (counts.cumsum(0) - counts)[run]
         rows = torch.arange(len(episodes))

@@ -41,8 +41,7 @@ def test_batches_equal_the_hosts(root, windows, episodes):
     assert assert_same_batches(memory, host, batch_size=5) == -(-len(host) // 5)
 
 
-@pytest.mark.parametrize("cameras", ["image", "video"])
-@pytest.mark.parametrize("uint8", [False, True])
+@pytest.mark.parametrize(("cameras", "uint8"), [("image", True), ("video", False), ("video", True)])
 @pytest.mark.parametrize(
     "windows",
     [None, WINDOWS, CAMERA_WINDOWS, WINDOWS | {key: [0.0] for key in CAMERAS}],

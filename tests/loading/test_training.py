@@ -50,8 +50,8 @@ def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, camer
             output_dir=tmp_path / str(enabled),
             num_workers=0,
             batch_size=4,
-            steps=4,
-            save_freq=4,
+            steps=2,
+            save_freq=2,
             log_freq=1,
             eval_steps=2,
             max_eval_samples=4,
@@ -59,7 +59,7 @@ def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, camer
         )
         with fast_loading(enabled):
             lerobot_train.train(config)
-        saved = tmp_path / str(enabled) / "checkpoints" / "000004" / "pretrained_model" / "model.safetensors"
+        saved = tmp_path / str(enabled) / "checkpoints" / "000002" / "pretrained_model" / "model.safetensors"
         weights[enabled] = load_file(saved)
     assert [line.split(",")[0] for line in said()] == ["data: in memory", "data: LeRobot's loader"]
     assert weights[True].keys() == weights[False].keys()
