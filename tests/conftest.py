@@ -20,7 +20,7 @@ import torch  # noqa: E402
 
 from lerobot_dp_plus.cli.host import shorten_torchcodec_warning  # noqa: E402
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 shorten_torchcodec_warning()
 
 
