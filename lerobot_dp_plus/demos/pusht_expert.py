@@ -31,7 +31,7 @@ class Disturbance:
 
     jitter: float = 0.0
     burst: float = 0.0
-    every: float = 30.0
+    every: float = 20.0
 
     def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray:
         """Offsets (steps, 2) to add to the targets."""
@@ -58,8 +58,8 @@ class Style:
     def draw(rng: np.random.Generator, disturbed: bool) -> "Style":
         """A style for one episode: pace 0.6–0.7 of full speed, a slight dislike of some faces."""
         scale = rng.uniform(0.6, 0.7)
-        taste = Taste(Pace(16.0 * scale, 9.8 * scale, 6.2 * scale), rng.uniform(0, 6, 8))
-        jitter, burst = (rng.uniform(1, 4), rng.uniform(15, 40)) if disturbed else (0.0, 0.0)
+        taste = Taste(Pace(16.0 * scale, 9.8 * scale, 6.2 * scale), rng.uniform(0, 4, 8))
+        jitter, burst = (rng.uniform(1, 4), rng.uniform(8, 20)) if disturbed else (0.0, 0.0)
         return Style(taste, Disturbance(jitter, burst))
 
 
@@ -112,7 +112,8 @@ def play(env: PushTEnv, style: Style, rng: np.random.Generator, max_steps: int =
     """Play on from the environment's state until the goal is covered, no plan is left, or `max_steps` are over.
 
     Args:
-        env: a bare gym_pusht environment, just reset; it is stepped.
+        env: a bare gym_pusht environment, just reset or anywhere in an episode, for example where a policy went
+            astray; it is stepped.
         style: pace, taste and disturbances.
         rng: draws the disturbances and the choice among equals.
 

@@ -74,6 +74,32 @@ def test_starts_are_reproducible_distinct_and_where_they_should_be():
         assert env._get_coverage() < 0.95
 
 
+def test_expert_takes_over_in_mid_episode():
+    """Where somebody else went astray, with the agent moving fast, the expert brings it to a good end."""
+    rng = np.random.default_rng(4)
+    env, again = PushTEnv(), PushTEnv()
+    stray = rng.uniform(100, 400, (15, 2))
+    for world in (env, again):
+        world.reset(seed=20_003)
+        for target in stray:
+            world.step(target)
+    assert state_of(env).velocity.any()
+    np.testing.assert_array_equal(state_of(env).block, state_of(again).block)
+    episode = play(env, Style(), rng)
+    assert episode is not None and episode.success
+    assert replay(again, episode.executed)
+
+
+def test_styles_are_moderate_and_differ():
+    styles = [Style.draw(np.random.default_rng(seed), disturbed=bool(seed % 2)) for seed in range(20)]
+    speeds = [style.taste.pace.push for style in styles]
+    assert len(set(speeds)) == 20
+    assert min(speeds) >= 0.6 * 9.8 and max(speeds) <= 0.7 * 9.8
+    calm, shaken = (style.disturbance.draw(np.random.default_rng(0), 300) for style in styles[:2])
+    assert not calm.any()
+    assert 1 < shaken.std() < 20
+
+
 def test_recipe_refuses_what_is_not_a_share():
     with pytest.raises(ValueError, match=r"near=1\.5"):
         Recipe(near=1.5)
