@@ -7,10 +7,15 @@ import draccus
 from lerobot.configs import PreTrainedConfig
 
 
-def _axis_with_default(axis: type, default: str) -> type:
+def _axis_with_default(axis: type[draccus.ChoiceRegistry], default: str) -> type:
     """A stand-in for an axis whose choices are the same and whose type, when not given, is `default`."""
-    namespace = {"default_choice_name": classmethod(lambda cls: default), "__doc__": axis.__doc__}
-    return type(axis.__name__, (axis,), namespace)
+    namespace = {
+        "__doc__": axis.__doc__,
+        "_choice_registry": axis.get_known_choices(),
+        "default_choice_name": classmethod(lambda cls: default),
+    }
+    # Draccus takes only a direct child of its registry for a choice.
+    return type(axis.__name__, (draccus.ChoiceRegistry,), namespace)
 
 
 def register_preset[T: type](name: str):
