@@ -5,10 +5,12 @@ file                what it holds
 writer.py           episodes as arrays -> a LeRobotDataset that exists completely or not at all
 pusht_features.py   LeRobot's feature table of PushT, and the T's eight keypoints
 pusht_model.py      a fast batched quasi-static model of the push: T of two boxes, disc agent
-pusht_roadmap.py    collision-free ways around the T, in the T's own frame
-pusht_simulator.py  gym_pusht's own physics as an exact, restorable checker of plans
-pusht_moves.py      push primitives: where the disc may touch the T and where it may go from there
-pusht_search.py     beam search over push primitives
-pusht_expert.py     plans turned into 10 Hz targets: pace, disturbances, recoveries, replanning
+pusht_simulator.py  gym_pusht's own physics as an exact checker from any state
+pusht_moves.py      push primitives in the T's frame, and the shortest ways round the T to them
+pusht_motion.py     moves as 10 Hz targets: a steady pace, in closed form for gym_pusht's controller
+pusht_search.py     beam search over push primitives in the model
+pusht_planner.py    search, exact check, choice among nearly equal plans
+pusht_expert.py     plays an episode: keeps a plan while it works, recovers from disturbances
+pusht_episodes.py   one episode from (seed, index): its start, its style, its file
 pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable, then one dataset
 """

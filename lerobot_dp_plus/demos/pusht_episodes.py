@@ -4,14 +4,13 @@ Kept free of lerobot, so that a spawned worker starts in a second.
 """
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from gym_pusht.envs.pusht import PushTEnv
 
 from lerobot_dp_plus.demos.pusht_expert import Episode, Style, play
+from lerobot_dp_plus.demos.pusht_features import PushTEnv
 from lerobot_dp_plus.demos.pusht_model import ARENA, CENTRE, GOAL, GYRATION, RADIUS, clearance, to_frame
 
 FIRST_SEED, LAST_SEED = 20_000, 99_999  # of env.reset; results are reported on seeds from 100,000 on
@@ -33,7 +32,7 @@ class Recipe:
     """
 
     seed: int = 0
-    disturbed: float = 0.5
+    disturbed: float = 0.6
     near: float = 0.3
     images: bool = False
 
@@ -98,9 +97,7 @@ def generate_file(recipe: Recipe, index: int, folder: Path) -> bool:
     """Play episode `index` into its file, unless it is there already; returns whether it succeeded."""
     path = episode_file(folder, index)
     if not path.exists():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            episode, start = generate(recipe, index)
+        episode, start = generate(recipe, index)
         record: dict[str, np.ndarray] = {**start, "success": np.array(episode is not None and episode.success)}
         if episode is not None and episode.success:
             record |= {key: getattr(episode, key) for key in ("agent", "block", "action", "executed", "coverage")}

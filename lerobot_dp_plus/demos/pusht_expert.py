@@ -8,8 +8,8 @@ goal, and random choice only among plans that are nearly equally good.
 from dataclasses import dataclass, field
 
 import numpy as np
-from gym_pusht.envs.pusht import PushTEnv
 
+from lerobot_dp_plus.demos.pusht_features import PushTEnv
 from lerobot_dp_plus.demos.pusht_model import ARENA, pose_of_block
 from lerobot_dp_plus.demos.pusht_motion import Pace, targets
 from lerobot_dp_plus.demos.pusht_moves import Move

@@ -1,10 +1,29 @@
 """PushT as LeRobot sees it: feature table, task sentence, and the T's keypoints as gym_pusht orders them."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gym_pusht.envs.pusht import PushTEnv
+
+# The other files take PushTEnv from here: pygame warns at its first import about a package of its own.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+    from gym_pusht.envs.pusht import PushTEnv, pymunk_to_shapely
+
+__all__ = [
+    "CORNERS",
+    "FPS",
+    "IMAGE_SHAPE",
+    "ROBOT_TYPE",
+    "SUCCESS_COVERAGE",
+    "TASK",
+    "PushTEnv",
+    "episode_columns",
+    "keypoints",
+    "pusht_features",
+    "pymunk_to_shapely",
+]
 
 TASK = "Push the T-shaped block onto the T-shaped target."
 ROBOT_TYPE = "2d pointer"

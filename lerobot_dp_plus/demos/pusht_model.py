@@ -13,9 +13,8 @@ Walls are not modelled. A *pose* is (x, y, θ): the centre of gravity in arena p
 
 import numpy as np
 import pymunk
-from gym_pusht.envs.pusht import PushTEnv
 
-from lerobot_dp_plus.demos.pusht_features import CORNERS
+from lerobot_dp_plus.demos.pusht_features import CORNERS, PushTEnv
 
 _body, _shapes = PushTEnv.add_tee(pymunk.Space(), (0, 0), 0)
 MASS: float = _body.mass

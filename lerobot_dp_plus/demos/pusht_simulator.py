@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pymunk
 import shapely
-from gym_pusht.envs.pusht import PushTEnv, pymunk_to_shapely
 
-from lerobot_dp_plus.demos.pusht_features import SUCCESS_COVERAGE
+from lerobot_dp_plus.demos.pusht_features import SUCCESS_COVERAGE, PushTEnv, pymunk_to_shapely
 from lerobot_dp_plus.demos.pusht_model import goal_distance, pose_of_block
 
 _STIFFNESS, _DAMPING = 100.0, 20.0  # the controller's gains in PushTEnv

@@ -52,8 +52,14 @@ def write_dataset(
         shutil.rmtree(partial)
     root.parent.mkdir(parents=True, exist_ok=True)
 
+    # Naming the reader's backend spares probing for one that may not load: nothing is read back here.
     dataset = LeRobotDataset.create(
-        repo_id, fps, {key: dict(feature) for key, feature in features.items()}, root=partial, robot_type=robot_type
+        repo_id,
+        fps,
+        {key: dict(feature) for key, feature in features.items()},
+        root=partial,
+        robot_type=robot_type,
+        video_backend="pyav",
     )
     try:
         count = 0
