@@ -40,7 +40,12 @@ class PushTMirror(Augmentation):
     def apply(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
         action = sample[ACTION]
         chosen = torch.rand(action.shape[0], device=action.device) < 0.5
-        return {key: torch.where(per_sample(chosen, value), mirror(key, value), value) for key, value in sample.items()}
+        return {
+            key: torch.where(per_sample(chosen, value), mirror(key, value), value)
+            if _is_mirrored(key, value)
+            else value
+            for key, value in sample.items()
+        }
 
     def widen(self, statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         widened = {key: dict(value) for key, value in statistics.items()}
@@ -51,6 +56,11 @@ class PushTMirror(Augmentation):
                 widened[key]["min"] = torch.minimum(low, mirror(key, high)).numpy()
                 widened[key]["max"] = torch.maximum(high, mirror(key, low)).numpy()
         return widened
+
+
+def _is_mirrored(key: str, value: Tensor) -> bool:
+    """Points and images are; what else travels with a sample, such as padding masks (B, H), is not."""
+    return key in (STATE, ENVIRONMENT_STATE, ACTION) or value.dim() >= 4
 
 
 def mirror(key: str, value: Tensor) -> Tensor:
