@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 import lerobot_dp_plus
-from lerobot_dp_plus.demos.pusht_episodes import Recipe, episode_file, generate_file
+from lerobot_dp_plus.demos.pusht_episodes import Recipe, end_with_parent, episode_file, generate_file
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, episode_columns, pusht_features
 from lerobot_dp_plus.demos.writer import write_dataset
 
@@ -166,7 +166,7 @@ def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Ite
         for index in indices:
             yield index, generate_file(recipe, index, folder)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         running: dict[Future[bool], int] = {
             pool.submit(generate_file, recipe, index, folder): index for index in indices

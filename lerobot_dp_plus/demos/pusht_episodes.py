@@ -3,7 +3,9 @@
 Kept free of lerobot, so that a spawned worker starts in a second.
 """
 
+import multiprocessing
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,3 +111,16 @@ def generate_file(recipe: Recipe, index: int, folder: Path) -> bool:
         partial.rename(path)
     with np.load(path, allow_pickle=False) as kept:
         return bool(kept["success"])
+
+
+def end_with_parent() -> None:
+    """Worker initialiser: a worker whose parent was killed would wait for work forever; let it end instead."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("end_with_parent is for worker processes; this process has no parent of multiprocessing's")
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

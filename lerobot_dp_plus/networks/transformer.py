@@ -1,6 +1,8 @@
 """Causal transformer that cross-attends to the observation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +35,8 @@ class TransformerConfig(NetworkConfig):
         )
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
-        return (TransformerBlock.__name__,)
+        # Not whole blocks: `condition` reads a block's keys and values without calling the block.
+        return (SelfAttention.__name__, MLP.__name__)
 
     def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> "Transformer":
         return Transformer(
@@ -107,7 +110,8 @@ class Transformer(Network):
     def condition(self, observation: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Observation (B, T_o, C) -> keys and values (B, heads, T_o, D/heads) of every block."""
         memory = self.memory_norm(self.embed_observation(observation) + self.observation_position)
-        return [block.cross_attention.remember(memory) for block in self.blocks]
+        blocks = cast(Iterable[TransformerBlock], self.blocks)
+        return [block.cross_attention.remember(memory) for block in blocks]
 
     def forward(self, x_t: Tensor, time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
         batch, horizon, action_dim = x_t.shape

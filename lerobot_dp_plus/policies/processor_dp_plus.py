@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from lerobot.configs import NormalizationMode, PipelineFeatureType, PolicyFeature
 from lerobot.configs.types import FeatureType
+from lerobot.lerobot_types import EnvTransition, TransitionKey
 from lerobot.processor import PolicyAction, PolicyProcessorPipeline, ProcessorStep, ProcessorStepRegistry
 from lerobot.processor.factory import make_default_policy_processor_steps, make_policy_processor_pipelines
-from lerobot.lerobot_types import EnvTransition, TransitionKey
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig

@@ -1,6 +1,11 @@
 """`dp-plus demos pusht`: the dataset is what was simulated, the same for any workers and after any interruption."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +99,44 @@ def test_a_killed_run_goes_on_and_gives_the_same(reference, tmp_path, monkeypatc
     assert_same(root, reference)
     assert [path.name for path in tmp_path.iterdir()] == ["killed"]
     assert "4 episodes kept" in capsys.readouterr().out
+
+
+ORPHANS = """
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from os import getpid, kill
+from signal import SIGKILL
+
+from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    list(pool.map(time.sleep, [0.5, 0.5]))
+    print(*[process.pid for process in pool._processes.values()], flush=True)
+    kill(getpid(), SIGKILL)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    run = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert run.returncode == -signal.SIGKILL
+    workers = [Path("/proc", pid) for pid in run.stdout.split()]
+    assert workers
+    deadline = time.monotonic() + 10
+    while any(_runs(worker) for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlives its parent"
+        time.sleep(0.1)
+
+
+def _runs(process: Path) -> bool:
+    """Whether a process of /proc is there and not merely waiting to be reaped."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_failures_are_dropped_counted_and_replaced(tmp_path, monkeypatch, capsys):
