@@ -92,9 +92,7 @@ class Transformer(Network):
     ):
         super().__init__()
         self.patch_size = patch_size
-        self.embed_observation = nn.Sequential(
-            nn.Linear(observation_dim, 2 * dim), nn.GELU(approximate="tanh"), nn.Linear(2 * dim, dim)
-        )
+        self.embed_observation = nn.Sequential(nn.Linear(observation_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
         self.observation_position = nn.Parameter(0.02 * torch.randn(n_obs_steps, dim))
         self.memory_norm = nn.LayerNorm(dim)
         self.embed_time = nn.Sequential(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
