@@ -175,26 +175,32 @@ class SquaredCosinePath(VariancePreservingPath):
     offset = 0.008
     max_beta = 0.999
 
-    def _angle(self, t: Tensor) -> Tensor:
-        return (1 - t + self.offset) / (1 + self.offset) * (math.pi / 2)
-
-    @cached_property
-    def _log_start(self) -> float:
-        return 2 * math.log(math.cos(self.offset / (1 + self.offset) * math.pi / 2))
+    @property
+    def _rate(self) -> float:
+        """c of cos(angle(t)) = sin(c·t)."""
+        return math.pi / 2 / (1 + self.offset)
 
     @cached_property
     def _log_floor(self) -> float:
-        angle = (1 - 1 / self.num_train_steps + self.offset) / (1 + self.offset) * math.pi / 2
-        return 2 * math.log(math.cos(angle)) - self._log_start + math.log1p(-self.max_beta)
+        """log ᾱ at t = 0: that of k = K − 2 and one step of the largest β."""
+        return 2 * math.log(math.sin(self._rate / self.num_train_steps) / math.sin(self._rate)) + math.log1p(
+            -self.max_beta
+        )
+
+    @cached_property
+    def _floor_time(self) -> float:
+        """Where ᾱ leaves its floor."""
+        return math.asin(math.exp(0.5 * self._log_floor) * math.sin(self._rate)) / self._rate
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
-        cosine = torch.cos(self._angle(t)).clamp_min(1e-12)
-        return (2 * torch.log(cosine) - self._log_start).clamp_min(self._log_floor).clamp_max(0.0)
+        # sin(c·t)/sin(c) written as 1 − fall, so that σ² = 1 − ᾱ keeps its digits in float32 and is exactly 0 at t = 1.
+        angle = self._rate * (1 - t)
+        fall = 2 * torch.sin(0.5 * angle).square() + torch.sin(angle) / math.tan(self._rate)
+        return (2 * torch.log1p(-fall.clamp_max(1.0))).clamp_min(self._log_floor)
 
     def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
-        # d/dt 2 log cos(angle) = 2 tan(angle)·(π/2)/(1 + s); held at its floor value where ᾱ is.
-        angle = self._angle(t).clamp_max(math.acos(math.exp(0.5 * (self._log_floor + self._log_start))))
-        return torch.tan(angle) * math.pi / (1 + self.offset)
+        # d/dt 2 log sin(c·t); where ᾱ is held at its floor the slope keeps the value of its edge instead of falling to 0.
+        return 2 * self._rate / torch.tan(self._rate * t.clamp_min(self._floor_time))
 
 
 @Path.register_subclass("linear_beta")
@@ -217,8 +223,8 @@ class LinearBetaPath(VariancePreservingPath):
         return table.flip(0)
 
     def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        table = self._table.to(t.device)
-        position = (t.double() * self.num_train_steps).clamp(0, self.num_train_steps)
+        table = self._table.to(t.dtype).to(t.device)  # in this order: not every device knows float64
+        position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
         # A grid point computed in float32 must land on its own table entry, not a rounding error below it.
         position = torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
         left = position.floor().clamp_max(self.num_train_steps - 1).long()
@@ -226,7 +232,7 @@ class LinearBetaPath(VariancePreservingPath):
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
         start, rise, fraction = self._cell(t)
-        return (start + rise * fraction).to(t.dtype)
+        return start + rise * fraction
 
     def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
-        return (self._cell(t)[1] * self.num_train_steps).to(t.dtype)
+        return self._cell(t)[1] * self.num_train_steps
