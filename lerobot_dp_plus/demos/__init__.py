@@ -12,5 +12,6 @@ pusht_search.py     beam search over push primitives in the model
 pusht_planner.py    search, exact check, choice among nearly equal plans
 pusht_expert.py     plays an episode: keeps a plan while it works, recovers from disturbances
 pusht_episodes.py   one episode from (seed, index): its start, its style, its file
+pusht_rollouts.py   `dp-plus demos pusht_rollouts`: a trained policy, its candidates judged in the simulator
 pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable, then one dataset
 """

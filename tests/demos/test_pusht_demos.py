@@ -111,7 +111,7 @@ from signal import SIGKILL
 from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
 
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent)
     list(pool.map(time.sleep, [0.5, 0.5]))
     print(*[process.pid for process in pool._processes.values()], flush=True)
     kill(getpid(), SIGKILL)
@@ -121,9 +121,11 @@ if __name__ == "__main__":
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS)
-    run = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    # Into a file: an orphan would keep a pipe open, and this test would hang instead of failing.
+    with (tmp_path / "pids").open("w") as pids:
+        run = subprocess.run([sys.executable, script], stdout=pids, stderr=subprocess.DEVNULL, timeout=60)
     assert run.returncode == -signal.SIGKILL
-    workers = [Path("/proc", pid) for pid in run.stdout.split()]
+    workers = [Path("/proc", pid) for pid in (tmp_path / "pids").read_text().split()]
     assert workers
     deadline = time.monotonic() + 10
     while any(_runs(worker) for worker in workers):
