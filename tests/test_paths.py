@@ -1,0 +1,145 @@
+"""Paths: derivatives against autograd, tables against diffusers, conversions against each other, the edges of float32."""
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from gaussian_truth import PATHS
+
+from lerobot_dp_plus.paths import (
+    PARAMETRISATIONS,
+    LinearBetaPath,
+    Parametrisation,
+    Path,
+    SquaredCosinePath,
+    VariancePreservingPath,
+)
+
+#: Inside (0, 1), between the steps of every schedule, where a piecewise path has no kink.
+INTERIOR = (torch.arange(3, 1000, 7, dtype=torch.float64) + 0.5) / 1000
+SCHEDULES = [
+    (SquaredCosinePath(100), "squaredcos_cap_v2"),
+    (SquaredCosinePath(1000), "squaredcos_cap_v2"),
+    (SquaredCosinePath(10), "squaredcos_cap_v2"),
+    (LinearBetaPath(1000), "linear"),
+    (LinearBetaPath(100), "linear"),
+]
+every_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+every_kind = pytest.mark.parametrize("kind", PARAMETRISATIONS)
+
+
+@every_path
+def test_derivatives_equal_autograds(path: Path) -> None:
+    for weight, derivative in ((path.alpha, path.alpha_dot), (path.sigma, path.sigma_dot)):
+        t = INTERIOR.clone().requires_grad_()
+        (expected,) = torch.autograd.grad(weight(t).sum(), t)
+        torch.testing.assert_close(derivative(INTERIOR), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("path", "schedule"), SCHEDULES)
+def test_alpha_bar_equals_diffusers_at_every_step(path: VariancePreservingPath, schedule: str) -> None:
+    steps = path.num_train_steps
+    betas = DDPMScheduler(num_train_timesteps=steps, beta_schedule=schedule).betas.double()
+    t = 1 - (torch.arange(steps, dtype=torch.float64) + 1) / steps
+    expected = (1 - betas).cumprod(0)
+    # Diffusers rounds β to float32: what is left of 1 after β = 0.999 keeps four digits, all others six.
+    torch.testing.assert_close(path.log_alpha_bar(t)[:-1], expected.log()[:-1], rtol=2e-6, atol=1e-7)
+    torch.testing.assert_close(path.log_alpha_bar(t)[-1], expected.log()[-1], rtol=0, atol=5e-5)
+    # In float32, as in training: the same data weight and the same noise weight, also where the noise is small.
+    torch.testing.assert_close(path.alpha(t.float()).double(), expected.sqrt(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(path.sigma(t.float()).double(), (1 - expected).sqrt(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("path", "schedule"), SCHEDULES)
+@pytest.mark.parametrize("num_steps", [5, 10])
+def test_uniform_grid_is_diffusers_trailing_spacing(
+    path: VariancePreservingPath, schedule: str, num_steps: int
+) -> None:
+    scheduler = DDPMScheduler(path.num_train_steps, beta_schedule=schedule, timestep_spacing="trailing")
+    scheduler.set_timesteps(num_steps)
+    grid = torch.linspace(0, 1, num_steps + 1, dtype=torch.float64)[:-1]
+    torch.testing.assert_close(path.network_time(grid), scheduler.timesteps.double(), rtol=0, atol=1e-9)
+
+
+@every_path
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_path_ends_exactly_in_the_data(path: Path, dtype: torch.dtype) -> None:
+    end = torch.ones(3, dtype=dtype)
+    assert torch.equal(path.alpha(end), end)
+    assert torch.equal(path.sigma(end), torch.zeros_like(end))
+
+
+@every_path
+def test_float32_is_finite_ordered_and_close_to_float64(path: Path) -> None:
+    tiny = torch.finfo(torch.float32)
+    edges = torch.tensor([0.0, tiny.tiny, tiny.eps, 1e-6, 1 - 1e-6, 1 - tiny.eps / 2, 1.0])
+    t = torch.cat([edges[:4], torch.linspace(1e-3, 1 - 1e-3, 999), edges[4:]])
+    for weight in (
+        path.alpha,
+        path.sigma,
+        path.network_time,
+        *(lambda t, i=i: path.velocity_weights(t)[i] for i in (0, 1)),
+    ):
+        assert weight(t).isfinite().all()
+    for slope in (path.alpha_dot, path.sigma_dot):
+        assert slope(t[:-2]).isfinite().all()
+    assert (path.alpha(t).diff() >= 0).all() and (path.sigma(t).diff() <= 0).all()
+    middle = t[4:-3]
+    torch.testing.assert_close(path.alpha(middle).double(), path.alpha(middle.double()), rtol=1e-4, atol=0)
+    torch.testing.assert_close(path.sigma(middle).double(), path.sigma(middle.double()), rtol=1e-4, atol=0)
+
+
+@every_path
+def test_velocity_target_points_along_the_path(path: Path) -> None:
+    a, b = path.velocity_weights(INTERIOR)
+    alpha_dot, sigma_dot = path.alpha_dot(INTERIOR), path.sigma_dot(INTERIOR)
+    torch.testing.assert_close(a * sigma_dot, b * alpha_dot)
+    assert (a * alpha_dot > 0).all()
+    if isinstance(path, VariancePreservingPath):
+        torch.testing.assert_close(path.alpha(INTERIOR) ** 2 + path.sigma(INTERIOR) ** 2, torch.ones_like(INTERIOR))
+        torch.testing.assert_close(a**2 + b**2, torch.ones_like(a))
+
+
+@every_path
+@every_kind
+def test_conversions_recover_both_ends(path: Path, kind: Parametrisation) -> None:
+    x0, x1 = torch.randn(2, len(INTERIOR), 3, 2, dtype=torch.float64)
+    x_t = path.interpolate(x0, x1, INTERIOR)
+    found = path.ends(kind, path.target(kind, x0, x1, INTERIOR), x_t, INTERIOR)
+    torch.testing.assert_close(found.x0, x0, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(found.x1, x1, rtol=1e-7, atol=1e-7)
+
+
+@every_path
+@every_kind
+def test_every_output_is_consistent_with_x_t_and_converts_to_every_other(path: Path, kind: Parametrisation) -> None:
+    """Any network output, not only an exact one, is the target of the ends it implies, in each parametrisation."""
+    output, x_t = torch.randn(2, len(INTERIOR), 3, 2, dtype=torch.float64)
+    ends = path.ends(kind, output, x_t, INTERIOR)
+    torch.testing.assert_close(path.interpolate(*ends, INTERIOR), x_t)
+    for other in PARAMETRISATIONS:
+        again = path.ends(other, path.target(other, *ends, INTERIOR), x_t, INTERIOR)
+        torch.testing.assert_close(path.target(kind, *again, INTERIOR), output, rtol=1e-5, atol=1e-5)
+
+
+@every_path
+def test_velocity_is_the_time_derivative_of_the_path(path: Path) -> None:
+    x0, x1 = torch.randn(2, len(INTERIOR), 1, 1, dtype=torch.float64)
+    t = INTERIOR.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(path.interpolate(x0, x1, t).sum(), t)
+    torch.testing.assert_close(path.velocity(path.ends("x1", x1, path.interpolate(x0, x1, t), t), t)[:, 0, 0], expected)
+
+
+@every_path
+def test_data_can_be_replaced_while_x_t_stays(path: Path) -> None:
+    x_t, x1 = torch.randn(2, len(INTERIOR), 3, 2, dtype=torch.float64)
+    changed = path.with_data(x1, x_t, INTERIOR)
+    assert torch.equal(changed.x1, x1)
+    torch.testing.assert_close(path.interpolate(*changed, INTERIOR), x_t)
+
+
+def test_v_of_diffusion_is_the_papers_with_its_sign_turned() -> None:
+    """Salimans & Ho: v = α·ε − σ·x."""
+    path = SquaredCosinePath()
+    noise, data = torch.randn(2, len(INTERIOR), 1, 1, dtype=torch.float64)
+    theirs = path.alpha(INTERIOR)[:, None, None] * noise - path.sigma(INTERIOR)[:, None, None] * data
+    torch.testing.assert_close(path.target("v", noise, data, INTERIOR), -theirs)
