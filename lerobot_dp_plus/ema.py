@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 @dataclass(frozen=True)
 class EmaConfig:
-    """θ̄ ← d·θ̄ + (1 − d)·θ after every update, d = min(decay, (1 + n)/(10 + n)) at the n-th.
+    """θ̄ ← d·θ̄ + (1 − d)·θ after every update, d = min(decay, (1 + n)/(10 + n)), n updates before it; at n = 0, d = 0.
 
     The warm-up is that of TensorFlow's ExponentialMovingAverage; without it a short run would average its random start.
     """

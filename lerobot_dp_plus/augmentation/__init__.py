@@ -3,7 +3,7 @@
 | member | symmetry | file |
 |---|---|---|
 | `none` | | `none.py` |
-| `pusht_mirror` | (x, y) → (512 − y, 512 − x), θ → π/2 − θ: exact for PushT's goal, T and arena | `pusht_mirror.py` |
+| `pusht_mirror` | (x, y) → (512 − y, 512 − x), θ → π/2 − θ: exact for PushT's goal and T | `pusht_mirror.py` |
 """
 
 from lerobot_dp_plus.augmentation.base import Augmentation

@@ -22,8 +22,9 @@ STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment
 class PushTMirror(Augmentation):
     """With probability ½: (x, y) → (512 − y, 512 − x), keypoints 0↔1 2↔3 4↔5 6↔7, images on the anti-diagonal.
 
-    Maps PushT's goal pose (256, 256, π/4), the T and the arena onto themselves, so a mirrored demonstration is a
-    demonstration. Points are (x, y) in pixels; images square.
+    Maps PushT's goal pose (256, 256, π/4) and the T onto themselves, so a mirrored demonstration is a demonstration:
+    exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 506 and 507, and, in images, for
+    anti-aliasing. Points are (x, y) in pixels; images square.
     """
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:

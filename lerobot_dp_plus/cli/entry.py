@@ -38,9 +38,9 @@ def _report(arguments: list[str]) -> int:
 
 
 def _demos(arguments: list[str]) -> int:
-    tasks = ("pusht",)
+    tasks = ("pusht", "pusht_rollouts")
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: dp-plus demos {{{','.join(tasks)}}} [options]; dp-plus demos pusht --help lists them")
+        print(f"usage: dp-plus demos {{{','.join(tasks)}}} [options]; dp-plus demos TASK --help lists them")
         return 0 if arguments else 2
     if arguments[0] not in tasks:
         raise UsageError(

@@ -18,6 +18,7 @@ import torch
 from lerobot.configs import PreTrainedConfig
 from lerobot.policies import make_pre_post_processors
 from lerobot.policies.factory import get_policy_class
+from lerobot.utils.import_utils import register_third_party_plugins
 from tqdm import tqdm
 
 import lerobot_dp_plus
@@ -38,6 +39,7 @@ class Player:
     """A checkpoint as a proposer of chunks in arena pixels."""
 
     def __init__(self, checkpoint: Path, seed: int):
+        register_third_party_plugins()
         config = PreTrainedConfig.from_pretrained(str(checkpoint))
         self.policy: Any = get_policy_class(config.type).from_pretrained(str(checkpoint), config=config)
         self.preprocess, self.postprocess = make_pre_post_processors(config, pretrained_path=str(checkpoint))

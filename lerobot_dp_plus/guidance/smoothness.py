@@ -27,7 +27,10 @@ class Smoothness(Guidance):
 
     def wrap(self, denoise: Denoiser, path: Path) -> Denoiser:
         def guided(x_t: Tensor, t: Tensor) -> Prediction:
-            x1 = denoise(x_t, t).x1
+            prediction = denoise(x_t, t)
+            x1 = prediction.x1
+            if x1.shape[1] < 3:  # no second difference: E = 0
+                return prediction
             jerk = torch.diff(x1, n=2, dim=1)  # (B, H − 2, A)
             # Dᵀ of a second difference is the second difference of the zero-padded signal.
             gradient = torch.diff(torch.nn.functional.pad(jerk, (0, 0, 2, 2)), n=2, dim=1)

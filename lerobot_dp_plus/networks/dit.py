@@ -14,7 +14,7 @@ from lerobot_dp_plus.notation import Network
 @NetworkConfig.register_subclass("dit")
 @dataclass(frozen=True)
 class DiTConfig(NetworkConfig):
-    """Size of `DiT`. dim 128, depth 4 has 1.3 M parameters; dim 1024, depth 12 has 235 M."""
+    """Size of `DiT`. dim 128, depth 4 has 1.4 M parameters; dim 1024, depth 12 has 234 M."""
 
     dim: int = 256
     depth: int = 6

@@ -16,7 +16,7 @@ from lerobot_dp_plus.notation import Network
 @NetworkConfig.register_subclass("transformer")
 @dataclass(frozen=True)
 class TransformerConfig(NetworkConfig):
-    """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 250 M."""
+    """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 240 M."""
 
     dim: int = 256
     depth: int = 6
