@@ -120,5 +120,5 @@ def test_calls_are_counted_ordered_and_finite_in_float32(path, sampler: type[Sam
 
 @pytest.mark.parametrize("sampler", [*DETERMINISTIC, Ancestral])
 def test_zero_steps_are_refused(sampler: type[Sampler]) -> None:
-    with pytest.raises(ValueError, match="sampler.num_steps = 0: must be at least 1"):
+    with pytest.raises(ValueError, match=r"sampler\.num_steps = 0: must be at least 1"):
         sampler(num_steps=0)
