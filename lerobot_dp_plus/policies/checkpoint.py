@@ -1,16 +1,23 @@
 """Weights on disk: written whole, read strictly."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import draccus
 import torch
+from huggingface_hub.constants import CONFIG_NAME
+from lerobot.configs import PreTrainedConfig
+from lerobot.utils.constants import ACTION
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 #: Prefixes of the trained weights and of their average in a policy's state dict.
 MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
+#: What torch.compile puts into the names of the weights it wraps.
+COMPILED = "_orig_mod."
 
 
 def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
@@ -19,6 +26,7 @@ def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         FloatingPointError: a weight is not finite; a diverged model must not replace a good checkpoint.
     """
+    state = {key.replace(COMPILED, ""): value for key, value in state.items()}
     broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if broken:
         raise FloatingPointError(
@@ -48,13 +56,41 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
+    """Refuse to use the weights in `folder` with actions or an augmentation other than those they were saved with.
+
+    LeRobot puts the environment's action into the config before it loads, and keeps the augmentation in the saved
+    pipeline, whatever the command line says.
+
+    Raises:
+        ValueError: naming the field, both values and what is legal.
+    """
+    file = folder / CONFIG_NAME
+    if not file.is_file():
+        return
+    saved, given = json.loads(file.read_text()), draccus.encode(config, PreTrainedConfig)
+    actions = [(c.get("output_features") or {}).get(ACTION, {}).get("shape") for c in (saved, given)]
+    if None not in actions and list(actions[0]) != list(actions[1]):
+        raise ValueError(
+            f"action has shape {tuple(actions[1])} here; the policy in {folder} gives {tuple(actions[0])}: "
+            "it serves only datasets and environments of that action"
+        )
+    if "augmentation" in saved and saved["augmentation"] != given["augmentation"]:
+        raise ValueError(
+            f"augmentation = {given['augmentation']}: the pipeline saved in {folder} has {saved['augmentation']}, "
+            "which is the only legal value with these weights"
+        )
+
+
 def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> None:
     """Fill every weight of `policy` from `state`, or raise a ValueError naming what is missing, unexpected or misshapen.
 
     A checkpoint trained without averaging fills the average with its weights; one trained with it fills a policy that
     keeps no average with the averaged weights, which are the ones people evaluate.
     """
-    expected = policy.state_dict()
+    present = policy.state_dict()
+    names = {key.replace(COMPILED, ""): key for key in present}
+    expected = {name: present[key] for name, key in names.items()}
     wants_average = any(key.startswith(AVERAGE) for key in expected)
     has_average = any(key.startswith(AVERAGE) for key in state)
     if wants_average and not has_average:
@@ -83,4 +119,4 @@ def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> 
     ]
     if faults:
         raise ValueError(f"{source} does not fit its config. Weights {'; '.join(faults)}")
-    policy.load_state_dict(state, strict=True)
+    policy.load_state_dict({names[name]: value for name, value in state.items()}, strict=True)

@@ -109,7 +109,7 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def drop_n_last_frames(self) -> int:
-        """Frames at the end of an episode that LeRobot's sampler leaves out: fewer than n_action_steps follow them."""
+        """Frames at an episode's end that LeRobot's sampler leaves out: n_action_steps or more of their chunk is padding."""
         return self.chunk_length - self.n_action_steps
 
     @property

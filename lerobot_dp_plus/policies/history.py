@@ -22,12 +22,12 @@ class ObservationHistory:
         """Take in one frame, each value (B, ...), or a whole window (B, T_o, ...); returns windows (B, T_o, ...).
 
         Raises:
-            KeyError: an observation is missing.
-            ValueError: an observation has another shape than the policy was trained on, or the batch changed its size.
+            ValueError: an observation is missing or has another shape than the policy was trained on, or the batch changed
+                its size.
         """
         missing = [key for key in self._shapes if key not in batch]
         if missing:
-            raise KeyError(f"observation {missing} missing from the batch, which has {sorted(batch)}")
+            raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         stacked = {key: batch[key].dim() == len(shape) + 2 for key, shape in self._shapes.items()}
         for key, shape in self._shapes.items():
             leading = 1 + stacked[key]
@@ -47,7 +47,8 @@ class ObservationHistory:
             window = {key: batch[key] for key in self._shapes}
             self._frames.extend({k: v[:, step] for k, v in window.items()} for step in range(self._frames.maxlen or 1))
             return window
-        frame = {key: batch[key] for key in self._shapes}
+        # Copies: a robot may fill the same buffers again.
+        frame = {key: batch[key].clone() for key in self._shapes}
         if self._frames:
             key = next(iter(frame))
             before, now = self._frames[-1][key].shape[0], frame[key].shape[0]

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders import ObservationEncoder
 from lerobot_dp_plus.notation import Condition
-from lerobot_dp_plus.policies.checkpoint import load_strictly, read_weights, write_weights
+from lerobot_dp_plus.policies.checkpoint import check_saved_config, load_strictly, read_weights, write_weights
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusConfig,
     DpPlusDitConfig,
@@ -24,7 +24,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusTransformerConfig,
     DpPlusUnetConfig,
 )
-from lerobot_dp_plus.policies.dataset_check import check_dataset
+from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
 
 ACTION_IS_PAD = "action_is_pad"
@@ -49,23 +49,34 @@ class ChunkModel(nn.Module):
             n_obs_steps=config.n_obs_steps,
         )
 
-    def condition(self, observation: Mapping[str, Tensor]) -> Condition:
-        """Observation windows, each (B, T_o, ...) -> the network's condition."""
-        return self.network.condition(self.encoder(observation))
+    def condition(self, observation: Mapping[str, Tensor], copies: int = 1) -> Condition:
+        """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once."""
+        return self.network.condition(self.encoder(observation).repeat_interleave(copies, dim=0))
 
 
 class DpPlusPolicy(PreTrainedPolicy):
     """A distribution over action chunks p(A_t | O_t), executed in receding horizon.
 
-    Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones.
+    Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones. A
+    held-out loss, evaluation mode without gradients, is that of the averaged weights.
     """
 
     config_class = DpPlusConfig
     name = "dp_plus"
     config: DpPlusConfig
 
-    def __init__(self, config: DpPlusConfig, *, dataset_meta: Any = None, **kwargs: Any):
+    def __init__(
+        self,
+        config: DpPlusConfig,
+        *,
+        dataset_meta: Any = None,
+        dataset_stats: Any = None,
+        cli_overrides: Sequence[str] = (),
+    ):
         """Make a policy with fresh weights; LeRobot passes the dataset's metadata when it trains.
+
+        The dataset's statistics belong to the processors, and `from_pretrained` has put its overrides into the config:
+        both arrive here and are not needed.
 
         Raises:
             ValueError: features that cannot be served, or a dataset that does not fit the config; by name.
@@ -73,7 +84,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         super().__init__(config)
         config.validate_features()
         if dataset_meta is not None:
-            check_dataset(config, dataset_meta)
+            adopt_dataset(config, dataset_meta)
         self.model = ChunkModel(config)
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         # Counts updates of this process for messages; the average keeps its own, saved count.
@@ -87,6 +98,11 @@ class DpPlusPolicy(PreTrainedPolicy):
     @property
     def _fsdp_wrap_modules(self) -> tuple[str, ...]:
         return self.config.network.fsdp_wrap_modules()
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Where accelerate's sharding looks."""
+        return list(self._fsdp_wrap_modules)
 
     def get_optim_params(self) -> list[nn.Parameter]:  # type: ignore[override]
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -111,14 +127,16 @@ class DpPlusPolicy(PreTrainedPolicy):
             raise ValueError(f"action has shape {tuple(x1.shape)}; must be (B, {expected[0]}, {expected[1]})")
         valid = torch.ones(x1.shape[:2], dtype=torch.bool, device=x1.device)
         if self.config.mask_padded_actions and ACTION_IS_PAD in batch:
-            valid = ~batch[ACTION_IS_PAD]
+            valid = ~batch[ACTION_IS_PAD].bool()
         observation = {
             key: batch[key] if batch[key].dim() > len(shape) + 1 else batch[key][:, None]
             for key, shape in self._observed.items()
         }
-        with _different_noise_on_every_rank():
-            condition = self.model.condition(observation)
-            error = self.config.objective.loss(self.model.network, x1, condition, valid)
+        held_out = not self.training and not torch.is_grad_enabled()
+        model = self._averaged_model if held_out else self.model
+        with _different_noise_on_every_rank(x1.device):
+            condition = model.condition(observation)
+            error = self.config.objective.loss(model.network, x1, condition, valid)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
         if not torch.isfinite(loss):
@@ -134,9 +152,10 @@ class DpPlusPolicy(PreTrainedPolicy):
         return (loss if reduction == "mean" else per_sample), parts
 
     def _check_finite(self, batch: Mapping[str, Tensor]) -> None:
+        missing = [key for key in (*self._observed, ACTION) if key not in batch]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         for key in (*self.config.low_dimensional_features, ACTION):
-            if key not in batch:
-                raise KeyError(f"{key} missing from the batch, which has {sorted(batch)}")
             bad = (~torch.isfinite(batch[key])).sum()
             if bad:
                 raise ValueError(f"{key}: {int(bad)} of {batch[key].numel()} values in the batch are NaN or infinite")
@@ -206,16 +225,20 @@ class DpPlusPolicy(PreTrainedPolicy):
                 seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
                 generator = torch.Generator(device=noise.device).manual_seed(seed)
         with self._inference_model() as model:
-            condition = model.condition({k: v.repeat_interleave(count, dim=0) for k, v in window.items()})
+            condition = model.condition(window, copies=count)
             objective = config.objective
             path = objective.sampling_path
             denoise = config.guidance.wrap(objective.denoiser(model.network, condition), path)
             chunks = config.sampler(denoise, path, noise.reshape(-1, *shape[2:]), generator)
         return chunks.reshape(shape)
 
+    @property
+    def _averaged_model(self) -> ChunkModel:
+        return self.model if self.ema is None else self.ema.module  # type: ignore[return-value]
+
     @contextmanager
     def _inference_model(self) -> Iterator[ChunkModel]:
-        model: ChunkModel = self.model if self.ema is None else self.ema.module  # type: ignore[assignment]
+        model = self._averaged_model
         was_training = model.training
         model.eval()
         try:
@@ -232,12 +255,14 @@ class DpPlusPolicy(PreTrainedPolicy):
     @classmethod
     def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:
         """Always strict: LeRobot would evaluate a half-loaded network and only warn."""
-        load_strictly(model, read_weights(Path(os.fspath(model_file))), Path(model_file))
+        file = Path(os.fspath(model_file))
+        check_saved_config(model.config, file.parent)
+        load_strictly(model, read_weights(file), file)
         return model.to(map_location)
 
 
 @contextmanager
-def _different_noise_on_every_rank() -> Iterator[None]:
+def _different_noise_on_every_rank(device: torch.device) -> Iterator[None]:
     """LeRobot seeds every process alike; here each rank draws noise, times and crops of its own.
 
     The seed comes from the common stream, so that every rank's stream stays where a resumed run expects it.
@@ -246,7 +271,7 @@ def _different_noise_on_every_rank() -> Iterator[None]:
         yield
         return
     seed = int(torch.randint(2**62, (1,)))
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed + dist.get_rank())
         yield
 

@@ -67,7 +67,7 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     """
     stats = None
     if dataset_stats is not None:
-        stats = config.augmentation.widen(usable_statistics(config, dataset_stats))
+        stats = training_statistics(config, dataset_stats)
     steps = make_default_policy_processor_steps(config, stats)
     inputs: list[ProcessorStep] = [steps.rename_observations, steps.add_batch_dim, steps.to_device]
     if not isinstance(config.augmentation, NoAugmentation):
@@ -75,6 +75,13 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     return make_policy_processor_pipelines(
         input_steps=[*inputs, steps.normalize], output_steps=[steps.unnormalize, steps.to_cpu]
     )
+
+
+def training_statistics(
+    config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Usable statistics of the dataset as the policy's augmentation leaves it; doing it twice changes nothing."""
+    return config.augmentation.widen(usable_statistics(config, dataset_stats))
 
 
 def usable_statistics(

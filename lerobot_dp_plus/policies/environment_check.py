@@ -1,0 +1,68 @@
+"""Does the environment fit the policy? Asked before the first episode."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from lerobot.envs import EnvConfig, env_to_policy_features
+from lerobot.utils.constants import ACTION
+
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
+
+def check_environment(config: DpPlusConfig, env_cfg: EnvConfig, rename_map: Mapping[str, str] | None = None) -> None:
+    """Compare observations, action and frame rate of a trained policy with an environment's config.
+
+    Sizes of images are left to the first frame: LeRobot's PushT states others than it renders.
+
+    Raises:
+        ValueError: naming the feature or fps and both values.
+    """
+    names = rename_map or {}
+    offered = {names.get(key, key): tuple(ft.shape) for key, ft in env_to_policy_features(env_cfg).items()}
+    wanted = {key: (width,) for key, width in config.low_dimensional_features.items()}
+    if config.action_feature is not None:
+        wanted[ACTION] = tuple(config.action_feature.shape)  # type: ignore[assignment]
+    missing = [key for key in (*wanted, *config.camera_features) if key not in offered]
+    if missing:
+        raise ValueError(
+            f"the policy needs {', '.join(missing)}, which env.type = {env_cfg.type} as configured does not give; it "
+            f"gives {sorted(offered)}. Another env.obs_type or a --rename_map may"
+        )
+    for key, shape in wanted.items():
+        if offered[key] != shape:
+            raise ValueError(f"{key} is {shape} for the policy and {offered[key]} in env.type = {env_cfg.type}")
+    if config.fps is not None and config.fps != env_cfg.fps:
+        raise ValueError(
+            f"env.fps = {env_cfg.fps}, but the policy was trained at fps = {config.fps}: its actions would be played at "
+            f"another speed. Pass --env.fps={config.fps} if the environment can run at it"
+        )
+
+
+@contextmanager
+def checked_environments(script: ModuleType) -> Iterator[None]:
+    """While open, LeRobot's script (`lerobot_eval` or `lerobot_train`) checks its environment before using it.
+
+    An evaluation is checked before the policy is made, a training that evaluates before its first update.
+    """
+    make_policy, make_processors = script.make_policy, script.make_env_pre_post_processors
+    renamed: dict[str, str] = {}
+
+    def checked_policy(cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        renamed.update(kwargs.get("rename_map") or {})
+        env_cfg = kwargs.get("env_cfg")
+        if env_cfg is not None and isinstance(cfg, DpPlusConfig) and cfg.pretrained_path is not None:
+            check_environment(cfg, env_cfg, renamed)
+        return make_policy(cfg, *args, **kwargs)
+
+    def checked_processors(env_cfg: Any, policy_cfg: Any) -> Any:
+        if isinstance(policy_cfg, DpPlusConfig):
+            check_environment(policy_cfg, env_cfg, renamed)
+        return make_processors(env_cfg=env_cfg, policy_cfg=policy_cfg)
+
+    script.make_policy, script.make_env_pre_post_processors = checked_policy, checked_processors  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        script.make_policy, script.make_env_pre_post_processors = make_policy, make_processors  # type: ignore[attr-defined]

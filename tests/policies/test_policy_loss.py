@@ -1,0 +1,104 @@
+"""The masked loss: its denominators, its parts, what is drawn for it."""
+
+import pytest
+import torch
+from tiny import policy, step, trained, training_batch
+
+
+@pytest.fixture
+def made():
+    return trained().train()
+
+
+def element_errors(made, batch):
+    """Squared errors (B, H, A) of the draw that follows seed 7, nothing masked."""
+    torch.manual_seed(7)
+    observation = {"observation.state": batch["observation.state"]}
+    everything = torch.ones_like(batch["action_is_pad"])
+    condition = made.model.condition(observation)
+    return made.config.objective.loss(made.model.network, batch["action"], condition, everything)
+
+
+def loss(made, batch, **kwargs):
+    torch.manual_seed(7)
+    return made(batch, **kwargs)
+
+
+def test_denominators(made):
+    batch = training_batch(made.config)
+    batch["action_is_pad"][:] = False
+    batch["action_is_pad"][0, 5:] = True
+    batch["action_is_pad"][1, 1:] = True
+    error = element_errors(made, batch)
+    kept = torch.cat([error[0, :5].flatten(), error[1, :1].flatten(), error[2].flatten()])
+    mean, parts = loss(made, batch)
+    torch.testing.assert_close(mean, kept.mean())
+    none, _ = loss(made, batch, reduction="none")
+    torch.testing.assert_close(none, torch.stack([error[0, :5].mean(), error[1, :1].mean(), error[2].mean()]))
+    # Executed are steps 1, 2 and 3 of the horizon; of sample 1 none of them is valid.
+    executed = torch.cat([error[0, 1:4].flatten(), error[2, 1:4].flatten()])
+    assert parts["loss_executed"] == pytest.approx(executed.mean().item(), rel=1e-5)
+
+
+def test_padding_counts_when_asked_to(made):
+    made.config.mask_padded_actions = False
+    batch = training_batch(made.config)
+    torch.testing.assert_close(loss(made, batch)[0], element_errors(made, batch).mean())
+
+
+def test_without_a_mask_everything_counts(made):
+    batch = training_batch(made.config)
+    del batch["action_is_pad"]
+    batch_with = {**batch, "action_is_pad": torch.zeros(3, made.config.horizon, dtype=torch.bool)}
+    assert torch.equal(loss(made, batch)[0], loss(made, batch_with)[0])
+
+
+def test_fully_padded_is_zero_and_has_a_gradient(made):
+    batch = training_batch(made.config)
+    batch["action_is_pad"][1] = True
+    none, _ = loss(made, batch, reduction="none")
+    assert none[1] == 0 and (none[[0, 2]] > 0).all()
+    batch["action_is_pad"][:] = True
+    mean, parts = loss(made, batch)
+    mean.backward()
+    assert mean == 0 and parts["loss_executed"] == 0
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in made.model.parameters())
+
+
+def test_padded_actions_do_not_matter(made):
+    batch = training_batch(made.config)
+    other = {**batch, "action": batch["action"].clone()}
+    other["action"][0, -2:] = 0.123
+    # A causal network: later steps cannot reach earlier ones.
+    torch.testing.assert_close(loss(made, batch)[0], loss(made, other)[0])
+
+
+def test_held_out_loss_is_that_of_the_averaged_weights(made):
+    batch = training_batch(made.config)
+    made.eval()
+    with torch.no_grad():
+        held_out = loss(made, batch)[0]
+    raw = loss(made, batch)[0]  # with gradients: somebody trains
+    assert raw.requires_grad and not torch.equal(raw, held_out)
+    made.model.load_state_dict(made.ema.module.state_dict())
+    torch.testing.assert_close(loss(made, batch)[0].detach(), held_out)
+
+
+def test_the_average_follows_the_weights():
+    made = policy()
+    optimizer = torch.optim.SGD(made.get_optim_params(), lr=0.5)
+    step(made, optimizer)
+    assert all(torch.equal(a, w) for a, w in zip(made.ema.module.parameters(), made.model.parameters(), strict=True))
+    before = [w.detach().clone() for w in made.model.parameters()]
+    step(made, optimizer)
+    decay = 2 / 11  # warm-up: (1 + n) / (10 + n) at n = 1
+    for average, old, new in zip(made.ema.module.parameters(), before, made.model.parameters(), strict=True):
+        torch.testing.assert_close(average, decay * old + (1 - decay) * new.detach())
+
+
+def test_without_an_average_there_is_none():
+    from lerobot_dp_plus.ema import EmaConfig
+
+    made = policy(ema=EmaConfig(enabled=False))
+    step(made, torch.optim.SGD(made.get_optim_params(), lr=0.1))
+    assert made.ema is None and not [key for key in made.state_dict() if key.startswith("ema")]
