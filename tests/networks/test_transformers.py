@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig
 from lerobot_dp_plus.networks.attention import SHORT, attend
+from lerobot_dp_plus.networks.dit import DiTBlock
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
 from lerobot_dp_plus.notation import Network
 
@@ -107,6 +108,16 @@ def test_starts_as_the_zero_function(config: NetworkConfig) -> None:
     network = build(config)
     x_t, time, observation = inputs()
     assert torch.equal(network(x_t, time, network.condition(observation)), torch.zeros_like(x_t))
+
+
+def test_dit_blocks_start_as_the_identity() -> None:
+    """adaLN-zero: every gate is closed, whatever the condition."""
+    x, condition = torch.randn(BATCH, HORIZON, 16), torch.randn(BATCH, 16)
+    block = DiTBlock(dim=16, num_heads=4)
+    assert torch.equal(block(x, condition), x)
+    with torch.no_grad():
+        block.modulation.weight.normal_()
+    assert not torch.allclose(block(x, condition), block(x, -condition))
 
 
 @every_network
