@@ -165,7 +165,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 
 def test_pickled_weights_are_never_read(saved):
     (saved / WEIGHTS).unlink()
-    with pytest.raises(FileNotFoundError, match="no model.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"no model\.safetensors"):
         DpPlusPolicy.from_pretrained(saved)
     (saved / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
     with pytest.raises(FileNotFoundError, match=r"pytorch_model\.bin.*never loaded"):
@@ -228,7 +228,7 @@ def test_the_augmentation_of_a_saved_pipeline_cannot_be_switched(tmp_path):
     inputs = {"observation.state": config().input_features["observation.state"]}
     inputs["observation.state"] = type(inputs["observation.state"])(inputs["observation.state"].type, (2,))
     build(config(inputs=inputs)).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="augmentation = .*pusht_mirror.*the pipeline saved"):
+    with pytest.raises(ValueError, match=r"augmentation = .*pusht_mirror.*the pipeline saved"):
         DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--augmentation.type=pusht_mirror"])
 
 

@@ -44,14 +44,14 @@ def config(
 ) -> DpPlusConfig:
     """A config with `sampler_steps` network steps (2) and any other field given by name."""
     steps = fields.pop("sampler_steps", 2)
-    fields = {"horizon": HORIZON, "n_action_steps": 3, "network": network(preset), **fields}
+    encoder = SmallCnnConfig(num_keypoints=8, feature_dim=32)
+    fields = {"horizon": HORIZON, "n_action_steps": 3, "network": network(preset), "image_encoder": encoder, **fields}
     made = make_policy_config(
         preset,
         device="cpu",
         push_to_hub=False,
         input_features=dict(inputs),
         output_features=dict(ACTION),
-        image_encoder=SmallCnnConfig(num_keypoints=8, feature_dim=32),
         **fields,
     )
     assert isinstance(made, DpPlusConfig)

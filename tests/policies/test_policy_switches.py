@@ -1,0 +1,154 @@
+"""Every axis from the command line, read by LeRobot's own parser."""
+
+import json
+import sys
+
+import pytest
+from lerobot.configs import PreTrainedConfig, parser
+from lerobot.configs.train import TrainPipelineConfig
+from tiny import PRESETS
+
+from lerobot_dp_plus.augmentation import PushTMirror
+from lerobot_dp_plus.cli.errors import UsageError, explain, plain_parsing
+from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.objectives import Diffusion, FlowMatching
+from lerobot_dp_plus.objectives.times import LogitNormalTimes
+from lerobot_dp_plus.paths import LinearBetaPath
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from lerobot_dp_plus.selection import Coherent
+
+HEAD = ("--dataset.repo_id=x/y", "--policy.device=cpu")
+
+
+def parse(*arguments: str) -> DpPlusConfig:
+    """The policy config that `lerobot-train` would train."""
+    parsed: list[TrainPipelineConfig] = []
+
+    def train(cfg: TrainPipelineConfig) -> None:
+        parsed.append(cfg)
+
+    with plain_parsing(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lerobot-train", *HEAD, *arguments])
+        parser.wrap()(train)()
+    assert isinstance(parsed[0].policy, DpPlusConfig)
+    return parsed[0].policy
+
+
+def of(preset: str, *switches: str) -> DpPlusConfig:
+    return parse(f"--policy.type={preset}", *(f"--policy.{switch}" for switch in switches))
+
+
+def test_presets_are_what_the_table_says():
+    rows = {
+        "dp_plus_unet": (UNet1dConfig(), Diffusion(), DDIM(num_steps=10)),
+        "dp_plus_transformer": (TransformerConfig(), Diffusion(), DPMpp2M(num_steps=10)),
+        "dp_plus_flow": (TransformerConfig(), FlowMatching(), Euler(num_steps=10)),
+        "dp_plus_dit": (DiTConfig(), FlowMatching(), Heun(num_steps=5)),
+    }
+    assert set(rows) == set(PRESETS)
+    for preset, row in rows.items():
+        made = of(preset)
+        assert (made.network, made.objective, made.sampler) == row
+
+
+@pytest.mark.parametrize(
+    ("switches", "field", "expected"),
+    [
+        (["sampler.num_steps=5"], "sampler", DPMpp2M(num_steps=5)),
+        (["sampler.type=ancestral", "sampler.num_steps=100"], "sampler", Ancestral(num_steps=100)),
+        (["objective.type=flow_matching", "sampler.type=heun"], "objective", FlowMatching()),
+        (["objective.prediction=v"], "objective", Diffusion(prediction="v")),
+        (["objective.path.type=linear_beta"], "objective", Diffusion(path=LinearBetaPath())),
+        (["objective.clip_range=null"], "objective", Diffusion(clip_range=None)),
+        (["network.dim=64"], "network", TransformerConfig(dim=64)),
+        (["network.type=unet1d", "network.down_dims=[16,32]"], "network", UNet1dConfig(down_dims=(16, 32))),
+        (
+            ["image_encoder.type=small_cnn", "image_encoder.crop_shape=[24,24]"],
+            "image_encoder",
+            SmallCnnConfig(crop_shape=(24, 24)),
+        ),
+        (["guidance.type=smoothness", "guidance.strength=0.1"], "guidance", Smoothness(0.1)),
+        (["selection.type=coherent", "selection.decay=0.5"], "selection", Coherent(decay=0.5)),
+        (["augmentation.type=pusht_mirror"], "augmentation", PushTMirror()),
+        (["ema.enabled=false"], "ema", EmaConfig(enabled=False)),
+        (["ema.decay=0.99"], "ema", EmaConfig(decay=0.99)),
+        (["n_action_steps=4"], "n_action_steps", 4),
+        (["use_amp=true"], "dtype", "bfloat16"),
+    ],
+)
+def test_switch(switches, field, expected):
+    assert getattr(of("dp_plus_transformer", *switches), field) == expected
+
+
+def test_times_of_flow_matching():
+    assert of("dp_plus_flow", "objective.times.type=logit_normal").objective == FlowMatching(times=LogitNormalTimes())
+
+
+@pytest.mark.parametrize(
+    ("switch", "field", "expected"),
+    [
+        ("sampler.type=heun", "sampler", Heun(num_steps=10)),
+        ("sampler.num_steps=3", "sampler", DPMpp2M(num_steps=3)),
+        ("guidance.type=smoothness", "guidance", Smoothness()),
+        ("selection.type=coherent", "selection", Coherent()),
+        ("network.depth=2", "network", TransformerConfig(depth=2)),
+        ("objective.path.type=linear_beta", "objective", Diffusion(path=LinearBetaPath(num_train_steps=100))),
+    ],
+)
+def test_switches_on_top_of_a_config_file(tmp_path, switch, field, expected):
+    of("dp_plus_transformer")._save_pretrained(tmp_path)
+    policy = json.loads((tmp_path / "config.json").read_text())
+    file = tmp_path / "train_config.json"
+    file.write_text(json.dumps({"dataset": {"repo_id": "x/y"}, "policy": policy}))
+    assert getattr(parse(f"--config_path={file}", f"--policy.{switch}"), field) == expected
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        ["guidance.strength=0.1"],
+        ["guidance.type=none", "guidance.strength=0.1"],
+        ["objective.type=flow_matching", "objective.prediction=v"],
+        ["network.type=dit", "network.causal=false"],
+        ["selection.num_candidates=4"],
+    ],
+)
+def test_a_field_of_another_member_is_refused(switches):
+    name = switches[-1].split("=")[0].split(".")[1]
+    with pytest.raises(Exception, match=f"The fields `{name}` are not valid for"):
+        of("dp_plus_transformer", *switches)
+
+
+@pytest.mark.parametrize(
+    ("axis", "legal"),
+    [
+        ("objective", ["diffusion", "flow_matching"]),
+        ("sampler", ["ancestral", "ddim", "dpmpp_2m", "euler", "heun"]),
+        ("network", ["dit", "transformer", "unet1d"]),
+        ("image_encoder", ["resnet18", "small_cnn"]),
+        ("selection", ["coherent", "densest", "first"]),
+        ("guidance", ["none", "smoothness"]),
+    ],
+)
+def test_unknown_members_are_answered_with_the_legal_ones(axis, legal, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        of("dp_plus_unet", f"{axis}.type=nonsense")
+    assert f"--policy.{axis}.type: invalid choice: 'nonsense'" in str(caught.value)
+    assert all(f"'{name}'" in str(caught.value) for name in legal)
+
+    of("dp_plus_unet")._save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config[axis]["type"] = "nonsense"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(Exception, match="nonsense") as caught:
+        PreTrainedConfig.from_pretrained(tmp_path)
+    assert explain(caught.value) == f"`{axis}`: type = 'nonsense': legal are {', '.join(legal)}"
+
+
+def test_a_preset_that_does_not_exist():
+    with pytest.raises(UsageError, match=r"invalid choice: 'dp_plus_unit'.*Did you mean 'dp_plus_unet'"):
+        of("dp_plus_unit")
