@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 #: Prefixes of the trained weights and of their average in a policy's state dict.
 MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
+#: State of the training's random numbers, which weights from elsewhere may lack.
+STREAM = "stream"
 #: What torch.compile puts into the names of the weights it wraps.
 COMPILED = "_orig_mod."
 
@@ -100,7 +102,10 @@ def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> 
         state |= {key: expected[key] for key in expected if key.startswith(AVERAGE) and key not in state}
     elif has_average and not wants_average:
         averaged = {k.removeprefix(AVERAGED_MODEL): v for k, v in state.items() if k.startswith(AVERAGED_MODEL)}
-        state = {MODEL + key: value for key, value in averaged.items()}
+        kept = {key: value for key, value in state.items() if not key.startswith((MODEL, AVERAGE))}
+        state = {**kept, **{MODEL + key: value for key, value in averaged.items()}}
+    if STREAM in expected:
+        state = {STREAM: expected[STREAM], **state}
     faults = [
         (f"{len(keys)} {kind}: {', '.join(keys[:5])}{', …' if len(keys) > 5 else ''}")
         for kind, keys in (

@@ -3,12 +3,11 @@
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
@@ -26,6 +25,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 )
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
+from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 
 ACTION_IS_PAD = "action_is_pad"
 
@@ -64,6 +64,8 @@ class DpPlusPolicy(PreTrainedPolicy):
     config_class = DpPlusConfig
     name = "dp_plus"
     config: DpPlusConfig
+    #: Where noise, times and crops of the training come from; saved.
+    stream: Tensor
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             adopt_dataset(config, dataset_meta)
         self.model = ChunkModel(config)
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
+        self.register_buffer("stream", new_stream())
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
         self._observed: dict[str, tuple[int, ...]] = {
@@ -134,7 +137,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         }
         held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
-        with _different_noise_on_every_rank(x1.device):
+        with drawing_from(self.stream, x1.device) if self.training else nullcontext():
             condition = model.condition(observation)
             error = self.config.objective.loss(model.network, x1, condition, valid)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
@@ -259,21 +262,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         check_saved_config(model.config, file.parent)
         load_strictly(model, read_weights(file), file)
         return model.to(map_location)
-
-
-@contextmanager
-def _different_noise_on_every_rank(device: torch.device) -> Iterator[None]:
-    """LeRobot seeds every process alike; here each rank draws noise, times and crops of its own.
-
-    The seed comes from the common stream, so that every rank's stream stays where a resumed run expects it.
-    """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        yield
-        return
-    seed = int(torch.randint(2**62, (1,)))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed + dist.get_rank())
-        yield
 
 
 class DpPlusUnetPolicy(DpPlusPolicy):

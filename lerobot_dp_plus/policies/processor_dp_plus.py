@@ -12,9 +12,11 @@ from lerobot.configs.types import FeatureType
 from lerobot.lerobot_types import EnvTransition, TransitionKey
 from lerobot.processor import PolicyAction, PolicyProcessorPipeline, ProcessorStep, ProcessorStepRegistry
 from lerobot.processor.factory import make_default_policy_processor_steps, make_policy_processor_pipelines
+from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 
 Pipelines = tuple[
     PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[PolicyAction, PolicyAction]
@@ -32,9 +34,13 @@ NEEDED = {
 @ProcessorStepRegistry.register("dp_plus_augmentation_processor")
 @dataclass
 class AugmentationProcessorStep(ProcessorStep):
-    """Augments training samples in the dataset's units; a transition without an action, as in inference, passes."""
+    """Augments training samples in the dataset's units; a transition without an action, as in inference, passes.
+
+    Its random numbers are its own and saved with it.
+    """
 
     augmentation: Augmentation | dict[str, Any] = field(default_factory=NoAugmentation)
+    stream: Tensor = field(default_factory=new_stream, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.augmentation, dict):  # as saved
@@ -44,7 +50,8 @@ class AugmentationProcessorStep(ProcessorStep):
         observation, action = transition.get(TransitionKey.OBSERVATION), transition.get(TransitionKey.ACTION)
         if observation is None or action is None:
             return transition
-        augmented = self.augmentation.apply({**observation, "action": action})  # type: ignore[union-attr]
+        with drawing_from(self.stream, action.device):
+            augmented = self.augmentation.apply({**observation, "action": action})  # type: ignore[union-attr]
         changed = transition.copy()
         changed[TransitionKey.ACTION] = augmented.pop("action")
         changed[TransitionKey.OBSERVATION] = augmented
@@ -52,6 +59,12 @@ class AugmentationProcessorStep(ProcessorStep):
 
     def get_config(self) -> dict[str, Any]:
         return {"augmentation": draccus.encode(self.augmentation, Augmentation)}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"stream": self.stream.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.stream = state["stream"].clone()
 
     def transform_features(
         self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]

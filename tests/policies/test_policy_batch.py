@@ -63,6 +63,6 @@ def test_one_step_of_observation_may_come_without_its_axis():
     squeezed = {**batch, "observation.state": batch["observation.state"][:, 0]}
     losses = []
     for given in (batch, squeezed):
-        torch.manual_seed(3)
+        made.stream.copy_(torch.tensor([1, 3]))
         losses.append(made(given)[0])
     assert torch.equal(*losses)

@@ -118,6 +118,13 @@ def test_a_policy_without_an_average_takes_the_averaged_weights(tmp_path):
     assert loaded.ema is None and acts_alike(made, loaded)
 
 
+def test_weights_from_elsewhere_may_lack_the_random_stream(tmp_path):
+    made = trained()
+    made.save_pretrained(tmp_path)
+    change(tmp_path, lambda weights: weights.pop("stream"))
+    assert acts_alike(made, DpPlusPolicy.from_pretrained(tmp_path))
+
+
 @pytest.fixture
 def saved(tmp_path):
     trained().save_pretrained(tmp_path)

@@ -19,7 +19,7 @@ def test_single_frames_equal_windows(preset, kind):
         made.reset()
         stacked = window(padded[now : now + 3])
         assert torch.equal(made.predict_action_chunk(stacked, noise=noise(made.config)), chunk)
-    assert not torch.allclose(chunks[0], chunks[4])
+    assert any(not torch.allclose(chunks[0], chunk) for chunk in chunks[1:])
 
 
 def test_a_window_is_remembered_too():

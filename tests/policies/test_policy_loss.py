@@ -4,6 +4,8 @@ import pytest
 import torch
 from tiny import policy, step, trained, training_batch
 
+from lerobot_dp_plus.policies.randomness import drawing_from
+
 
 @pytest.fixture
 def made():
@@ -11,16 +13,18 @@ def made():
 
 
 def element_errors(made, batch):
-    """Squared errors (B, H, A) of the draw that follows seed 7, nothing masked."""
-    torch.manual_seed(7)
+    """Squared errors (B, H, A) of batch 7's draw, nothing masked."""
+    stream = torch.tensor([1, 7])
     observation = {"observation.state": batch["observation.state"]}
     everything = torch.ones_like(batch["action_is_pad"])
-    condition = made.model.condition(observation)
-    return made.config.objective.loss(made.model.network, batch["action"], condition, everything)
+    with drawing_from(stream, stream.device):
+        condition = made.model.condition(observation)
+        return made.config.objective.loss(made.model.network, batch["action"], condition, everything)
 
 
 def loss(made, batch, **kwargs):
-    torch.manual_seed(7)
+    made.stream.copy_(torch.tensor([1, 7]))
+    torch.manual_seed(7)  # for what is not training
     return made(batch, **kwargs)
 
 
@@ -82,6 +86,22 @@ def test_held_out_loss_is_that_of_the_averaged_weights(made):
     assert raw.requires_grad and not torch.equal(raw, held_out)
     made.model.load_state_dict(made.ema.module.state_dict())
     torch.testing.assert_close(loss(made, batch)[0].detach(), held_out)
+
+
+def test_every_training_batch_draws_anew_and_leaves_the_global_stream_alone(made):
+    batch = training_batch(made.config)
+    before = torch.get_rng_state()
+    losses = {made(batch)[0].item() for _ in range(5)}
+    assert len(losses) == 5 and torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_seed_decides_what_is_drawn():
+    losses = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        made = policy()
+        losses.append(made(training_batch(made.config))[0])
+    assert torch.equal(losses[0], losses[1]) and not torch.equal(losses[0], losses[2])
 
 
 def test_the_average_follows_the_weights():

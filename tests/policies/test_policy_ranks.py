@@ -1,6 +1,7 @@
 """Two processes: noise of their own, weights in common."""
 
 import socket
+from multiprocessing import set_forkserver_preload
 from pathlib import Path
 
 import torch
@@ -42,7 +43,9 @@ def test_two_ranks(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(train_one_step, (port, tmp_path), nprocs=2)
+    # One server imports what both need; spawned processes would import it twice.
+    set_forkserver_preload(["lerobot_dp_plus.policies.modeling_dp_plus"])
+    multiprocessing.start_processes(train_one_step, (port, tmp_path), nprocs=2, start_method="forkserver")
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     for name in ("noisy", "times"):
         for one, other in zip(first[name], second[name], strict=True):

@@ -1,0 +1,30 @@
+"""Random numbers of a training that belong to its checkpoint."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def new_stream() -> Tensor:
+    """(seed, batches drawn so far), int64 (2,), the seed from torch's global generator."""
+    return torch.stack([torch.randint(2**62, ()), torch.zeros((), dtype=torch.int64)])
+
+
+@contextmanager
+def drawing_from(stream: Tensor, device: torch.device) -> Iterator[None]:
+    """Inside, torch's generators give this batch's numbers; outside they go on as if nothing was drawn.
+
+    The numbers are a function of seed, batch and rank. The global stream would not do: LeRobot starts every rank with
+    the same one, so that ranks would train on the same noise, and resuming sets up its loader once more, which draws a
+    number, so that a resumed run would leave the path of the uninterrupted one. `stream` is advanced by one batch.
+    """
+    seed, batch = stream.tolist()
+    stream[1] += 1
+    rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence([seed, batch, rank]).generate_state(1, np.uint64)[0]))
+        yield

@@ -1,0 +1,217 @@
+"""LeRobot's own training and evaluation scripts, in this process, at tiny size."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lerobot.configs import PreTrainedConfig
+from lerobot.datasets import LeRobotDataset
+from lerobot.scripts import lerobot_eval, lerobot_train
+from safetensors.torch import load_file
+from tiny import PRESETS
+
+from lerobot_dp_plus.policies.environment_check import checked_environments
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+
+NETWORK = {
+    "dp_plus_unet": ["network.down_dims=[8,16]", "network.n_groups=4", "network.time_embed_dim=8"],
+    **{name: ["network.dim=16", "network.depth=1", "network.num_heads=2"] for name in PRESETS[1:]},
+}
+STATE_ONLY, PIXELS = "environment_state_agent_pos", "pixels_agent_pos"
+SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4", "image_encoder.crop_shape=[24,24]"]
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory) -> dict[str, Path]:
+    """Three episodes of PushT's shapes, made up, for each kind of observation."""
+    roots = {}
+    for kind in (STATE_ONLY, PIXELS):
+        roots[kind] = tmp_path_factory.mktemp("data") / kind
+        features = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in ("observation.state", "action")}
+        if kind == STATE_ONLY:
+            features["observation.environment_state"] = {"dtype": "float32", "shape": (16,), "names": None}
+        else:
+            names = ["height", "width", "channels"]
+            features["observation.image"] = {"dtype": "image", "shape": (96, 96, 3), "names": names}
+        made = LeRobotDataset.create("made/up", fps=10, features=features, root=roots[kind], use_videos=False)
+        rng = np.random.default_rng(0)
+        for length in (12, 9, 15):
+            for _ in range(length):
+                values = {k: rng.uniform(0, 512, f["shape"]).astype(np.float32) for k, f in features.items()}
+                if "observation.image" in features:
+                    values["observation.image"] = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+                made.add_frame({**values, "task": "push"})
+            made.save_episode()
+        made.finalize()
+    return roots
+
+
+def run(script, *arguments: str) -> None:
+    """The script as its console command runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.__name__, *arguments])
+        script.main()
+
+
+def train(root: Path, output: Path, preset: str, *more: str) -> Path:
+    """Four updates with a checkpoint every two; returns the folder of checkpoints."""
+    policy = [
+        "device=cpu",
+        "push_to_hub=false",
+        "horizon=8",
+        "n_action_steps=4",
+        "sampler.num_steps=2",
+        *NETWORK[preset],
+    ]
+    run(
+        lerobot_train,
+        "--dataset.repo_id=made/up",
+        f"--dataset.root={root}",
+        f"--output_dir={output}",
+        f"--policy.type={preset}",
+        *(f"--policy.{switch}" for switch in policy),
+        *("--steps=4", "--save_freq=2", "--batch_size=4", "--num_workers=0", "--log_freq=1", "--seed=3"),
+        *more,
+    )
+    return output / "checkpoints"
+
+
+def evaluate(folder: Path, output: Path, obs_type: str, *more: str) -> dict:
+    run(
+        lerobot_eval,
+        f"--policy.path={folder}",
+        f"--output_dir={output}",
+        *("--env.type=pusht", f"--env.obs_type={obs_type}", "--env.episode_length=6"),
+        *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"),
+        *more,
+    )
+    return json.loads((output / "eval_info.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def pixel_training(datasets, tmp_path_factory) -> Path:
+    encoder = [f"--policy.{switch}" for switch in SMALL_IMAGES]
+    return train(datasets[PIXELS], tmp_path_factory.mktemp("pixels") / "run", "dp_plus_unet", *encoder)
+
+
+def saved(checkpoint: Path) -> dict[str, dict]:
+    files = ("pretrained_model/model.safetensors", "training_state/optimizer_state.safetensors")
+    return {name: load_file(checkpoint / name) for name in files}
+
+
+def assert_resumes(checkpoints: Path, copy: Path) -> None:
+    shutil.copytree(checkpoints.parent, copy, symlinks=True)
+    shutil.rmtree(copy / "checkpoints" / "000004")
+    (copy / "checkpoints" / "last").unlink()
+    start = copy / "checkpoints" / "000002" / "pretrained_model" / "train_config.json"
+    torch.manual_seed(99)  # as in another process
+    run(lerobot_train, f"--config_path={start}", "--resume=true", f"--output_dir={copy}")
+    before, through, resumed = (
+        saved(c) for c in (checkpoints / "000002", checkpoints / "000004", copy / "checkpoints" / "000004")
+    )
+    for file, values in through.items():
+        assert values.keys() == resumed[file].keys()
+        different = [key for key, value in values.items() if not torch.equal(value, resumed[file][key])]
+        assert not different, f"{file}: {different}"
+    weights = "pretrained_model/model.safetensors"
+    assert any(not torch.equal(v, before[weights][k]) for k, v in through[weights].items() if k.startswith("model."))
+    assert through[weights]["ema.n_averaged"] == 4 and before[weights]["ema.n_averaged"] == 2
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_train_then_evaluate_on_states(datasets, tmp_path, preset):
+    checkpoints = train(datasets[STATE_ONLY], tmp_path / "train", preset)
+    last = checkpoints / "last" / "pretrained_model"
+    made = PreTrainedConfig.from_pretrained(last)
+    assert made.type == preset and made.fps == 10
+    info = evaluate(last, tmp_path / "eval", STATE_ONLY)
+    assert len(info["per_task"][0]["metrics"]["sum_rewards"]) == 2
+    policy = DpPlusPolicy.from_pretrained(last)
+    observed = {"observation.state": torch.zeros(1, 2), "observation.environment_state": torch.zeros(1, 16)}
+    assert policy.select_action(observed).shape == (1, 2)
+
+
+def test_train_then_evaluate_on_pixels(pixel_training, tmp_path):
+    info = evaluate(pixel_training / "last" / "pretrained_model", tmp_path, PIXELS)
+    assert len(info["per_task"][0]["metrics"]["sum_rewards"]) == 2
+    assert all(Path(video).stat().st_size > 0 for video in info["overall"]["video_paths"])
+
+
+def test_resuming_equals_no_interruption_on_pixels(pixel_training, tmp_path):
+    assert_resumes(pixel_training, tmp_path / "copy")
+
+
+def test_resuming_equals_no_interruption_on_states(datasets, tmp_path):
+    more = (
+        "--policy.augmentation.type=pusht_mirror",
+        "--env.type=pusht",
+        f"--env.obs_type={STATE_ONLY}",
+        "--env_eval_freq=2",
+    )
+    more += ("--env.episode_length=3", "--eval.n_episodes=1", "--eval.batch_size=1", "--eval.use_async_envs=false")
+    # Evaluations in between must not disturb the training either.
+    assert_resumes(train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_flow", *more), tmp_path / "copy")
+
+
+def test_fine_tuning_from_a_folder_and_evaluating_with_switches(datasets, tmp_path):
+    checkpoints = train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_transformer")
+    source = checkpoints / "last" / "pretrained_model"
+    run(
+        lerobot_train,
+        "--dataset.repo_id=made/up",
+        f"--dataset.root={datasets[STATE_ONLY]}",
+        f"--policy.path={source}",
+        f"--output_dir={tmp_path / 'tuned'}",
+        *("--policy.push_to_hub=false", "--policy.sampler.type=heun", "--steps=1", "--batch_size=4", "--num_workers=0"),
+    )
+    tuned = tmp_path / "tuned" / "checkpoints" / "last" / "pretrained_model"
+    assert PreTrainedConfig.from_pretrained(tuned).sampler.num_steps == 2
+    assert load_file(tuned / "model.safetensors")["ema.n_averaged"] == 5
+    evaluate(
+        tuned,
+        tmp_path / "eval",
+        STATE_ONLY,
+        "--policy.sampler.type=ddim",
+        "--policy.sampler.num_steps=1",
+        "--policy.selection.type=densest",
+    )
+    with checked_environments(lerobot_eval), pytest.raises(ValueError, match=r"env\.fps = 20.*trained at fps = 10"):
+        evaluate(tuned, tmp_path / "refused", STATE_ONLY, "--env.fps=20")
+
+
+def test_half_precision_trains_in_full_precision_weights(datasets, tmp_path):
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process usually trains with one precision
+    try:
+        checkpoints = train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_dit", "--policy.use_amp=true")
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    folder = checkpoints / "last" / "pretrained_model"
+    assert PreTrainedConfig.from_pretrained(folder).dtype == "bfloat16"
+    weights = load_file(folder / "model.safetensors")
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+    evaluate(folder, tmp_path / "eval", STATE_ONLY)
+
+
+def test_a_broken_batch_keeps_the_last_good_checkpoint(datasets, tmp_path, monkeypatch):
+    updates = []
+    forward = DpPlusPolicy.forward
+
+    def broken(self, batch, reduction="mean"):
+        updates.append(1)
+        if len(updates) == 4:
+            for weight in self.model.parameters():
+                weight.data.fill_(torch.inf)
+        return forward(self, batch, reduction)
+
+    monkeypatch.setattr(DpPlusPolicy, "forward", broken)
+    with pytest.raises(FloatingPointError, match="at update 4 of this run; the last saved checkpoint is good"):
+        train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_unet")
+    checkpoints = tmp_path / "train" / "checkpoints"
+    assert (checkpoints / "last").resolve().name == "000002"
+    DpPlusPolicy.from_pretrained(checkpoints / "last" / "pretrained_model")
