@@ -6,4 +6,13 @@
 | `dp_plus_transformer` | transformer | diffusion, ε | dpmpp_2m, 10 steps |
 | `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times | euler, 10 steps |
 | `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times | heun, 5 steps |
+
+| file | what it answers |
+|---|---|
+| `configuration_dp_plus.py`, `presets.py` | which fields there are, and how the command line sets them |
+| `modeling_dp_plus.py`, `history.py` | loss, chunk, action; what is remembered between calls |
+| `randomness.py` | where a training's random numbers come from, on every rank and after resuming |
+| `processor_dp_plus.py` | normalisation and augmentation, in LeRobot's pipelines |
+| `checkpoint.py` | weights on disk: whole, and read strictly |
+| `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

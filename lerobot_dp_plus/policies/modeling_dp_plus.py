@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,10 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
-        self._check_finite(batch)
+        missing = [key for key in (*self._observed, ACTION) if key not in batch]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
+        _check_finite(batch, [*self.config.low_dimensional_features, ACTION])
         x1 = batch[ACTION]
         if tuple(x1.shape[1:]) != (self.config.horizon, *self.config.action_feature.shape):  # type: ignore[union-attr]
             expected = (self.config.horizon, *self.config.action_feature.shape)  # type: ignore[union-attr]
@@ -153,15 +156,6 @@ class DpPlusPolicy(PreTrainedPolicy):
             count = (valid[:, executed].sum() * x1.shape[2]).clamp_min(1)
             parts = {"loss_executed": (error[:, executed].sum() / count).item()}
         return (loss if reduction == "mean" else per_sample), parts
-
-    def _check_finite(self, batch: Mapping[str, Tensor]) -> None:
-        missing = [key for key in (*self._observed, ACTION) if key not in batch]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
-        for key in (*self.config.low_dimensional_features, ACTION):
-            bad = (~torch.isfinite(batch[key])).sum()
-            if bad:
-                raise ValueError(f"{key}: {int(bad)} of {batch[key].numel()} values in the batch are NaN or infinite")
 
     def update(self) -> None:
         """Called by LeRobot after every optimizer step: moves the average."""
@@ -210,8 +204,12 @@ class DpPlusPolicy(PreTrainedPolicy):
         """Candidate chunks (B, N, H, A), normalised, for observation windows (B, T_o, ...); leaves the episode alone.
 
         N is `candidates`, or the selection's number if None.
+
+        Raises:
+            ValueError: noise of another shape, or NaN or infinity in a state, which would reach the robot.
         """
         config = self.config
+        _check_finite(window, config.low_dimensional_features)
         count = candidates or config.selection.candidates
         reference = next(iter(window.values()))
         shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
@@ -262,6 +260,13 @@ class DpPlusPolicy(PreTrainedPolicy):
         check_saved_config(model.config, file.parent)
         load_strictly(model, read_weights(file), file)
         return model.to(map_location)
+
+
+def _check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
+    for key in keys:
+        bad = int((~torch.isfinite(batch[key])).sum())
+        if bad:
+            raise ValueError(f"{key}: {bad} of {batch[key].numel()} values in the batch are NaN or infinite")
 
 
 class DpPlusUnetPolicy(DpPlusPolicy):

@@ -109,6 +109,14 @@ def test_values_that_are_no_numbers(key, value):
         made(batch)
 
 
+def test_a_broken_sensor_stops_the_robot():
+    made = policy()
+    seen = frame(made.config)
+    seen["observation.state"][2, 1] = torch.nan
+    with pytest.raises(ValueError, match=r"observation\.state: 2 of 24 values in the batch are NaN or infinite"):
+        made.select_action(seen)
+
+
 def test_a_loss_that_is_no_number_stops_the_run():
     made = policy()
     made.update()

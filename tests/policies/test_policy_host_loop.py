@@ -183,6 +183,13 @@ def test_fine_tuning_from_a_folder_and_evaluating_with_switches(datasets, tmp_pa
         evaluate(tuned, tmp_path / "refused", STATE_ONLY, "--env.fps=20")
 
 
+def test_training_with_an_environment_of_another_rate_stops_before_the_first_update(datasets, tmp_path):
+    more = ("--env.type=pusht", f"--env.obs_type={STATE_ONLY}", "--env.fps=20", "--eval.use_async_envs=false")
+    with checked_environments(lerobot_train), pytest.raises(ValueError, match=r"env\.fps = 20.*trained at fps = 10"):
+        train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_flow", *more)
+    assert not (tmp_path / "train").exists()
+
+
 def test_half_precision_trains_in_full_precision_weights(datasets, tmp_path):
     from accelerate.state import AcceleratorState
 
