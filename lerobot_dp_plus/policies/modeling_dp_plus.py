@@ -240,12 +240,14 @@ class DpPlusPolicy(PreTrainedPolicy):
     @contextmanager
     def _inference_model(self) -> Iterator[ChunkModel]:
         model = self._averaged_model
-        was_training = model.training
-        model.eval()
+        in_training = [module for module in model.modules() if module.training]
+        for module in in_training:
+            module.training = False
         try:
             yield model
         finally:
-            model.train(was_training)
+            for module in in_training:
+                module.training = True
 
     # Checkpoints
 

@@ -25,6 +25,15 @@ def drawing_from(stream: Tensor, device: torch.device) -> Iterator[None]:
     seed, batch = stream.tolist()
     stream[1] += 1
     rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence([seed, batch, rank]).generate_state(1, np.uint64)[0]))
+    number = int(np.random.SeedSequence([seed, batch, rank]).generate_state(1, np.uint64)[0])
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        generators.append(torch.cuda.default_generators[device.index])
+    states = [generator.get_state() for generator in generators]
+    try:
+        for generator in generators:
+            generator.manual_seed(number)
         yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)

@@ -99,7 +99,10 @@ def test_inference_is_evaluation_mode(preset):
     made.train()  # random crops, if it counted
     actual = [made.predict_action_chunk(seen, noise=noise(made.config)) for _ in range(3)]
     assert all(torch.equal(one, expected) for one in actual)
-    assert made.training and all(module.training for module in made.model.modules())
+    assert all(module.training for module in made.modules())
+    made.ema.module.encoder.eval()  # as somebody who freezes a part
+    made.predict_action_chunk(seen)
+    assert made.ema.module.training and not made.ema.module.encoder.training
 
 
 def test_inference_uses_the_averaged_weights():
