@@ -223,3 +223,13 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_demos_names_the_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.main(["demos", "pushtt"]) == 1
     assert "Did you mean 'pusht'?" in capsys.readouterr().err
+
+
+def test_a_host_that_averages_switches_our_average_off() -> None:
+    from lerobot_dp_plus.cli.host import defaults
+
+    ours = ["--policy.type=dp_plus_flow", "--policy.push_to_hub=false"]
+    assert defaults("train", [*ours, "--ema.enable=true"]) == ["--policy.ema.enabled=false"]
+    assert defaults("train", ours) == []
+    assert defaults("train", [*ours, "--ema.enable=true", "--policy.ema.enabled=true"]) == []
+    assert defaults("train", ["--policy.type=act", "--policy.push_to_hub=false", "--ema.enable=true"]) == []

@@ -5,6 +5,7 @@ What we add, each only when neither the command line nor the config file decides
 - `train`: `--policy.push_to_hub=false` without a `policy.repo_id` (LeRobot would refuse to start);
 - `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), and then
   `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
+- `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice;
 - `train`, `eval` on PushT: `--eval.use_async_envs=false` (LeRobot's default cannot run several PushT environments).
 """
 
@@ -59,6 +60,10 @@ def run(name: str, arguments: list[str]) -> None:
             from lerobot_dp_plus.loading.install import fast_loading
 
             stack.enter_context(fast_loading(*loading))
+        if name in ("train", "eval"):
+            from lerobot_dp_plus.policies.environment_check import checked_environments
+
+            stack.enter_context(checked_environments(script))
         stack.enter_context(plain_parsing())
         stack.enter_context(patch.object(sys, "argv", [f"lerobot {name}", *arguments]))
         script.main()
@@ -77,6 +82,10 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
         added.append("--policy.push_to_hub=false")
     if from_memory and not decided("num_workers") and _is_state_only(arguments, config):
         added.append("--num_workers=0")
+    policy = args.value_of(arguments, "policy.type") or _lookup(config, ("policy", "type")) or ""
+    host_averages = str(args.value_of(arguments, "ema.enable") or _lookup(config, ("ema", "enable"))).lower() == "true"
+    if name == "train" and host_averages and policy.startswith("dp_plus_") and not decided("policy", "ema", "enabled"):
+        added.append("--policy.ema.enabled=false")
     env = args.value_of(arguments, "env.type") or _lookup(config, ("env", "type"))
     if env == "pusht" and not decided("eval", "use_async_envs"):
         added.append("--eval.use_async_envs=false")
