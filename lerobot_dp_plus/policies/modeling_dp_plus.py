@@ -84,6 +84,8 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: features that cannot be served, or a dataset that does not fit the config; by name.
         """
         super().__init__(config)
+        if not isinstance(config, DpPlusConfig):
+            raise ValueError(f"policy type {config.type!r}: legal here are the dp_plus_* types")
         config.validate_features()
         if dataset_meta is not None:
             adopt_dataset(config, dataset_meta)

@@ -91,6 +91,12 @@ def test_switches_on_a_saved_checkpoint(tmp_path, switches, sampler, selection):
     assert DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=switches).config == switched
 
 
+def test_a_checkpoint_of_another_policy_is_refused(tmp_path):
+    make_policy_config("act", device="cpu").save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"policy type 'act': legal here are the dp_plus_\* types"):
+        DpPlusPolicy.from_pretrained(tmp_path)
+
+
 def test_a_typo_in_from_pretrained_is_refused(tmp_path):
     made = trained()
     made.save_pretrained(tmp_path)
