@@ -6,7 +6,7 @@
 | `transformer` | causal transformer | cross-attention, keys and values once a chunk | same, §3.1 | `transformer.py` |
 | `dit` | diffusion transformer | adaLN-zero | arXiv 2212.09748 | `dit.py` |
 
-All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py` and `attention.py` hold what they share.
+All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py`, `attention.py` and `tokens.py` hold what they share.
 """
 
 from lerobot_dp_plus.networks.base import NetworkConfig

@@ -1,4 +1,4 @@
-"""Attention and the patches of an action chunk, shared by the transformers."""
+"""Attention, the MLP and the size of networks made of them."""
 
 import torch
 import torch.nn.functional as F
@@ -61,19 +61,3 @@ class MLP(nn.Sequential):
 
     def __init__(self, dim: int, ratio: int = 4):
         super().__init__(nn.Linear(dim, ratio * dim), nn.GELU(), nn.Linear(ratio * dim, dim))
-
-
-def check_transformer_size(
-    *, dim: int, depth: int, num_heads: int, patch_size: int, horizon: int | None = None
-) -> None:
-    """Raise a ValueError naming the network field that does not fit, its value and what is legal."""
-    for name, value in (("dim", dim), ("depth", depth), ("num_heads", num_heads), ("patch_size", patch_size)):
-        if value < 1:
-            raise ValueError(f"network.{name} = {value}: must be at least 1")
-    if dim % num_heads:
-        raise ValueError(f"network.dim = {dim}: must be a multiple of network.num_heads = {num_heads}")
-    if dim % 2 or dim < 4:
-        raise ValueError(f"network.dim = {dim}: must be even and at least 4 for the sinusoidal time embedding")
-    if horizon is not None and horizon % patch_size:
-        legal = [p for p in range(1, horizon + 1) if horizon % p == 0]
-        raise ValueError(f"network.patch_size = {patch_size}: must divide horizon = {horizon}; legal are {legal}")

@@ -5,30 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.attention import MLP, SelfAttention, check_transformer_size
+from lerobot_dp_plus.networks.attention import MLP, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
 
 
 @NetworkConfig.register_subclass("dit")
 @dataclass(frozen=True)
-class DiTConfig(NetworkConfig):
+class DiTConfig(TokenNetworkConfig):
     """Size of `DiT`. dim 128, depth 4 has 1.4 M parameters; dim 1024, depth 12 has 234 M."""
-
-    dim: int = 256
-    depth: int = 6
-    num_heads: int = 4
-    #: Consecutive actions in one token; fewer tokens cost less.
-    patch_size: int = 1
-
-    def __post_init__(self) -> None:
-        check_transformer_size(dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size)
-
-    def check(self, *, horizon: int) -> None:
-        check_transformer_size(
-            dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size, horizon=horizon
-        )
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         return (DiTBlock.__name__,)

@@ -7,32 +7,20 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention, check_transformer_size
+from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
 
 
 @NetworkConfig.register_subclass("transformer")
 @dataclass(frozen=True)
-class TransformerConfig(NetworkConfig):
+class TransformerConfig(TokenNetworkConfig):
     """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 240 M."""
 
-    dim: int = 256
-    depth: int = 6
-    num_heads: int = 4
-    #: Consecutive actions in one token; fewer tokens cost less.
-    patch_size: int = 1
     #: Whether a token sees only itself and earlier ones.
     causal: bool = True
-
-    def __post_init__(self) -> None:
-        check_transformer_size(dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size)
-
-    def check(self, *, horizon: int) -> None:
-        check_transformer_size(
-            dim=self.dim, depth=self.depth, num_heads=self.num_heads, patch_size=self.patch_size, horizon=horizon
-        )
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         # Not whole blocks: `condition` reads a block's keys and values without calling the block.

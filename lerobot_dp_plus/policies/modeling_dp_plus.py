@@ -105,8 +105,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         return self.config.network.fsdp_wrap_modules()
 
     @property
-    def _no_split_modules(self) -> list[str]:
-        """Where accelerate's sharding looks."""
+    def _no_split_modules(self) -> list[str]:  # where accelerate looks
         return list(self._fsdp_wrap_modules)
 
     def get_optim_params(self) -> list[nn.Parameter]:  # type: ignore[override]
@@ -193,10 +192,10 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
         chunks = self.sample(window, noise)  # (B, N, H, A)
-        tail = None
-        if self._plan is not None and self._plan.shape[0] == chunks.shape[0]:
-            tail = self._plan[:, self.config.n_action_steps :]
-        self._plan = self.config.selection.choose(chunks, tail if tail is not None and tail.shape[1] else None)
+        executed, tail = self.config.n_action_steps, None
+        if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self.config.horizon:
+            tail = self._plan[:, executed:]
+        self._plan = self.config.selection.choose(chunks, tail)
         return self._plan[:, self.config.n_obs_steps - 1 :]
 
     @torch.no_grad()
