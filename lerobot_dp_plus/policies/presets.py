@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from typing import Any
 
 import draccus
 from draccus.utils import DecodingError
@@ -41,7 +42,7 @@ def register_preset[T: type](name: str):
                 continue
             default = field.default_factory()
             if isinstance(default, draccus.ChoiceRegistry):
-                axis = next(base for base in type(default).__mro__ if draccus.ChoiceRegistry in base.__bases__)
+                axis: Any = next(base for base in type(default).__mro__ if draccus.ChoiceRegistry in base.__bases__)
                 stand_in = _axis_with_default(axis, field.name, axis.get_choice_name(type(default)))
                 cls.__annotations__ = {**inspect.get_annotations(cls), field.name: stand_in}
         return PreTrainedConfig.register_subclass(name)(cls)
