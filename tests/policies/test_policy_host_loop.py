@@ -141,6 +141,14 @@ def test_train_then_evaluate_on_pixels(pixel_training, tmp_path):
     assert all(Path(video).stat().st_size > 0 for video in info["overall"]["video_paths"])
 
 
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "dp_plus_unet"])
+def test_the_other_presets_train_and_evaluate_on_pixels(datasets, tmp_path, preset):
+    encoder = [f"--policy.{switch}" for switch in SMALL_IMAGES]
+    checkpoints = train(datasets[PIXELS], tmp_path / "train", preset, *encoder, "--steps=2")
+    info = evaluate(checkpoints / "last" / "pretrained_model", tmp_path / "eval", PIXELS)
+    assert len(info["per_task"][0]["metrics"]["sum_rewards"]) == 2
+
+
 def test_resuming_equals_no_interruption_on_pixels(pixel_training, tmp_path):
     assert_resumes(pixel_training, tmp_path / "copy")
 
