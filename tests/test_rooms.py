@@ -10,18 +10,23 @@ NAME = PACKAGE.name
 # Lower rooms first. Every room may import what its row names, and itself.
 BASICS = {"notation", "paths"}
 PARTS = {"networks", "encoders", "selection", "augmentation", "objectives", "samplers", "guidance", "ema"}
-HANDS = {"policies", "demos", "loading"}
-EYES = {"hub", "evaluation"}
+HANDS = {"policies", "demos", "loading", "environments"}
+EYES = {"evaluation"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "selection", "augmentation")},
     **{room: BASICS for room in ("objectives", "samplers", "guidance", "ema")},
-    **{room: BASICS | PARTS for room in HANDS},
-    **{room: BASICS | PARTS | HANDS for room in EYES},
-    "cli": BASICS | PARTS | HANDS | EYES,
+    # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
+    "hub": set(),
+    **{room: BASICS | PARTS for room in ("loading", "environments")},
+    "policies": BASICS | PARTS | {"hub"},
+    "demos": BASICS | PARTS | {"environments"},
+    **{room: BASICS | PARTS | HANDS | {"hub"} for room in EYES},
+    "publishing": BASICS | PARTS | HANDS | EYES | {"hub"},
+    "cli": BASICS | PARTS | HANDS | EYES | {"hub", "publishing"},
 }
-KNOW_LEROBOT = HANDS | EYES | {"cli"}
+KNOW_LEROBOT = HANDS | EYES | {"publishing", "cli"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

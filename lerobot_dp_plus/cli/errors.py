@@ -13,9 +13,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 from unittest.mock import patch
+
+from lerobot_dp_plus.policies.parsing import frames, reasons
 
 
 class UsageError(Exception):
@@ -70,40 +71,19 @@ def is_answerable(error: BaseException) -> bool:
 
 def explain(error: BaseException) -> str:
     """The message of `error`; for a refused config, the reason the config itself gave."""
-    reasons = [str(reason) for reason in _swallowed(error)]
-    text = reasons[-1] if reasons else str(error)
+    found = reasons(error)
+    text = str(found[-1] if found else error)
     return text.strip() or type(error).__name__
-
-
-def _swallowed(error: BaseException) -> list[BaseException]:
-    """What a config's own check raised, before draccus reworded it.
-
-    draccus tries every type of a union and keeps the exceptions in a local variable while it words its own.
-    """
-    found: list[BaseException] = []
-    for frame in _frames(error.__traceback__):
-        attempts = frame.get("exceptions")
-        for attempt in attempts.values() if isinstance(attempts, dict) else []:
-            if isinstance(attempt, BaseException) and attempt is not error:
-                found += [attempt.__cause__] if attempt.__cause__ is not None else []
-                found += _swallowed(attempt)
-    if isinstance(error.__cause__, (ValueError, TypeError)) and not found:
-        found.append(error.__cause__)
-    return found
 
 
 def last_checkpoint(error: BaseException) -> tuple[Path | None, int | None]:
     """The last complete checkpoint of the training that `error` ended, and the step it had reached."""
-    for frame in _frames(error.__traceback__):
+    for frame in frames(error.__traceback__):
         output_dir = getattr(frame.get("cfg"), "output_dir", None)
         if isinstance(frame.get("step"), int) and output_dir is not None:
             last = Path(output_dir) / "checkpoints" / "last"
             return (last if last.exists() else None), frame["step"]
     return None, None
-
-
-def _frames(trace: TracebackType | None) -> Iterator[dict[str, Any]]:
-    return (frame.f_locals for frame, _ in traceback.walk_tb(trace))
 
 
 def where(error: BaseException) -> str:

@@ -13,9 +13,12 @@ from lerobot_dp_plus.encoders import ImageEncoderConfig, ResNet18Config
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
+from lerobot_dp_plus.policies import parsing
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.samplers import DDIM, DPMpp2M, Euler, Heun, Sampler
 from lerobot_dp_plus.selection import First, Selection
+
+parsing.install()
 
 #: Written into every checkpoint; a newer one than this is refused by name.
 FORMAT_VERSION = 1

@@ -11,15 +11,15 @@ from tiny import PRESETS
 from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.cli.errors import UsageError, explain, plain_parsing
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.guidance import NoGuidance, Smoothness
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching
-from lerobot_dp_plus.objectives.times import LogitNormalTimes
+from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun
-from lerobot_dp_plus.selection import Coherent
+from lerobot_dp_plus.selection import Coherent, Densest, First
 
 HEAD = ("--dataset.repo_id=x/y", "--policy.device=cpu")
 
@@ -105,6 +105,93 @@ def test_switches_on_top_of_a_config_file(tmp_path, switch, field, expected):
     file = tmp_path / "train_config.json"
     file.write_text(json.dumps({"dataset": {"repo_id": "x/y"}, "policy": policy}))
     assert getattr(parse(f"--config_path={file}", f"--policy.{switch}"), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "switches", "field", "expected"),
+    [
+        (
+            {"objective": Diffusion(prediction="x1")},
+            ["objective.type=flow_matching"],
+            "objective",
+            FlowMatching(times=UniformTimes(), clip_range=1.0),
+        ),
+        ({"selection": Coherent()}, ["selection.type=first"], "selection", First()),
+        ({"selection": Coherent(num_candidates=7)}, ["selection.type=densest"], "selection", Densest(num_candidates=7)),
+        ({"guidance": Smoothness(0.03)}, ["guidance.type=none"], "guidance", NoGuidance()),
+        ({"network": TransformerConfig(dim=64)}, ["network.type=dit"], "network", DiTConfig(dim=64)),
+        (
+            {"network": TransformerConfig(dim=64)},
+            ["network.type=unet1d", "network.n_groups=4"],
+            "network",
+            UNet1dConfig(n_groups=4),
+        ),
+        (
+            {"image_encoder": SmallCnnConfig(crop_shape=(24, 24))},
+            ["image_encoder.type=resnet18"],
+            "image_encoder",
+            ResNet18Config(crop_shape=(24, 24)),
+        ),
+        (
+            {"objective": FlowMatching()},
+            ["objective.times.type=uniform"],
+            "objective",
+            FlowMatching(times=UniformTimes()),
+        ),
+    ],
+)
+@pytest.mark.parametrize("way", ["train config", "checkpoint", "resumed"])
+def test_switching_a_member_over_a_file_drops_what_only_the_former_one_had(
+    tmp_path, way, written, switches, field, expected
+):
+    """In LeRobot's three ways of reading a file: --config_path, --policy.path and a run's own train_config.json."""
+    config = of("dp_plus_transformer")
+    for name, value in written.items():
+        setattr(config, name, value)
+    config._save_pretrained(tmp_path)
+    flags = [f"--policy.{switch}" for switch in switches]
+    policy = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "train_config.json").write_text(json.dumps({"dataset": {"repo_id": "x/y"}, "policy": policy}))
+    if way == "checkpoint":
+        made = PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=[f"--{switch}" for switch in switches])
+    elif way == "resumed":
+        made = TrainPipelineConfig.from_pretrained(tmp_path, cli_args=flags).policy
+    else:
+        made = parse(f"--config_path={tmp_path / 'train_config.json'}", *flags)
+    assert getattr(made, field) == expected
+
+
+def test_a_field_the_command_line_names_is_never_dropped(tmp_path):
+    config = of("dp_plus_transformer", "selection.type=coherent")
+    config._save_pretrained(tmp_path)
+    with pytest.raises(Exception, match="The fields `decay` are not valid for"):
+        PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=["--selection.type=first", "--selection.decay=0.5"])
+
+
+def test_a_field_nobody_knows_in_the_file_is_refused_without_a_switch(tmp_path):
+    of("dp_plus_transformer", "selection.type=coherent")._save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    saved["selection"]["dekay"] = 0.5
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(Exception, match="The fields `dekay` are not valid for"):
+        PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=["--selection.num_candidates=3"])
+
+
+def test_stock_parsing_ends_a_refused_config_in_its_own_reason(monkeypatch, capsys):
+    """LeRobot prints what its parser raises and exits with 1; draccus alone would say `Couldn't instantiate class`."""
+
+    def train(cfg: TrainPipelineConfig) -> None:
+        raise AssertionError("must not get here")
+
+    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.n_action_steps=16"]
+    monkeypatch.setattr(sys, "argv", ["lerobot-train", *flags])
+    with pytest.raises(SystemExit) as caught:
+        parser.wrap()(train)()
+    said = capsys.readouterr().err.strip()
+    assert caught.value.code == 1
+    assert said == (
+        "error: n_action_steps = 16: must be at most horizon − n_obs_steps + 1 = 15 (horizon = 16, n_obs_steps = 2)"
+    )
 
 
 @pytest.mark.parametrize(
