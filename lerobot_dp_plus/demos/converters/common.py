@@ -1,0 +1,204 @@
+"""A source that is opened and checked but not yet read, and the checks that numbers and pictures must pass."""
+
+import importlib
+import math
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+type Columns = dict[str, np.ndarray]
+
+#: Pictures of an episode beyond this many bytes are kept in a temporary file while it is written.
+SPOOL_BYTES = 256 * 2**20
+#: Pictures read at a time.
+BLOCK = 64
+_FEATURE = re.compile(r"action|observation(\.[A-Za-z0-9_\-]+)+|next(\.[A-Za-z0-9_\-]+)+")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Episodes of a source in LeRobot's terms.
+
+    Attributes:
+        source: file or folder they come from.
+        fps: frames per second.
+        task: the instruction, the same for every frame.
+        features: LeRobot's feature table; pictures are (height, width, 3).
+        lengths: number of frames T of every episode.
+        read: (episode, folder for temporary files) -> feature -> array (T, *shape) in the stored dtype. May be called
+            more than once for an episode and gives the same every time.
+        carried: feature -> the source's keys it is made of, in order.
+        left_out: keys of the source that are not carried over.
+        robot_type: stored in the metadata.
+        notes: what else is worth keeping about the source, as JSON.
+    """
+
+    source: Path
+    fps: int
+    task: str
+    features: dict[str, dict[str, Any]]
+    lengths: list[int]
+    read: Callable[[int, Path], Columns]
+    carried: dict[str, list[str]]
+    left_out: list[str] = field(default_factory=list)
+    robot_type: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.fps < 1:
+            raise ValueError(f"fps={self.fps}: legal are integers from 1")
+        if not self.task.strip():
+            raise ValueError("task is empty; describe in one sentence what the demonstrations do")
+        if not self.lengths:
+            raise ValueError(f"{self.source}: holds no episodes")
+        if "action" not in self.features:
+            raise ValueError(f"{self.source}: nothing is mapped to 'action'; it has {self.left_out}")
+        if not any(key.startswith("observation.") for key in self.features):
+            raise ValueError(f"{self.source}: nothing is mapped to an observation; it has {self.left_out}")
+
+
+def require(package: str, command: str) -> ModuleType:
+    """The optional `package`, which `command` needs.
+
+    Raises:
+        ValueError: it is not installed; the message has the line that installs it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ValueError(
+            f"{command} needs the package {package!r}, which is not installed ({error}); "
+            "pip install 'lerobot_policy_dp_plus[convert]'"
+        ) from error
+
+
+def existing(source: Path | str) -> Path:
+    """`source` as a path; FileNotFoundError if nothing is there."""
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    return path
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Whatever goes wrong while a library reads `where` becomes a ValueError that names it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        raise ValueError(f"{where} cannot be read: {reason}. Is the file truncated or damaged?") from error
+
+
+def check_feature(name: str, is_picture: bool, where: str) -> None:
+    """Raise ValueError if `name` is no feature a policy could use for such values."""
+    if not _FEATURE.fullmatch(name):
+        raise ValueError(f"{where}: {name!r} is no feature; legal are action, observation.*, next.*")
+    if is_picture != name.startswith("observation.image"):
+        kind, legal = (
+            ("pictures", "observation.image or observation.images.*")
+            if is_picture
+            else ("numbers", "action, next.* or an observation.* that is not an image")
+        )
+        raise ValueError(f"{where} holds {kind} and cannot become {name!r}; legal is {legal}")
+
+
+def width_of(shape: Sequence[int], dtype: np.dtype, where: str) -> int:
+    """Numbers per frame of an array (T, ...), from its header."""
+    if dtype.kind != "f":
+        raise ValueError(f"{where} has dtype {dtype}; legal are float16, float32 and float64")
+    if not 1 <= len(shape) <= 3:
+        raise ValueError(f"{where} has shape {tuple(shape)}; legal is (T,), (T, D) or (T, K, D)")
+    if 0 in shape[1:]:
+        raise ValueError(f"{where} has shape {tuple(shape)}, nothing in each frame")
+    return math.prod(shape[1:])
+
+
+def numbers(values: np.ndarray, where: str) -> np.ndarray:
+    """(T, ...) floating point -> (T, D) float32, the precision LeRobot's policies read.
+
+    Raises:
+        ValueError: values are not finite, or too large for float32.
+    """
+    values = np.asarray(values)
+    width = width_of(values.shape, values.dtype, where)
+    if bad := int((~np.isfinite(values)).sum()):
+        first = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), width)).all(1))[0])
+        raise ValueError(f"{where} holds {bad} NaN or infinite values, the first in frame {first}; all must be finite")
+    with np.errstate(over="ignore"):
+        stored = values.reshape(len(values), width).astype(np.float32)
+    if not np.isfinite(stored).all():
+        raise ValueError(f"{where} holds {np.abs(values).max():g}; float32 ends at {np.finfo(np.float32).max:g}")
+    return stored
+
+
+def picture_shape(shape: Sequence[int], dtype: np.dtype, where: str) -> tuple[int, int, int]:
+    """(height, width, 3) of an array (T, height, width, 3), from its header."""
+    if dtype.kind != "f" and dtype != np.uint8:
+        raise ValueError(f"{where} has dtype {dtype}; legal for pictures are uint8 and floating point")
+    if len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
+        raise ValueError(f"{where} has shape {tuple(shape)}; legal for pictures is (T, height, width, 3)")
+    return int(shape[1]), int(shape[2]), 3
+
+
+def pictures(values: np.ndarray, where: str, white: float) -> np.ndarray:
+    """(T, H, W, 3) bytes, or floating point from black = 0 to `white`, -> bytes, rounded to nearest.
+
+    Raises:
+        ValueError: values outside [0, white].
+    """
+    values = np.asarray(values)
+    picture_shape(values.shape, values.dtype, where)
+    if values.dtype == np.uint8:
+        return values
+    low, high = float(values.min()), float(values.max())  # NaN fails the comparison as well
+    if not (low >= 0 and high <= white):
+        raise ValueError(f"{where} holds values from {low:g} to {high:g}; legal are 0 to {white:g} (--white)")
+    return np.rint(np.asarray(values, dtype=np.float64) * (255 / white)).astype(np.uint8)
+
+
+def picture_feature(shape: tuple[int, int, int], video: bool) -> dict[str, Any]:
+    """LeRobot's description of a camera, (height, width, 3), stored as video or as PNG."""
+    return {"dtype": "video" if video else "image", "shape": shape, "names": ["height", "width", "channel"]}
+
+
+def number_feature(names: Sequence[str]) -> dict[str, Any]:
+    """LeRobot's description of a vector with one name for each number."""
+    return {"dtype": "float32", "shape": (len(names),), "names": list(names)}
+
+
+def names_of(key: str, width: int) -> list[str]:
+    """Names of the numbers of a key: the key itself, or key.0, key.1, …"""
+    short = key.rsplit("/", 1)[-1]
+    return [short] if width == 1 else [f"{short}.{index}" for index in range(width)]
+
+
+def gather(
+    length: int, shape: tuple[int, int, int], block: Callable[[int, int], np.ndarray], scratch: Path
+) -> np.ndarray:
+    """Pictures (length, *shape) uint8, read by `block(first, last)`; large ones lie in a temporary file in `scratch`.
+
+    So an hour of several cameras takes no more memory than the operating system has to spare.
+    """
+    whole = (length, *shape)
+    if math.prod(whole) > SPOOL_BYTES:
+        with tempfile.TemporaryFile(dir=scratch) as file:  # the mapping outlives the closed, nameless file
+            frames: np.ndarray = np.memmap(file, np.uint8, "w+", shape=whole)
+    else:
+        frames = np.empty(whole, np.uint8)
+    for first in range(0, length, BLOCK):
+        last = min(first + BLOCK, length)
+        frames[first:last] = block(first, last)
+    return frames
+
+
+def by_number(names: Sequence[str]) -> list[str]:
+    """Names in the order of the numbers in them: demo_2 before demo_10."""
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])

@@ -1,0 +1,232 @@
+"""robomimic's HDF5: `data/demo_*` with `obs/KEY`, `actions`, `rewards`, `dones`; `mask/NAME` lists demonstrations.
+
+Source: robomimic's documentation of its dataset format (robomimic.github.io, "Dataset Structure").
+"""
+
+import functools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lerobot_dp_plus.demos.converters.common import (
+    Columns,
+    Recording,
+    by_number,
+    existing,
+    gather,
+    names_of,
+    number_feature,
+    numbers,
+    picture_feature,
+    picture_shape,
+    pictures,
+    reading,
+    width_of,
+)
+from lerobot_dp_plus.demos.converters.hdf5 import array, block, one_length, open_hdf5
+
+COMMAND = "convert robomimic"
+DEFAULT_FPS = 20  # robosuite's control frequency
+STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment_state", "action"
+#: What a robot knows of itself; taken for every robot of the file unless state keys are given.
+PROPRIOCEPTION = ("eef_pos", "eef_quat", "gripper_qpos")
+OBJECT = "object"
+
+
+@contextmanager
+def open_robomimic(
+    source: Path | str,
+    *,
+    task: str | None = None,
+    fps: int = 0,
+    video: bool = False,
+    filter_key: str | None = None,
+    state_keys: Sequence[str] | None = None,
+    environment_keys: Sequence[str] | None = None,
+    image_keys: Sequence[str] | None = None,
+    action_key: str = "actions",
+) -> Iterator[Recording]:
+    """The demonstrations of a file; every header is read here, and the file stays open.
+
+    Args:
+        task: the instruction; None takes the environment's name.
+        fps: frames per second; 0 takes env_args' control frequency, or 20.
+        video: cameras as video instead of PNG.
+        filter_key: name of a mask: only its demonstrations.
+        state_keys: observations concatenated, in this order, to observation.state; None takes position, orientation
+            and gripper of every robot.
+        environment_keys: likewise for observation.environment_state; None takes `object` where there are no pictures.
+        image_keys: cameras; None takes every observation of pictures in uint8.
+        action_key: `actions`, or another array of the demonstrations such as `actions_abs`.
+
+    Raises:
+        ValueError, FileNotFoundError: a key, mask or demonstration that is missing, damaged or unlike the first.
+    """
+    source = existing(source)
+    with open_hdf5(source, COMMAND) as file:
+        data = file.get("data")
+        if data is None or not hasattr(data, "keys"):
+            raise ValueError(f"{source}: the group data is missing; the file has {sorted(file)}")
+        demos = _demos(file, source, filter_key)
+        environment = _environment(data, source)
+        offered = _offered(file, source, f"data/{demos[0]}/obs")
+        images = list(image_keys) if image_keys is not None else [k for k, a in offered.items() if _is_picture(a)]
+        if state_keys is None:
+            robots = sorted({key.split("_")[0] for key in offered if key.startswith("robot") and key[5:6].isdigit()})
+            state_keys = [
+                f"{robot}_{name}" for robot in robots for name in PROPRIOCEPTION if f"{robot}_{name}" in offered
+            ]
+        if environment_keys is None:
+            environment_keys = [OBJECT] if OBJECT in offered and not images else []
+        carried = {
+            **({STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
+            **({ENVIRONMENT_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
+            **{_camera(key): [f"obs/{key}"] for key in images},
+            ACTION: [action_key],
+        }
+        if not (state_keys or environment_keys or images):
+            raise ValueError(f"{source}: no observation chosen; --state-keys may name {sorted(offered)}")
+        first = file[f"data/{demos[0]}"]
+        ends = {feature: key for feature, key in (("next.reward", "rewards"), ("next.done", "dones")) if key in first}
+        carried |= {feature: [key] for feature, key in ends.items()}
+        headers = [_header(file, source, demo, carried) for demo in demos]
+        for demo, (_, features) in zip(demos, headers, strict=True):
+            if features != headers[0][1]:
+                raise ValueError(
+                    f"{source}: data/{demo} has {features}, data/{demos[0]} has {headers[0][1]}; all must agree"
+                )
+        yield Recording(
+            source,
+            fps or int(environment.get("env_kwargs", {}).get("control_freq", DEFAULT_FPS)),
+            task or str(environment.get("env_name", "")),
+            _features(headers[0][1], carried, video),
+            [length for length, _ in headers],
+            functools.partial(_read, file, source, demos, carried),
+            carried,
+            sorted({f"obs/{key}" for key in offered}.difference(*carried.values())),
+            _robot(environment),
+            {"filter_key": filter_key, "demos": demos, "env_args": environment},
+        )
+
+
+def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
+    present = by_number(list(file["data"]))
+    if filter_key is None:
+        demos = present
+    else:
+        masks = sorted(file["mask"]) if "mask" in file else []
+        if filter_key not in masks:
+            raise ValueError(f"{source}: mask/{filter_key} is missing; legal for --filter-key are {masks}")
+        with reading(f"{source}: mask/{filter_key}"):
+            names = file[f"mask/{filter_key}"].asstr()[:]
+        demos = by_number([str(name) for name in names])
+        if unknown := sorted(set(demos) - set(present)):
+            raise ValueError(f"{source}: mask/{filter_key} names {unknown[:5]}, which are not in data")
+        if len(set(demos)) < len(demos):
+            raise ValueError(f"{source}: mask/{filter_key} names a demonstration twice")
+    if not demos:
+        raise ValueError(f"{source}: no demonstrations" + (f" in mask/{filter_key}" if filter_key else " in data"))
+    return demos
+
+
+def _environment(data: Any, source: Path) -> dict[str, Any]:
+    text = data.attrs.get("env_args", "{}")
+    with reading(f"{source}: attribute env_args of data"):
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError(f"it is a {type(found).__name__}, no mapping")
+    return found
+
+
+def _robot(environment: dict[str, Any]) -> str | None:
+    robots = environment.get("env_kwargs", {}).get("robots")
+    return "+".join(robots) if isinstance(robots, list) else robots
+
+
+def _offered(file: Any, source: Path, key: str) -> dict[str, Any]:
+    group = file.get(key)
+    if group is None or not hasattr(group, "keys"):
+        raise ValueError(
+            f"{source}: {key} is missing; extract observations with robomimic's dataset_states_to_obs first"
+        )
+    return {name: group[name] for name in sorted(group) if hasattr(group[name], "shape")}
+
+
+def _is_picture(found: Any) -> bool:
+    return found.ndim == 4 and found.shape[-1] == 3 and found.dtype == np.uint8
+
+
+def _camera(key: str) -> str:
+    return f"observation.images.{key.removesuffix('_image')}"
+
+
+def _header(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
+    """Frames of a demonstration, and width or picture shape of every key."""
+    lengths: dict[str, int] = {}
+    shapes: dict[str, Any] = {}
+    for feature, keys in carried.items():
+        for key in keys:
+            where = f"{source}: data/{demo}/{key}"
+            found = array(file, source, f"data/{demo}/{key}")
+            lengths[key] = len(found)
+            if feature.startswith("observation.image"):
+                shapes[key] = picture_shape(found.shape, found.dtype, where)
+            elif feature.startswith("next."):
+                if found.ndim != 1:
+                    raise ValueError(f"{where} has shape {found.shape}; legal is (T,)")
+                shapes[key] = 1
+            else:
+                shapes[key] = width_of(found.shape, found.dtype, where)
+    length = one_length(lengths, f"{source}: data/{demo}")
+    stated = file[f"data/{demo}"].attrs.get("num_samples", length)
+    if int(stated) != length:
+        raise ValueError(f"{source}: data/{demo} has {length} frames and num_samples={stated}; must agree")
+    return length, shapes
+
+
+def _features(shapes: dict[str, Any], carried: dict[str, list[str]], video: bool) -> dict[str, dict[str, Any]]:
+    features: dict[str, dict[str, Any]] = {}
+    for feature, keys in carried.items():
+        if feature.startswith("observation.image"):
+            features[feature] = picture_feature(shapes[keys[0]], video)
+        elif feature == "next.done":
+            features[feature] = {"dtype": "bool", "shape": (1,), "names": None}
+        else:
+            features[feature] = number_feature([name for key in keys for name in names_of(key, shapes[key])])
+    return features
+
+
+def _read(
+    file: Any, source: Path, demos: list[str], carried: dict[str, list[str]], episode: int, scratch: Path
+) -> Columns:
+    columns: Columns = {}
+    for feature, keys in carried.items():
+        found = [array(file, source, f"data/{demos[episode]}/{key}") for key in keys]
+        where = [f"{source}: data/{demos[episode]}/{key}" for key in keys]
+        if feature.startswith("observation.image"):
+            part = functools.partial(_pictures, found[0], where[0])
+            columns[feature] = gather(len(found[0]), found[0].shape[1:], part, scratch)
+            continue
+        values = [block(one, name, 0, len(one)) for one, name in zip(found, where, strict=True)]
+        if feature == "next.done":
+            columns[feature] = _flags(values[0], where[0])
+        elif feature == "next.reward":
+            columns[feature] = numbers(values[0].astype(np.float64), where[0])
+        else:
+            parts = [numbers(one, name) for one, name in zip(values, where, strict=True)]
+            columns[feature] = np.concatenate(parts, axis=1)
+    return columns
+
+
+def _pictures(found: Any, where: str, first: int, last: int) -> np.ndarray:
+    return pictures(block(found, where, first, last), where, white=255)
+
+
+def _flags(values: np.ndarray, where: str) -> np.ndarray:
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"{where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
+    return values.astype(bool)[:, None]
