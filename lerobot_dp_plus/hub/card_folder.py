@@ -157,8 +157,10 @@ def _natural(file: Path) -> list[Any]:
 
 
 def _is_repository(name: Any) -> bool:
+    if not isinstance(name, str) or "/" not in name:
+        return False
     try:
         validate_repo_id(name)
     except HFValidationError:
         return False
-    return "/" in name
+    return True
