@@ -12,6 +12,7 @@ import zarr
 from convert_helpers import nothing_left, psnr, read_back, scene
 from gym_pusht.envs.pusht import PushTEnv
 
+from lerobot_dp_plus import cli
 from lerobot_dp_plus.demos.convert import main
 from lerobot_dp_plus.demos.pusht_features import TASK
 
@@ -326,6 +327,14 @@ def test_npz_without_ends_or_cut(tmp_path):
     file.write_bytes(file.read_bytes()[:-50])
     with pytest.raises(ValueError, match=r"b\.npz cannot be read"):
         convert(file, tmp_path / "out", format="pusht-npz")
+
+
+def test_the_command(tmp_path, capsys):
+    source = write(tmp_path / "b.zarr", arm())
+    assert cli.main(["convert", "zarr", str(source), "--root", str(tmp_path / "out"), *PLAIN, *GIVEN]) == 0
+    assert "all 11 frames equal to the source" in capsys.readouterr().out
+    assert cli.main(["convert", "zarr", str(source), "--root", str(tmp_path / "out"), *PLAIN, *GIVEN]) == 1
+    assert "error: root=" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not HUMAN.exists(), reason="the human demonstrations are not on this machine")
