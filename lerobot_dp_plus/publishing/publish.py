@@ -1,0 +1,197 @@
+"""`dp-plus publish CHECKPOINT --repo-id USER/NAME`: from a folder of a training to a revision others can trust.
+
+1. The checkpoint is loaded strictly and gives finite actions.
+2. A folder is made of it: averaged weights, config, pipelines, the evaluation's figures and films, the card.
+   `--dry-run` ends here, and opens no connection.
+3. The folder becomes one commit, or none if main is equal to it already.
+4. The commit is downloaded into an empty cache: every file is the same, and the actions for the same noise are those of
+   the checkpoint, bit for bit.
+5. The commit gets a tag, `step500-1a2b3c4d`: the training step and the first digits of a hash over all files, so that the
+   same contents always have the same name and different ones never do. `revision=TAG` pins it.
+
+Stopped anywhere, main is the old revision or the complete new one; the same command again does what is missing.
+"""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from lerobot_dp_plus.evaluation.folders import pretrained_folder, training_step, weights_digest
+from lerobot_dp_plus.hub.card import CARD, write_card
+from lerobot_dp_plus.hub.contents import digest, files_in
+from lerobot_dp_plus.hub.patience import HubFailure, Patience
+from lerobot_dp_plus.hub.publication import Publication
+from lerobot_dp_plus.hub.upload import Repository, Uploaded
+from lerobot_dp_plus.hub.verify import HubDamaged, download
+from lerobot_dp_plus.policies.publication import stage_checkpoint
+from lerobot_dp_plus.publishing.checks import actions_of
+from lerobot_dp_plus.publishing.evaluation_dir import collect_evaluation
+
+#: Options that are fields of `Publication`, with their help.
+FACTS = {
+    "name": "title of the card (default: NAME)",
+    "note": "a paragraph of Markdown in your own words",
+    "license": "of the weights, the Hub's identifier: apache-2.0",
+    "base_model": "repository it was fine-tuned from",
+    "install": "what to give pip install to get this package",
+    "dataset_license": "of the training data",
+    "dataset_url": "page of the training data",
+    "selection_rule": "how this checkpoint was chosen among those of its training, a sentence",
+    "training_hardware": "where it was trained",
+    "latency_hardware": "where the latency in report.json was measured",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What `publish` did: `folder` for a dry run, else what stands on main and under which tag."""
+
+    folder: Path | None = None
+    uploaded: Uploaded | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """How to publish.
+
+    Args:
+        token: None takes the one this machine is logged in with.
+        private: of a repository that is made now; True refuses one that everybody can read.
+        tag: instead of the name made of step and contents.
+        eval_dir: output of an evaluation; eval_seed: its first environment seed, where it has no report.json.
+        facts: fields of `Publication` that no file says.
+    """
+
+    repo_id: str
+    token: str | None = None
+    private: bool | None = None
+    tag: str | None = None
+    eval_dir: Path | None = None
+    eval_seed: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+    console: Console = field(default_factory=Console)
+
+    def write(self, checkpoint: Path, folder: Path) -> torch.Tensor:
+        """Checks `checkpoint` and makes the complete upload folder of it; returns its actions. Opens no connection.
+
+        Raises:
+            FileNotFoundError, FileExistsError, ValueError, FloatingPointError: by name, before `folder` is there.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            raise FileExistsError(f"{folder} exists and is not empty; remove it or choose another --output")
+        pretrained = pretrained_folder(checkpoint)
+        with self.console.status(f"loading {pretrained}"):
+            actions = actions_of(pretrained)
+        step = training_step(pretrained)
+        self._say(f"checked {pretrained}{'' if step is None else f', step {step}'}: loads strictly, actions are finite")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            staged = Path(temporary) / "upload"
+            staged.mkdir()
+            stage_checkpoint(pretrained, staged)
+            facts = {**self.facts, "step": step, "repo_id": self.repo_id}
+            if self.eval_dir is not None:
+                evaluated, published = weights_digest(pretrained), weights_digest(staged)
+                for sentence in collect_evaluation(self.eval_dir, staged, evaluated, published, self.eval_seed):
+                    self._say(f"[yellow]note[/yellow]: {sentence}")
+                facts["eval_first_seed"] = self.eval_seed
+            Publication.collect(staged, **facts).write(staged)
+            write_card(staged)
+            files = files_in(staged)
+            if folder.exists():
+                folder.rmdir()  # empty, as was seen above
+            shutil.move(staged, folder)
+        megabytes = sum((folder / name).stat().st_size for name in files) / 1e6
+        self._say(f"made {len(files)} files, {megabytes:.1f} MB: {', '.join(files)}")
+        return actions
+
+    def publish(self, checkpoint: Path, folder: Path) -> Published:
+        """All of it (module docstring), through the upload folder `folder`.
+
+        Raises:
+            HubFailure: the Hub did not do its part; the message says what main is now.
+            FileNotFoundError, FileExistsError, ValueError, FloatingPointError: before anything was sent.
+        """
+        repository = Repository(self.repo_id, self.token, patience=self.patience)
+        actions = self.write(checkpoint, folder)
+        files = files_in(folder)
+        step = Publication.read(folder).step
+        tag = self.tag or f"{'weights' if step is None else f'step{step}'}-{digest(files)[:8]}"
+        repository.check_tag(tag, files)
+        title = f"Publish {'a checkpoint' if step is None else f'step {step}'} ({tag})"
+        made = repository.upload(folder, private=self.private, title=title)
+        done = "committed as" if made.changed else "nothing to change: main is equal to it at"
+        self._say(f"{self.repo_id}: {done} {made.commit[:8]}")
+        try:
+            with tempfile.TemporaryDirectory() as empty, self.console.status("downloading into an empty cache"):
+                got = actions_of(download(repository, made.commit, files, Path(empty)))
+            if not torch.equal(got, actions):
+                worst = (got - actions).abs().max().item()
+                raise HubDamaged(f"the downloaded policy's actions differ from the checkpoint's by up to {worst:g}")
+            self._say("downloaded into an empty cache: same files, same actions bit for bit")
+            tagged = repository.tag(tag, made.commit, files)
+        except HubFailure as error:
+            before = f" (before: {made.previous[:8]})" if made.changed and made.previous else ""
+            raise type(error)(
+                f"{error}\nmain of {self.repo_id} is commit {made.commit[:8]}{before}, complete but without the tag {tag}; "
+                "the same command again checks and tags it"
+            ) from error
+        self._say(f"{'tagged' if tagged else 'tag is there already:'} {tag}")
+        self._say(f"[bold]{made.url}[/bold]")
+        return Published(uploaded=made, tag=tag)
+
+    def _say(self, sentence: str) -> None:
+        self.console.print(sentence, highlight=False, soft_wrap=True)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line of `dp-plus publish`."""
+    parser = argparse.ArgumentParser(
+        prog="dp-plus publish", description="Check a checkpoint, render its card and upload both in one commit."
+    )
+    parser.add_argument(
+        "checkpoint", type=Path, help="a pretrained_model folder, a checkpoint, or a training's output_dir (the last)"
+    )
+    parser.add_argument("--repo-id", required=True, metavar="USER/NAME")
+    parser.add_argument("--eval-dir", type=Path, help="output of dp-plus evaluate or LeRobot's eval, for the card")
+    parser.add_argument("--eval-seed", type=int, help="the --seed of that evaluation, where it has no report.json")
+    parser.add_argument("--private", action="store_true", help="make the repository private")
+    parser.add_argument("--dry-run", action="store_true", help="write the folder, show the card, send nothing")
+    parser.add_argument("--output", type=Path, help="keep the upload folder here (--dry-run: default publish/NAME)")
+    parser.add_argument("--tag", "--revision", help="name of this version (default: stepSTEP-HASH of its contents)")
+    parser.add_argument("--token", help="default: HF_TOKEN, or the one of `hf auth login`")
+    for name, text in FACTS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """`dp-plus publish CHECKPOINT --repo-id USER/NAME [--eval-dir DIR] [--private] [--dry-run] [--output DIR] …`."""
+    options = parse(argv)
+    publisher = Publisher(
+        repo_id=Repository(options.repo_id).repo_id,
+        token=options.token,
+        private=True if options.private else None,
+        tag=options.tag,
+        eval_dir=options.eval_dir,
+        eval_seed=options.eval_seed,
+        facts={name: getattr(options, name) for name in FACTS},
+    )
+    if options.dry_run:
+        folder = options.output or Path("publish") / options.repo_id.rpartition("/")[2]
+        publisher.write(options.checkpoint, folder)
+        print(f"\n{(folder / CARD).read_text(encoding='utf-8')}")
+        publisher._say(f"dry run: nothing was sent; what would be is in {folder}")
+        return 0
+    with tempfile.TemporaryDirectory() as temporary:
+        publisher.publish(options.checkpoint, options.output or Path(temporary) / "upload")
+    return 0
