@@ -42,6 +42,7 @@ def render_card(folder: Path, repo_id: str | None = None) -> str:
     body = template.render(
         title=upload.title,
         summary=text.summary(upload),
+        headline=text.headline(upload),
         note=None if upload.publication.note is None else Markdown(upload.publication.note),
         picture=upload.picture,
         videos=[
@@ -88,7 +89,7 @@ def metadata(upload: Upload) -> ModelCardData:
         tags=tags,
         datasets=[upload.hub_dataset] if upload.hub_dataset else None,
         base_model=publication.base_model,
-        model_name=upload.title,
+        model_name=upload.title if upload.evaluations else None,  # it names the model-index and has no other place
         eval_results=eval_results(upload) or None,
     )
 

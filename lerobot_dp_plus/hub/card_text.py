@@ -29,6 +29,18 @@ def summary(upload: Upload) -> Markdown:
     )
 
 
+def headline(upload: Upload) -> Markdown:
+    """The figure a reader looks for first: of the evaluation with the most episodes."""
+    if not upload.evaluations:
+        return Markdown("Not evaluated; the command that does it is under Results.")
+    entry = max(upload.evaluations, key=lambda evaluation: evaluation.episodes)
+    low, high = entry.interval_percent
+    return Markdown(
+        f"Success in {escape(where(upload))}: **{entry.success_percent:.1f} %** of {entry.episodes} episodes "
+        f"(95 % interval {low:.1f}–{high:.1f} %)."
+    )
+
+
 def horizon_words(upload: Upload) -> str:
     """Horizons and the frame rate."""
     config = upload.config

@@ -33,7 +33,7 @@ def eval_command(upload: Upload) -> Markdown:
     seed = FIRST_SEED if main is None else main.seeds[0] if main.seeds else None
     flags = {
         "policy.path": upload.location,
-        "env.type": upload.environment,
+        "env.type": upload.environment or "YOUR_SIMULATOR",
         "env.task": upload.task,
         "env.obs_type": _obs_type(upload),
         "eval.n_episodes": episodes,
@@ -77,9 +77,10 @@ import lerobot_policy_dp_plus  # registers the policy types; notebooks and serve
 from lerobot.policies import make_pre_post_processors
 from lerobot_dp_plus.policies.modeling_dp_plus import {made}
 
-policy = {made}.from_pretrained({where})
+checkpoint = {where}
+policy = {made}.from_pretrained(checkpoint)
 device = {{"device_processor": {{"device": str(policy.config.device)}}}}
-preprocess, postprocess = make_pre_post_processors(policy.config, {where}, preprocessor_overrides=device)
+preprocess, postprocess = make_pre_post_processors(policy.config, checkpoint, preprocessor_overrides=device)
 
 # observation: a dict of tensors, {shapes}
 # call at every step, and policy.reset() before an episode; action: (1, {width})

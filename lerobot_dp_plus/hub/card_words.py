@@ -29,7 +29,7 @@ MEMBERS: dict[tuple[str, str], str] = {
     ("sampler", "dpmpp_2m"): "DPM-Solver++ (2M), second order ([2211.01095](https://arxiv.org/abs/2211.01095))",
     ("image_encoder", "resnet18"): "ResNet-18 with spatial softmax, one crop per sample",
     ("image_encoder", "small_cnn"): "four convolutions with spatial softmax, for a CPU",
-    ("guidance", "none"): "none",
+    ("guidance", "none"): "not used",
     ("guidance", "smoothness"): "prefers chunks without jerks",
     ("selection", "first"): "one candidate a chunk",
     (
@@ -37,7 +37,7 @@ MEMBERS: dict[tuple[str, str], str] = {
         "coherent",
     ): "the candidate nearest to what was planned before ([2408.17355](https://arxiv.org/abs/2408.17355))",
     ("selection", "densest"): "the candidate nearest to all others",
-    ("augmentation", "none"): "none",
+    ("augmentation", "none"): "not used",
     ("augmentation", "pusht_mirror"): "PushT's mirror symmetry, an exact one",
 }
 
