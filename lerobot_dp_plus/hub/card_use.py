@@ -68,8 +68,8 @@ def python_lines(upload: Upload) -> Markdown:
     inputs = [(name, shape) for direction, name, _, shape in upload.features if direction == "in"]
     actions = [shape for direction, name, _, shape in upload.features if (direction, name) == ("out", "action")]
     width = actions[0][0] if actions else "A"
-    shapes = ", ".join(
-        f"{json.dumps(one_line(name, 'feature'), ensure_ascii=False)}: {_shape(shape)}" for name, shape in inputs
+    tensors = "\n".join(
+        f"#   {json.dumps(one_line(name, 'feature'), ensure_ascii=False)}: {_shape(shape)}" for name, shape in inputs
     )
     return Markdown(
         f"""\
@@ -82,7 +82,8 @@ policy = {made}.from_pretrained(checkpoint)
 device = {{"device_processor": {{"device": str(policy.config.device)}}}}
 preprocess, postprocess = make_pre_post_processors(policy.config, checkpoint, preprocessor_overrides=device)
 
-# observation: a dict of tensors, {shapes}
+# observation: a dict of tensors
+{tensors}
 # call at every step, and policy.reset() before an episode; action: (1, {width})
 action = postprocess(policy.select_action(preprocess(observation)))"""
     )
