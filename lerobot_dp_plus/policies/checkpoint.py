@@ -14,6 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+import lerobot_dp_plus
+from lerobot_dp_plus.policies.fetching import named
+from lerobot_dp_plus.policies.loading_errors import missing
+from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
+
 #: Prefixes of the trained weights and of their average in a policy's state dict.
 MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
 #: State of the training's random numbers, which weights from elsewhere may lack.
@@ -34,9 +39,13 @@ def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
         raise FloatingPointError(
             f"weights are not finite in {len(broken)} tensors, first {broken[0]}: not saved to {path}"
         )
+    header = {"format": "pt", DISTRIBUTION: lerobot_dp_plus.__version__}
     temporary = path.with_name(path.name + ".tmp")
-    save_file({key: value.detach().contiguous().cpu() for key, value in state.items()}, temporary, {"format": "pt"})
-    os.replace(temporary, path)
+    try:
+        save_file({key: value.detach().contiguous().cpu() for key, value in state.items()}, temporary, header)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # there only if saving failed
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -47,14 +56,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ValueError: it is truncated or not a safetensors file.
     """
     if not path.is_file():
-        pickled = sorted(p.name for p in path.parent.glob("*") if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt"))
-        hint = f"; it offers only pickled weights {pickled}, which are never loaded" if pickled else ""
-        raise FileNotFoundError(f"no {path.name} in {path.parent}{hint}")
+        raise missing(path.name, named(path.parent), sorted(p.name for p in path.parent.glob("*")))
     try:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is truncated or not a safetensors file ({path.stat().st_size} bytes): {error}"
+            f"{named(path.parent)}: {path.name} is truncated or not a safetensors file ({path.stat().st_size} bytes): "
+            f"{error}"
         ) from error
 
 
@@ -74,12 +82,12 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
     actions = [(c.get("output_features") or {}).get(ACTION, {}).get("shape") for c in (saved, given)]
     if None not in actions and list(actions[0]) != list(actions[1]):
         raise ValueError(
-            f"action has shape {tuple(actions[1])} here; the policy in {folder} gives {tuple(actions[0])}: "
+            f"action has shape {tuple(actions[1])} here; the policy in {named(folder)} gives {tuple(actions[0])}: "
             "it serves only datasets and environments of that action"
         )
     if "augmentation" in saved and saved["augmentation"] != given["augmentation"]:
         raise ValueError(
-            f"augmentation = {given['augmentation']}: the pipeline saved in {folder} has {saved['augmentation']}, "
+            f"augmentation = {given['augmentation']}: the pipeline saved in {named(folder)} has {saved['augmentation']}, "
             "which is the only legal value with these weights"
         )
 
@@ -123,5 +131,8 @@ def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> 
         if keys
     ]
     if faults:
-        raise ValueError(f"{source} does not fit its config. Weights {'; '.join(faults)}")
+        hint = upgrade_hint(written_by(source))
+        raise ValueError(
+            f"{named(source.parent)}: {source.name} does not fit its config. Weights {'; '.join(faults)}{hint}"
+        )
     policy.load_state_dict({names[name]: value for name, value in state.items()}, strict=True)

@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
+from lerobot.configs import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders import ObservationEncoder
-from lerobot_dp_plus.notation import Condition
 from lerobot_dp_plus.policies.checkpoint import check_saved_config, load_strictly, read_weights, write_weights
+from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import (
+    FORMAT_VERSION,
     DpPlusConfig,
     DpPlusDitConfig,
     DpPlusFlowConfig,
@@ -25,33 +26,10 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 )
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
+from lerobot_dp_plus.policies.loading import load_policy
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 
 ACTION_IS_PAD = "action_is_pad"
-
-
-class ChunkModel(nn.Module):
-    """What is trained: observations -> condition -> network."""
-
-    def __init__(self, config: DpPlusConfig):
-        super().__init__()
-        assert config.action_feature is not None  # validate_features has seen to it
-        self.encoder = ObservationEncoder(
-            config.low_dimensional_features,
-            config.camera_features,
-            config.image_encoder,
-            fetch_pretrained=config.pretrained_path is None,
-        )
-        self.network = config.network.build(
-            horizon=config.horizon,
-            action_dim=config.action_feature.shape[0],
-            observation_dim=self.encoder.output_dim,
-            n_obs_steps=config.n_obs_steps,
-        )
-
-    def condition(self, observation: Mapping[str, Tensor], copies: int = 1) -> Condition:
-        """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once."""
-        return self.network.condition(self.encoder(observation).repeat_interleave(copies, dim=0))
 
 
 class DpPlusPolicy(PreTrainedPolicy):
@@ -255,6 +233,21 @@ class DpPlusPolicy(PreTrainedPolicy):
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         write_weights(self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE)
         self.config._save_pretrained(save_directory)
+
+    @classmethod
+    def from_pretrained[P: DpPlusPolicy](  # type: ignore[override]
+        cls: type[P],
+        pretrained_name_or_path: str | Path,
+        *,
+        config: PreTrainedConfig | None = None,
+        strict: bool = True,
+        **options: Any,
+    ) -> P:
+        """Load a folder or a Hub repository USER/NAME in evaluation mode; always strictly, whatever `strict` says.
+
+        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. What is raised: `load_policy`.
+        """
+        return load_policy(cls, pretrained_name_or_path, config, FORMAT_VERSION, options)
 
     @classmethod
     def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:

@@ -156,7 +156,7 @@ def lfs_batch(api: Api, call: Call) -> Answer:
 def lfs_put(api: Api, call: Call) -> Answer:
     if hashlib.sha256(call.body).hexdigest() != call.at["oid"]:
         raise Refused(400, "content does not have the hash it was announced with")
-    api.store.path(call.at["oid"]).write_bytes(call.body)
+    api.store.write(call.at["oid"], call.body)
     return Answer.of({})
 
 

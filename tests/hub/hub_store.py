@@ -100,12 +100,18 @@ class Store:
 
     def keep(self, content: bytes, large: bool) -> Entry:
         sha256 = hashlib.sha256(content).hexdigest()
-        self.path(sha256).write_bytes(content)
+        self.write(sha256, content)
         return self.entry(sha256, len(content), git_oid(content), large)
 
     def entry(self, sha256: str, size: int, oid: str, large: bool) -> Entry:
         made = Entry(sha256, size, oid, large)
         return Entry(sha256, size, git_oid(made.pointer().encode()), True) if large else made
+
+    def write(self, sha256: str, content: bytes) -> None:
+        """Whole at once: two uploads of equal content may run side by side, and one of them is verified first."""
+        temporary = self.folder / uuid.uuid4().hex
+        temporary.write_bytes(content)
+        temporary.replace(self.path(sha256))
 
     def path(self, sha256: str) -> Path:
         return self.folder / sha256

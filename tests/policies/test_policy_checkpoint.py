@@ -10,9 +10,11 @@ from lerobot.policies import make_policy_config, make_pre_post_processors
 from safetensors.torch import load_file, save_file
 from tiny import OBSERVATIONS, PRESETS, build, config, frame, noise, policy, step, trained, window
 
+import lerobot_dp_plus
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.policies.versions import written_by
 from lerobot_dp_plus.samplers import DPMpp2M, Heun
 from lerobot_dp_plus.selection import Coherent, Densest, First
 
@@ -124,6 +126,15 @@ def test_a_policy_without_an_average_takes_the_averaged_weights(tmp_path):
     assert loaded.ema is None and acts_alike(made, loaded)
 
 
+def test_weights_say_which_version_wrote_them_and_need_not(tmp_path):
+    made = trained()
+    made.save_pretrained(tmp_path)
+    assert written_by(tmp_path / WEIGHTS) == lerobot_dp_plus.__version__
+    change(tmp_path, lambda weights: None)
+    assert written_by(tmp_path / WEIGHTS) is None
+    assert acts_alike(made, DpPlusPolicy.from_pretrained(tmp_path))
+
+
 def test_weights_from_elsewhere_may_lack_the_random_stream(tmp_path):
     made = trained()
     made.save_pretrained(tmp_path)
@@ -176,15 +187,6 @@ def test_a_truncated_file_is_refused(saved, kept):
         DpPlusPolicy.from_pretrained(saved)
 
 
-def test_pickled_weights_are_never_read(saved):
-    (saved / WEIGHTS).unlink()
-    with pytest.raises(FileNotFoundError, match=r"no model\.safetensors"):
-        DpPlusPolicy.from_pretrained(saved)
-    (saved / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
-    with pytest.raises(FileNotFoundError, match=r"pytorch_model\.bin.*never loaded"):
-        DpPlusPolicy.from_pretrained(saved)
-
-
 def test_a_diverged_model_does_not_replace_a_good_one(saved):
     made = DpPlusPolicy.from_pretrained(saved)
     before = (saved / WEIGHTS).read_bytes()
@@ -207,6 +209,7 @@ def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         made.save_pretrained(saved)
     assert (saved / WEIGHTS).read_bytes() == before
+    assert sorted(file.name for file in saved.iterdir()) == ["config.json", WEIGHTS]
 
 
 def test_compilation_never_enters_the_file(tmp_path):
@@ -218,14 +221,6 @@ def test_compilation_never_enters_the_file(tmp_path):
     made.save_pretrained(tmp_path)
     assert load_file(tmp_path / WEIGHTS).keys() == names
     assert acts_alike(made, DpPlusPolicy.from_pretrained(tmp_path))
-
-
-def test_a_newer_format_is_refused(saved):
-    file = saved / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "format_version": FORMAT_VERSION + 1}))
-    with pytest.raises(draccus.ParsingError) as caught:
-        PreTrainedConfig.from_pretrained(saved)
-    assert "written by a newer lerobot_policy_dp_plus" in str(caught.value.__cause__)
 
 
 def test_actions_of_another_width_are_refused_by_name(saved):
