@@ -3,15 +3,25 @@
 | file | question it answers |
 |---|---|
 | `columns.py` | how does a column of the parquet table become one tensor? |
-| `frames.py` | how do all images of a camera become one uint8 tensor, and how large is it? |
+| `frames.py` | how do all images of a camera become uint8 tensors, and how large are they? |
+| `disk.py` | where are frames kept that exceed memory, and how are they found again? |
 | `memory.py` | how are windows gathered, and how does a batch pass the DataLoader's collate? |
 | `install.py` | how does `lerobot-train` come to use it, for as long as a context is open? |
 
-A dataset that cannot be held exactly, or not within the limit, stays with LeRobot's loader, and the log says why.
+A dataset that cannot be held exactly, or neither in memory nor on the disk, stays with LeRobot's loader, and the log
+says why.
 """
 
 from lerobot_dp_plus.loading.columns import NotInMemory
+from lerobot_dp_plus.loading.disk import FrameCache, default_cache_dir
 from lerobot_dp_plus.loading.install import DEFAULT_LIMIT_BYTES, fast_loading
 from lerobot_dp_plus.loading.memory import MemoryDataset
 
-__all__ = ["DEFAULT_LIMIT_BYTES", "MemoryDataset", "NotInMemory", "fast_loading"]
+__all__ = [
+    "DEFAULT_LIMIT_BYTES",
+    "FrameCache",
+    "MemoryDataset",
+    "NotInMemory",
+    "default_cache_dir",
+    "fast_loading",
+]

@@ -1,4 +1,4 @@
-"""Every image of a camera, decoded once with LeRobot's own decoders and kept as one uint8 tensor (N, C, H, W)."""
+"""Every image of a camera, decoded once with LeRobot's own decoders, as uint8 tensors (C, H, W) one after another."""
 
 import math
 from collections.abc import Iterator
@@ -19,35 +19,31 @@ VIDEO_CHUNK = 128
 
 def frame_bytes(dataset: LeRobotDataset) -> int:
     """Bytes that all decoded frames of the selected episodes take, from the metadata alone."""
-    pixels = sum(math.prod(dataset.meta.features[key]["shape"]) for key in dataset.meta.camera_keys)
-    return pixels * len(dataset)
+    return sum(camera_bytes(dataset, key) for key in dataset.meta.camera_keys)
 
 
-def decode_images(dataset: LeRobotDataset, key: str, column: pa.ChunkedArray) -> Tensor:
-    """The frames of a camera stored as images in the table, (N, C, H, W) uint8.
+def camera_bytes(dataset: LeRobotDataset, key: str) -> int:
+    """Bytes that the decoded frames of one camera take, from the metadata alone."""
+    return math.prod(dataset.meta.features[key]["shape"]) * len(dataset)
+
+
+def image_frames(dataset: LeRobotDataset, key: str, column: pa.ChunkedArray) -> Iterator[Tensor]:
+    """The frames of a camera stored as images in the table.
 
     Raises:
-        NotInMemory: the images are not 8-bit, or not all of one size.
+        NotInMemory: the images are not 8-bit.
     """
     feature = dataset.hf_dataset.features[key]
-    images = (feature.decode_example(value.as_py()) for value in column)
-    return _stack(key, (_channels_first(key, image) for image in images), len(column))
+    return (_channels_first(key, feature.decode_example(value.as_py())) for value in column)
 
 
-def decode_videos(dataset: LeRobotDataset, key: str, episode_index: Tensor, timestamp: Tensor) -> Tensor:
-    """The frames of a camera stored as video, (N, C, H, W) uint8.
+def video_frames(dataset: LeRobotDataset, key: str, episode_index: Tensor, timestamp: Tensor) -> Iterator[Tensor]:
+    """The frames of a camera stored as video.
 
     Args:
         episode_index: (N,) episode of every row; the rows of an episode are neighbours.
         timestamp: (N,) seconds since the start of the episode.
-
-    Raises:
-        NotInMemory: the frames are not all of one size.
     """
-    return _stack(key, _video_frames(dataset, key, episode_index, timestamp), len(timestamp))
-
-
-def _video_frames(dataset: LeRobotDataset, key: str, episode_index: Tensor, timestamp: Tensor) -> Iterator[Tensor]:
     episodes, counts = torch.unique_consecutive(episode_index, return_counts=True)
     for episode, seconds in zip(episodes.tolist(), timestamp.split(counts.tolist()), strict=True):
         path = dataset.root / dataset.meta.get_video_file_path(episode, key)
@@ -58,22 +54,34 @@ def _video_frames(dataset: LeRobotDataset, key: str, episode_index: Tensor, time
             yield from decode_video_frames(path, wanted, dataset.tolerance_s, dataset._video_backend, return_uint8=True)
 
 
+def watched(frames: Iterator[Tensor], key: str, total: int) -> Iterator[Tensor]:
+    """The same frames, behind a progress bar, because this is the one slow step.
+
+    Raises:
+        NotInMemory: there are none, or they are not all of one size.
+    """
+    first: Tensor | None = None
+    for frame in tqdm(frames, total=total, desc=f"decoding {key}", unit="frame"):
+        first = frame if first is None else first
+        if frame.shape != first.shape:
+            raise NotInMemory(f"frames of {key!r} differ in size: {tuple(frame.shape)} and {tuple(first.shape)}")
+        yield frame
+    if first is None:
+        raise NotInMemory(f"{key!r} has no frames")
+
+
+def stack(frames: Iterator[Tensor], total: int) -> Tensor:
+    """`total` frames, at least one, in one tensor (N, C, H, W) that is allocated once."""
+    first = next(frames)
+    stacked = torch.empty(total, *first.shape, dtype=torch.uint8)
+    stacked[0] = first
+    for position, frame in enumerate(frames, start=1):
+        stacked[position] = frame
+    return stacked
+
+
 def _channels_first(key: str, image) -> Tensor:
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or image.mode not in ("L", "RGB", "RGBA"):
         raise NotInMemory(f"images of {key!r} have mode {image.mode!r}; L, RGB and RGBA can be held")
     return torch.from_numpy(pixels.reshape(image.height, image.width, -1).transpose(2, 0, 1).copy())
-
-
-def _stack(key: str, frames: Iterator[Tensor], total: int) -> Tensor:
-    """Frames into one preallocated tensor; a progress bar, because this is the one slow step."""
-    stacked: Tensor | None = None
-    for position, frame in enumerate(tqdm(frames, total=total, desc=f"decoding {key}", unit="frame")):
-        if stacked is None:
-            stacked = torch.empty(total, *frame.shape, dtype=torch.uint8)
-        if frame.shape != stacked.shape[1:]:
-            raise NotInMemory(f"frames of {key!r} differ in size: {tuple(frame.shape)} and {tuple(stacked.shape[1:])}")
-        stacked[position] = frame
-    if stacked is None:
-        raise NotInMemory(f"{key!r} has no frames")
-    return stacked

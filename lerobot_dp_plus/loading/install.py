@@ -1,4 +1,4 @@
-"""`lerobot-train` on data in memory, for as long as a context is open."""
+"""`lerobot-train` on data in memory or mapped from disk, for as long as a context is open."""
 
 import logging
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.loading.columns import NotInMemory
+from lerobot_dp_plus.loading.disk import FrameCache
 from lerobot_dp_plus.loading.frames import frame_bytes
 from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_unsupported
 
@@ -20,8 +21,13 @@ MakeDatasets = Callable[[Any], tuple[Any, Any]]
 
 
 @contextmanager
-def fast_loading(enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Iterator[None]:
+def fast_loading(
+    enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES, cache_dir: Path | str | None = None
+) -> Iterator[None]:
     """While open, LeRobot's training script trains from memory where that gives the same batches, and says so.
+
+    Images stay bytes until LeRobot's training loop divides them by 255, on the device; on a CPU that gives its own
+    loader's numbers bit for bit. Frames beyond the limit are kept in `cache_dir`, and what is there already is used.
 
     One log line per training names the loader in use and, where it is LeRobot's, the reason. On leaving, by an
     exception too, the script is as it was.
@@ -30,18 +36,20 @@ def fast_loading(enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES) -
         enabled: False keeps LeRobot's loader.
         limit_bytes: most bytes that columns and decoded images, training and held-out together, may take in each
             training process.
+        cache_dir: folder for decoded frames that exceed the limit; None leaves such datasets to LeRobot's loader.
 
     Raises:
         ValueError: limit_bytes is negative.
     """
     if limit_bytes < 0:
         raise ValueError(f"limit_bytes={limit_bytes} is not a size; give 0 or more bytes")
+    cache = None if cache_dir is None else FrameCache(cache_dir)
     from lerobot.scripts import lerobot_train  # seconds of imports, paid only by those who train
 
     original = lerobot_train.make_train_eval_datasets
 
     def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
-        return _make_datasets(original, cfg, enabled, limit_bytes)
+        return _make_datasets(original, cfg, enabled, limit_bytes, cache)
 
     lerobot_train.make_train_eval_datasets = make_train_eval_datasets
     try:
@@ -50,36 +58,50 @@ def fast_loading(enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES) -
         lerobot_train.make_train_eval_datasets = original
 
 
-def _make_datasets(original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int) -> tuple[Any, Any]:
-    """LeRobot's training and held-out datasets, in memory if both can be."""
+def _make_datasets(
+    original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None
+) -> tuple[Any, Any]:
+    """LeRobot's training and held-out datasets, in memory or mapped if both can be."""
     hosts = original(cfg)
     try:
         if not enabled:
             raise NotInMemory("loading from memory is switched off")
-        train, held_out = _hold(hosts, limit_bytes)
+        train, held_out = _hold(hosts, limit_bytes, cache)
         _refuse_crowded_workers(cfg, train, held_out)
     except NotInMemory as reason:
         logger.info("data: LeRobot's loader, because %s", reason)
         return hosts
     count = f"{len(train):,} frames" + (f" and {len(held_out):,} held out" if held_out is not None else "")
-    logger.info("data: in memory, %s, %.1f MiB", count, _nbytes(train, held_out) / 2**20)
-    if cfg.num_workers > 0:
+    if mapped := sum(dataset.mapped_bytes for dataset in (train, held_out) if dataset is not None):
+        place = "" if cache is None else cache.root
+        logger.info("data: images mapped from %s, %s, %.1f GiB on disk", place, count, mapped / 2**30)
+    else:
+        logger.info("data: in memory, %s, %.1f MiB", count, _nbytes(train, held_out) / 2**20)
+    if cfg.num_workers > 0 and not mapped:
         logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
     return train, held_out
 
 
-def _hold(hosts: tuple[Any, Any], limit_bytes: int) -> tuple[MemoryDataset, MemoryDataset | None]:
+def _hold(
+    hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None
+) -> tuple[MemoryDataset, MemoryDataset | None]:
     present = [host for host in hosts if host is not None]
     for host in present:
         refuse_unsupported(host)
     # Known before the first image is decoded: a held-out set must not turn minutes of decoding into nothing.
-    if (needed := sum(frame_bytes(host) for host in present)) > limit_bytes:
+    needed = sum(frame_bytes(host) for host in present)
+    if cache is not None and needed and (needed > limit_bytes or all(cache.holds(host) for host in present)):
+        cache.refuse_full_disk(present)
+    elif needed > limit_bytes:
         raise NotInMemory(
             f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB"
         )
-    train = MemoryDataset(hosts[0], limit_bytes)
-    held_out = None if hosts[1] is None else MemoryDataset(hosts[1], limit_bytes - train.nbytes)
-    return train, held_out
+    else:
+        cache = None
+    train = MemoryDataset(hosts[0], limit_bytes, cache=cache, as_bytes=True)
+    if hosts[1] is None:
+        return train, None
+    return train, MemoryDataset(hosts[1], limit_bytes - train.nbytes, cache=cache, as_bytes=True)
 
 
 def _nbytes(*datasets: MemoryDataset | None) -> int:

@@ -1,4 +1,4 @@
-"""`MemoryDataset`: the samples of a LeRobotDataset, gathered a batch at a time from tensors in memory.
+"""`MemoryDataset`: the samples of a LeRobotDataset, gathered a batch at a time from tensors in memory or mapped there.
 
 LeRobot 0.6.1 builds every sample from the Arrow table and spends its time on copies of feature descriptions. Here every
 column is one tensor, a window is one gather, and what comes out equals LeRobot's default-collated batch bit for bit.
@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lerobot_dp_plus.loading.columns import Column, NotInMemory, read_column
-from lerobot_dp_plus.loading.frames import decode_images, decode_videos, frame_bytes
+from lerobot_dp_plus.loading.disk import FrameCache, MappedFrames
+from lerobot_dp_plus.loading.frames import frame_bytes, image_frames, stack, video_frames, watched
 
 
 class CollatedBatch(MutableMapping):
@@ -55,31 +56,48 @@ class MemoryDataset(Dataset):
 
     Args:
         host: dataset to hold; its episode subset, delta timestamps and image transforms apply.
-        limit_bytes: most bytes all columns and decoded frames may take; None is no limit.
+        limit_bytes: most bytes that what is held in memory may take; None is no limit.
+        cache: where decoded frames are kept instead of in memory; None keeps them in memory.
+        as_bytes: cameras stored as images give uint8 too, as those stored as video do, where LeRobot gives float/255.
+            A quarter of the bytes to gather and to move; LeRobot's training divides on the device. Not with image
+            transforms, which see other numbers then.
 
     Raises:
         NotInMemory: the dataset does not fit or cannot be held exactly; the message says why.
     """
 
-    def __init__(self, host: LeRobotDataset, limit_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        host: LeRobotDataset,
+        limit_bytes: int | None = None,
+        *,
+        cache: FrameCache | None = None,
+        as_bytes: bool = False,
+    ) -> None:
         refuse_unsupported(host)
         self.host = host
-        self.frames: dict[str, Tensor] = {}
+        self.frames: dict[str, Tensor | MappedFrames] = {}
+        self._as_bytes = as_bytes and host.image_transforms is None
         table = host.hf_dataset.with_format("arrow")[:]
         images = set(host.meta.image_keys)
         self.columns: dict[str, Column] = {
             name: read_column(name, table[name]) for name in table.column_names if name not in images
         }
-        _refuse_oversize(self.nbytes + frame_bytes(host), limit_bytes)
+        _refuse_oversize(self.nbytes + (0 if cache else frame_bytes(host)), limit_bytes)
         self._tasks = list(host.meta.tasks.index)
         self._start, self._stop = self._episode_bounds()
         self._windows = self._frame_offsets()
         self._deltas = {deltas: torch.tensor(deltas) for deltas in self._windows.values()}
 
-        for key in host.meta.video_keys:
-            self.frames[key] = decode_videos(host, key, self._tensor("episode_index"), self._tensor("timestamp"))
-        for key in host.meta.image_keys:
-            self.frames[key] = decode_images(host, key, table[key])
+        for key in host.meta.camera_keys:
+
+            def decode(key: str = key) -> Iterator[Tensor]:
+                if key in images:
+                    return watched(image_frames(host, key, table[key]), key, len(self))
+                rows = self._tensor("episode_index"), self._tensor("timestamp")
+                return watched(video_frames(host, key, *rows), key, len(self))
+
+            self.frames[key] = cache.frames(host, key, decode) if cache else stack(decode(), len(self))
         _refuse_oversize(self.nbytes, limit_bytes)  # the metadata may have understated the frames
         # LeRobot's order of keys: videos, columns, padding, task.
         self._order = [*host.meta.video_keys, *table.column_names]
@@ -110,9 +128,14 @@ class MemoryDataset(Dataset):
 
     @property
     def nbytes(self) -> int:
-        """Bytes held in tensors."""
+        """Bytes held in tensors; mapped files are not."""
         held = [*self.columns.values(), *self.frames.values()]
         return sum(values.nbytes for values in held if isinstance(values, Tensor))
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of the files that are mapped."""
+        return sum(frames.tensor.nbytes for frames in self.frames.values() if isinstance(frames, MappedFrames))
 
     def batch(self, rows: Sequence[int]) -> dict[str, Any]:
         """LeRobot's default-collated batch of B rows; every tensor opens with B and is the caller's to change.
@@ -149,7 +172,7 @@ class MemoryDataset(Dataset):
         is_video = key in self.host.meta.video_keys
         if is_video and rows.ndim == 2 and rows.shape[1] == 1:
             frames = frames.squeeze(1)  # LeRobot drops the window of a single video frame, and of nothing else
-        if is_video and self.host._return_uint8:
+        if self.host._return_uint8 if is_video else self._as_bytes:
             return frames
         return frames.to(torch.get_default_dtype()).div_(255)
 
@@ -194,8 +217,9 @@ class MemoryDataset(Dataset):
 
     def _refuse_difference(self) -> None:
         """Compare a few samples with the host's, so that a change in LeRobot ends the shortcut and not the equality."""
-        transform = self.host.image_transforms
+        transform, as_bytes = self.host.image_transforms, self._as_bytes
         self.host.clear_image_transforms()  # they may be random
+        self._as_bytes = False
         try:
             for row in {0, len(self) // 2, len(self) - 1}:
                 ours, theirs = self._sample(row), self.host[row]
@@ -203,9 +227,12 @@ class MemoryDataset(Dataset):
                     raise NotInMemory(f"its samples have keys {list(theirs)}, those in memory {list(ours)}")
                 for key in theirs:
                     if not identical(ours[key], theirs[key]):
-                        raise NotInMemory(f"its sample {row} and the one in memory differ in {key!r}")
+                        held = self.frames.get(key)
+                        hint = f"; remove {held.path.parent}" if isinstance(held, MappedFrames) else ""
+                        raise NotInMemory(f"its sample {row} and the one in memory differ in {key!r}{hint}")
         finally:
             self.host.set_image_transforms(transform)
+            self._as_bytes = as_bytes
 
 
 def identical(left: Any, right: Any) -> bool:
@@ -232,8 +259,10 @@ def _refuse_oversize(needed: int, limit: int | None) -> None:
         raise NotInMemory(f"it takes {needed / 2**20:,.1f} MiB and the limit is {limit / 2**20:,.1f} MiB")
 
 
-def _take(column: Column, rows: Tensor) -> Any:
+def _take(column: Column | MappedFrames, rows: Tensor) -> Any:
     """Rows of a column, in the shape of `rows`; a fresh tensor, or a list for strings."""
+    if isinstance(column, MappedFrames):
+        column = column.tensor
     if isinstance(column, Tensor):
         return column.index_select(0, rows.flatten()).unflatten(0, rows.shape)
     return [column[row] for row in rows.tolist()]

@@ -1,6 +1,7 @@
 """Small made-up LeRobotDatasets for the tests of `loading`."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from lerobot.datasets import LeRobotDataset
@@ -31,6 +32,9 @@ WINDOWS = {
     "action": [step / FPS for step in range(-1, 15)],
     "next.done": [0.0, 0.1],
 }
+
+#: What the loading of a training's configuration is looked at for.
+CONFIG = SimpleNamespace(num_workers=0, dataloader_multiprocessing_context="spawn")
 
 
 def make_dataset(root: Path, cameras: str | None = None, **read: object) -> LeRobotDataset:

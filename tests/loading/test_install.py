@@ -1,6 +1,5 @@
 """fast_loading changes LeRobot's training script for as long as it is open, and says which loader is in use."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
@@ -9,36 +8,11 @@ from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
 from lerobot.datasets import EpisodeAwareSampler, StreamingLeRobotDataset
 from lerobot.scripts import lerobot_train
-from made_up_datasets import WINDOWS, make_dataset
+from made_up_datasets import CONFIG, WINDOWS, make_dataset
 from torch.utils.data import DataLoader
 
 from lerobot_dp_plus.loading import MemoryDataset, fast_loading
 from lerobot_dp_plus.loading.memory import identical
-
-CONFIG = SimpleNamespace(num_workers=0, dataloader_multiprocessing_context="spawn")
-
-
-@pytest.fixture
-def given(monkeypatch):
-    """Let LeRobot's script make the datasets that a test names; returns the function so installed."""
-
-    def install(train, held_out=None):
-        def make_train_eval_datasets(cfg):
-            return train, held_out
-
-        monkeypatch.setattr(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets)
-        return make_train_eval_datasets
-
-    return install
-
-
-@pytest.fixture
-def heard(caplog):
-    """What the room has logged so far, as a function."""
-    caplog.set_level(logging.INFO, logger="lerobot_dp_plus.loading")
-    return lambda: [
-        record.getMessage() for record in caplog.records if record.name.startswith("lerobot_dp_plus.loading")
-    ]
 
 
 def test_trains_from_memory_and_says_so(root, given, heard):

@@ -23,11 +23,12 @@ def said(caplog):
     logger.removeHandler(caplog.handler)
 
 
-@pytest.mark.parametrize("cameras", [None, "image"])
-def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, cameras):
+@pytest.mark.parametrize(("cameras", "on_disk"), [(None, False), ("image", False), ("image", True)])
+def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, cameras, on_disk):
     data = root / (cameras or "state")
     make_dataset(data, cameras)
     weights = {}
+    place = {"limit_bytes": 100_000, "cache_dir": tmp_path / "cache"} if on_disk else {}
     for enabled in (True, False):
         # A small ACT, with dropout: the loaders must also leave the random state alike.
         policy = ACTConfig(
@@ -57,10 +58,11 @@ def test_training_from_memory_gives_the_same_weights(root, tmp_path, said, camer
             max_eval_samples=4,
             seed=5,
         )
-        with fast_loading(enabled):
+        with fast_loading(enabled, **place):
             lerobot_train.train(config)
         saved = tmp_path / str(enabled) / "checkpoints" / "000002" / "pretrained_model" / "model.safetensors"
         weights[enabled] = load_file(saved)
-    assert [line.split(",")[0] for line in said()] == ["data: in memory", "data: LeRobot's loader"]
+    ours = f"data: images mapped from {tmp_path / 'cache'}" if on_disk else "data: in memory"
+    assert [line.split(",")[0] for line in said()] == [ours, "data: LeRobot's loader"]
     assert weights[True].keys() == weights[False].keys()
     assert all(torch.equal(weights[True][name], weights[False][name]) for name in weights[True])

@@ -18,7 +18,7 @@ type Columns = dict[str, np.ndarray]
 #: Pictures of an episode beyond this many bytes are kept in a temporary file while it is written.
 SPOOL_BYTES = 256 * 2**20
 #: Pictures read at a time.
-BLOCK = 64
+BLOCK = 32
 _FEATURE = re.compile(r"action|observation(\.[A-Za-z0-9_\-]+)+|next(\.[A-Za-z0-9_\-]+)+")
 
 

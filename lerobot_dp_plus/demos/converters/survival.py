@@ -117,14 +117,15 @@ def _video_quality(meta: LeRobotDatasetMetadata, episode: int, key: str, frames:
     """PSNR of every frame in dB, (T,)."""
     path = meta.root / meta.get_video_file_path(episode, key)
     start = meta.episodes[episode][f"videos/{key}/from_timestamp"]
-    quality = []
+    quality: list[float] = []
     for first in range(0, len(frames), BLOCK):
-        own = frames[first : first + BLOCK].astype(np.float32)
+        own = frames[first : first + BLOCK]
         moments = [start + (first + index) / fps for index in range(len(own))]
         read = decode_video_frames(path, moments, tolerance_s=1e-4, backend="pyav", return_uint8=True)
-        error = np.square(read.permute(0, 2, 3, 1).numpy().astype(np.float32) - own).mean(axis=(1, 2, 3))
-        quality.append(np.minimum(10 * np.log10(255**2 / np.maximum(error, 1e-6)), _MOST_PSNR))
-    return np.concatenate(quality)
+        for one, two in zip(read.permute(0, 2, 3, 1).numpy(), own, strict=True):
+            error = np.square(one.astype(np.float32) - two).mean()
+            quality.append(min(10 * np.log10(255**2 / max(error, 1e-6)), _MOST_PSNR))
+    return np.array(quality)
 
 
 def _check_statistics(meta: LeRobotDatasetMetadata, bounds: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
