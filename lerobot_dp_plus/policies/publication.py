@@ -27,6 +27,7 @@ from lerobot.utils.constants import (
 from torch import Tensor
 
 from lerobot_dp_plus.hub.card import write_card
+from lerobot_dp_plus.hub.patience import Patience
 from lerobot_dp_plus.hub.publication import Publication, read_json, training_step
 from lerobot_dp_plus.hub.upload import Repository, Uploaded
 from lerobot_dp_plus.policies.checkpoint import AVERAGE, AVERAGED_MODEL, MODEL, STREAM, read_weights, write_weights
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from lerobot.configs.train import TrainPipelineConfig
 
 TRAIN_CONFIG = "train_config.json"
+#: A training must end, whatever the Hub does.
+PATIENCE = Patience()
 PIPELINES = (f"{POLICY_PREPROCESSOR_DEFAULT_NAME}.json", f"{POLICY_POSTPROCESSOR_DEFAULT_NAME}.json")
 
 
@@ -114,7 +117,9 @@ def push_model_to_hub(
             stage_checkpoint(checkpoint, folder)
             Publication.collect(folder, step=training_step(checkpoint), repo_id=repo_id).write(folder)
             write_card(folder)
-            made = Repository(repo_id).upload(folder, private=private, title="Upload policy, processors and card")
+            made = Repository(repo_id, patience=PATIENCE).upload(
+                folder, private=private, title="Upload policy, processors and card"
+            )
     except (OSError, ValueError) as error:  # the Hub's failures are both
         later = f"dp-plus publish {cfg.output_dir} --repo-id {repo_id}{' --private' if private else ''}"
         raise PushFailed(

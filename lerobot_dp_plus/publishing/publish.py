@@ -16,7 +16,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ FACTS = {
     "training_hardware": "where it was trained",
     "latency_hardware": "where the latency in report.json was measured",
 }
+#: Fields that a checkpoint published before keeps, besides those.
+KEPT = ("eval_first_seed", "dataset_episodes", "dataset_frames", "train_seconds", "location")
 
 
 @dataclass(frozen=True)
@@ -91,19 +93,18 @@ class Publisher:
         pretrained = pretrained_folder(checkpoint)
         with self.console.status(f"loading {pretrained}"):
             actions = actions_of(pretrained)
-        step = training_step(pretrained)
+        step = training_step(pretrained) or Publication.read(pretrained).step
         self._say(f"checked {pretrained}{'' if step is None else f', step {step}'}: loads strictly, actions are finite")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
             staged = Path(temporary) / "upload"
             staged.mkdir()
             stage_checkpoint(pretrained, staged)
-            facts = {**self.facts, "step": step, "repo_id": self.repo_id}
+            facts = self._facts(pretrained, step)
             if self.eval_dir is not None:
                 evaluated, published = weights_digest(pretrained), weights_digest(staged)
                 for sentence in collect_evaluation(self.eval_dir, staged, evaluated, published, self.eval_seed):
                     self._say(f"[yellow]note[/yellow]: {sentence}")
-                facts["eval_first_seed"] = self.eval_seed
             Publication.collect(staged, **facts).write(staged)
             write_card(staged)
             files = files_in(staged)
@@ -113,6 +114,13 @@ class Publisher:
         megabytes = sum((folder / name).stat().st_size for name in files) / 1e6
         self._say(f"made {len(files)} files, {megabytes:.1f} MB: {', '.join(files)}")
         return actions
+
+    def _facts(self, pretrained: Path, step: int | None) -> dict[str, Any]:
+        """What the command line says, and where it is silent, an earlier publication of the same checkpoint."""
+        earlier = asdict(Publication.read(pretrained))
+        kept = {name: earlier[name] for name in (*FACTS, *KEPT)}
+        given = {**self.facts, "eval_first_seed": self.eval_seed, "step": step, "repo_id": self.repo_id}
+        return kept | {name: value for name, value in given.items() if value is not None}
 
     def publish(self, checkpoint: Path, folder: Path) -> Published:
         """All of it (module docstring), through the upload folder `folder`.

@@ -39,3 +39,8 @@ def finished_training(output: Path, preset: str = "dp_plus_transformer", **field
     (step / "training_state" / "training_step.json").write_text('{"step": 5}')
     (output / "checkpoints" / "last").symlink_to("000005")
     return output
+
+
+def local_checkpoint(output: Path) -> Path:
+    """The `pretrained_model` folder of a training's last checkpoint."""
+    return output / "checkpoints" / "last" / "pretrained_model"

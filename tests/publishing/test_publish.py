@@ -8,6 +8,7 @@ import pytest
 import tiny
 import torch
 from conftest import finished_training
+from conftest import local_checkpoint as local
 from hub_fixtures import api
 from rich.console import Console
 from safetensors.torch import load_file, save_file
@@ -32,10 +33,6 @@ def publisher(**more) -> Publisher:
 
 def publish(checkpoint: Path, folder: Path, **more):
     return publisher(**more).publish(checkpoint, folder)
-
-
-def local(checkpoint: Path) -> Path:
-    return checkpoint / "checkpoints" / "last" / "pretrained_model"
 
 
 def chunk(policy: DpPlusPolicy) -> torch.Tensor:
