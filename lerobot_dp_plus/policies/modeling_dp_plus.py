@@ -27,6 +27,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
 from lerobot_dp_plus.policies.loading import load_policy
+from lerobot_dp_plus.policies.publication import push_model_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 
 ACTION_IS_PAD = "action_is_pad"
@@ -229,6 +230,8 @@ class DpPlusPolicy(PreTrainedPolicy):
                 module.training = True
 
     # Checkpoints
+
+    push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         write_weights(self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE)
