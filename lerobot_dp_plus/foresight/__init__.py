@@ -1,0 +1,24 @@
+"""What a chunk would lead to: a model of the observations to come, learned from the same episodes as the policy.
+
+A policy that has seen a few hundred demonstrations proposes good chunks and poor ones. The same demonstrations show what
+actions do, and that is far easier to learn; they also show where episodes end. Together that ranks the candidates
+(`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand.
+
+| member | what it foresees | file |
+|---|---|---|
+| `none` | nothing | `none.py` |
+| `outcome` | ô_{t+1} … ô_{t+K} = g(o_{t−1}, o_t, a_t … a_{t+K−1}), in one call | `outcome.py` |
+
+| file | idea |
+|---|---|
+| `frames.py` | in which coordinates g predicts: as `observed`, or, exact for PushT, in the frame of the block |
+| `ends.py` | where demonstrations end, and how far an observation is from there |
+| `units.py` | normalised values and the dataset's own units |
+"""
+
+from lerobot_dp_plus.foresight.base import Foresight, ForesightModel
+from lerobot_dp_plus.foresight.frames import Frame, Observed, PushTBlock
+from lerobot_dp_plus.foresight.none import NoForesight
+from lerobot_dp_plus.foresight.outcome import Outcome
+
+__all__ = ["Foresight", "ForesightModel", "Frame", "NoForesight", "Observed", "Outcome", "PushTBlock"]

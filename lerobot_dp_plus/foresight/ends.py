@@ -1,0 +1,53 @@
+"""Where demonstrations end."""
+
+import torch
+from torch import Tensor, nn
+
+#: Least standard deviation, in normalised units: a coordinate that ends everywhere the same may still be off by this.
+FLOOR = 0.01
+
+
+class Ends(nn.Module):
+    """Mean μ and standard deviation s of the episodes' last observations, gathered while training.
+
+    What a task demands is what varies least over its ends, so
+
+        d(o) = √(mean_d ((o_d − μ_d) / s_d)²)
+
+    is a distance from being done that nobody had to define. Chan et al.'s update of mean and sum of squares.
+    """
+
+    count: Tensor
+    mean: Tensor
+    squares: Tensor
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("squares", torch.zeros(dim))
+
+    @torch.no_grad()
+    def gather(self, last: Tensor) -> None:
+        """Take in some last observations (M, C), normalised."""
+        if not len(last):
+            return
+        last = last.float()
+        total = self.count + len(last)
+        shift = last.mean(0) - self.mean
+        self.squares += (last - last.mean(0)).square().sum(0) + shift.square() * self.count * len(last) / total
+        self.mean += shift * len(last) / total
+        self.count += len(last)
+
+    def distance(self, observation: Tensor) -> Tensor:
+        """d of observations (..., C), normalised, -> (...).
+
+        Raises:
+            ValueError: no end has been seen yet.
+        """
+        if self.count < 2:
+            raise ValueError(
+                "foresight has seen no end of an episode, so nothing says where a chunk should lead: train it first"
+            )
+        spread = (self.squares / self.count).sqrt().clamp_min(FLOOR)
+        return ((observation - self.mean) / spread).square().mean(-1).sqrt()
