@@ -1,52 +1,14 @@
-"""A folder becomes one commit or none, whatever the Hub does meanwhile: main is the old revision or the new one."""
-
-import time
-from pathlib import Path
+"""A folder becomes one commit or none, by whom it may; tags never move; what comes back is what was sent."""
 
 import pytest
 from hub_fixtures import api
 from huggingface_hub import CommitOperationAdd, get_session
+from uploads import NAME, contents, repository
 
 from lerobot_dp_plus.hub.contents import digest, files_in
-from lerobot_dp_plus.hub.patience import HubConflict, HubRefused, HubUnreachable, Patience
+from lerobot_dp_plus.hub.patience import HubConflict, HubRefused, HubUnreachable
 from lerobot_dp_plus.hub.upload import Repository
 from lerobot_dp_plus.hub.verify import HubDamaged, download
-
-NAME = "alice/pusht"
-#: The same rules as people get, in a hurry.
-QUICK = Patience(connect=2.0, silence=0.5, tries=3, pause=0.02, give_up=3.0, longest_pause=1.5)
-CARD = b"---\nlicense: apache-2.0\n---\n# PushT\n"
-
-
-def repository(**more) -> Repository:
-    return Repository(NAME, **{"token": "hf_alice", "patience": QUICK, **more})
-
-
-def contents(weights: bytes) -> dict[str, bytes]:
-    return {
-        "README.md": CARD + weights,
-        "config.json": b'{"type": "dp_plus_dit"}',
-        "model.safetensors": weights * 1000,
-        "policy_preprocessor_step_3_normalizer_processor.safetensors": weights,
-        "videos/episode_0.mp4": b"film" + weights,
-    }
-
-
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    return write(tmp_path / "old", contents(b"old "))
-
-
-@pytest.fixture
-def new(tmp_path: Path) -> Path:
-    return write(tmp_path / "new", contents(b"new "))
 
 
 def test_one_commit_with_everything(online, new):
@@ -108,155 +70,6 @@ def test_offline_nothing_is_sent(hub, no_connections, new):
     # Without the fixture `online`: the test process is offline.
     with pytest.raises(HubUnreachable, match=r"HF_HUB_OFFLINE is set, so nothing was sent"):
         repository().upload(new)
-
-
-# One fault at each step. Then main is the old revision, and the same call again completes it.
-
-STEPS = {
-    "look": ("GET", "/api/models/"),
-    "card": ("POST", "/validate-yaml"),
-    "preupload": ("POST", "/preupload/"),
-    "batch": ("POST", "/objects/batch"),
-    "put": ("PUT", "/lfs/"),
-    "verify": ("POST", "/lfs-verify"),
-    "commit": ("POST", "/commit/"),
-}
-
-
-def assert_old_then_completed(hub, new, commits_before=1):
-    assert hub.files(NAME) == contents(b"old ")
-    assert len(hub.titles(NAME)) == commits_before
-    hub.faults.clear()
-    if not hub.running:
-        hub.start()
-    assert repository().upload(new).changed
-    assert hub.files(NAME) == contents(b"new ") and len(hub.titles(NAME)) == commits_before + 1
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_the_server_goes_down(online, old, new, step):
-    repository().upload(old)
-    online.fail(*STEPS[step], calls=(1,), shutdown=True)
-    started = time.monotonic()
-    with pytest.raises(HubUnreachable, match=rf"upload to {NAME}: the Hub at {online.url} cannot be reached .*3 tries"):
-        repository().upload(new)
-    assert time.monotonic() - started < 3
-    assert_old_then_completed(online, new)
-
-
-def test_the_server_is_down_when_the_repository_is_made(online, new):
-    online.fail("POST", "/repos/create", shutdown=True)
-    with pytest.raises(HubUnreachable, match="cannot be reached"):
-        repository().upload(new)
-    assert online.store.repos == {}
-    online.faults.clear()
-    online.start()
-    repository().upload(new)
-    assert online.files(NAME) == contents(b"new ")
-
-
-@pytest.mark.parametrize("step", [step for step in STEPS if step != "verify"])
-def test_the_server_falls_silent(online, old, new, step):
-    repository().upload(old)
-    online.fail(*STEPS[step], stall=0.5)
-    with pytest.raises(HubUnreachable, match=r"did not answer (GET|POST|PUT) /.* in time"):
-        repository(patience=Patience(silence=0.2, tries=2, pause=0.01)).upload(new)
-    # What was sent into the silence is still carried out: the commit of two tries is made once.
-    time.sleep(0.7 if step == "commit" else 0)
-    assert online.files(NAME) == contents(b"new " if step == "commit" else b"old ")
-    online.faults.clear()
-    repository().upload(new)
-    assert online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 2
-
-
-def test_silence_after_the_file_is_there_costs_one_more_try(online, new):
-    online.fail("POST", "/lfs-verify", stall=0.5)
-    assert repository(patience=Patience(silence=0.2, tries=2, pause=0.01)).upload(new).changed
-    assert online.files(NAME) == contents(b"new ") and online.count("PUT", "/lfs/") == 3
-
-
-@pytest.mark.parametrize(
-    "step, status", [*((step, 500) for step in STEPS), ("put", 503), ("look", 429), ("commit", 429)]
-)
-def test_busy_once_is_no_failure(online, old, new, step, status):
-    repository().upload(old)
-    online.fail(*STEPS[step], calls=(1,), status=status)
-    assert repository().upload(new).changed
-    assert online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 2
-
-
-def test_the_server_says_when_to_come_back(online, new):
-    online.fail("POST", "/preupload/", calls=(1,), status=429, retry_after=1)
-    started = time.monotonic()
-    repository().upload(new)
-    assert 1.0 < time.monotonic() - started < 2.5
-    online.fail("GET", "/api/models/", status=429, retry_after=3600)
-    with pytest.raises(HubUnreachable, match=r"answered 429 .*asks to come back in 3600 s"):
-        repository().upload(new)
-
-
-def test_always_busy_ends_in_a_message(online, old, new):
-    repository().upload(old)
-    online.fail("POST", "/commit/", status=500)
-    with pytest.raises(
-        HubUnreachable, match=r"answered 500 .* to POST /api/models/alice/pusht/commit/main \(3 tries\)"
-    ):
-        repository().upload(new)
-    assert_old_then_completed(online, new)
-
-
-@pytest.mark.parametrize("step", ["put", "commit"])
-def test_the_connection_breaks_in_the_middle_of_sending(online, old, new, step):
-    repository().upload(old)
-    fault = online.fail(*STEPS[step], calls=(1,), cut_upload=50)
-    assert repository().upload(new).changed
-    assert fault.seen > 1
-    assert online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 2
-    (new / "config.json").write_bytes(b"{}")
-    (new / "model.safetensors").write_bytes(b"third")
-    online.fail(*STEPS[step], cut_upload=50)
-    with pytest.raises(HubUnreachable):
-        repository().upload(new)
-    assert online.files(NAME) == contents(b"new ")
-
-
-def test_a_commit_whose_answer_is_lost_is_not_made_twice(online, old, new):
-    repository().upload(old)
-    online.fail("POST", "/commit/", calls=(1,), cut_download=5)
-    made = repository().upload(new)
-    assert made.changed and made.previous == online.repo(NAME).history("main")[1].oid
-    assert online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 2
-    assert online.count("POST", "/commit/") == 2  # the one of `old`, and one
-
-
-def test_two_publishers_at_once(online, old, new, tmp_path):
-    repository().upload(old)
-    theirs = write(tmp_path / "theirs", contents(b"their"))
-    # The other one's upload happens while our commit request arrives.
-    online.fail("POST", "/commit/", calls=(1,), before=lambda: online_push(online, theirs))
-    with pytest.raises(HubConflict, match=r"another publisher committed \w{8} at the same time, .* run this again"):
-        repository().upload(new)
-    assert online.files(NAME) == contents(b"their")
-    online.faults.clear()
-    repository().upload(new)
-    assert online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 3
-
-
-def test_two_publishers_of_the_same_make_one_commit(online, old, new):
-    repository().upload(old)
-    online.fail("POST", "/commit/", calls=(1,), before=lambda: online_push(online, new))
-    made = repository().upload(new)
-    assert not made.changed and online.files(NAME) == contents(b"new ") and len(online.titles(NAME)) == 2
-
-
-def online_push(hub, folder: Path) -> None:
-    """Another publisher's commit, straight into the store: the request that is being handled waits."""
-    lines = [{"key": "header", "value": {"summary": "theirs"}}]
-    for name, path in files_in(folder).items():
-        content = path.read_bytes()
-        entry = hub.store.keep(content, large=name.endswith((".safetensors", ".mp4")))
-        lines.append({"key": "lfsFile", "value": {"path": name, "oid": entry.sha256, "size": entry.size}})
-    hub.store.commit(hub.repo(NAME), "main", lines)
 
 
 # Who may

@@ -1,13 +1,14 @@
 """`policy.push_to_hub=true` in LeRobot's own training script: one commit with everything, and no loss without a Hub."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.datasets import LeRobotDataset
+from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.scripts import lerobot_train
 from safetensors.torch import load_file
 
@@ -94,11 +95,6 @@ def test_a_pipeline_that_was_loaded_or_augments_makes_no_second_commit(online, d
     assert isinstance(DpPlusFlowPolicy.from_pretrained(NAME).config.augmentation, PushTMirror)
 
 
-def test_a_training_that_saves_no_checkpoints_is_pushed_whole(online, dataset, tmp_path):
-    train(dataset, tmp_path / "run", "--save_checkpoint=false")
-    assert set(online.files(NAME)) == EVERYTHING and len(online.titles(NAME)) == 1
-
-
 # Without a Hub
 
 
@@ -140,12 +136,23 @@ def finished(dataset, tmp_path_factory) -> Path:
     return output
 
 
-def end(output: Path) -> None:
+def end(output: Path, **changed) -> None:
     """What LeRobot's script does last."""
     saved = output / "checkpoints" / "last" / "pretrained_model"
     cfg = TrainPipelineConfig.from_pretrained(saved)
     assert Path(cfg.output_dir) == output and cfg.policy.repo_id == NAME
-    DpPlusFlowPolicy.from_pretrained(saved).push_model_to_hub(cfg, state_dict=None, dataset_meta=None)
+    meta = LeRobotDatasetMetadata("made/up", root=cfg.dataset.root)
+    policy = DpPlusFlowPolicy.from_pretrained(saved)
+    policy.push_model_to_hub(replace(cfg, **changed), state_dict=None, dataset_meta=meta)
+
+
+def test_a_training_that_saves_no_checkpoints_is_saved_and_pushed_whole(online, finished, tmp_path):
+    end(finished, save_checkpoint=False, output_dir=tmp_path / "bare")
+    saved = finished / "checkpoints" / "last" / "pretrained_model"
+    assert torch.equal(actions_of(tmp_path / "bare" / "pretrained_model"), actions_of(saved))
+    files = online.files(NAME)
+    assert set(files) == EVERYTHING and len(online.titles(NAME)) == 1
+    assert all(files[name] == (saved / name).read_bytes() for name in EVERYTHING if "processor" in name)
 
 
 def test_offline(hub, no_connections, finished):
