@@ -14,9 +14,10 @@ t = 1 is clean data, one step before k = 0. A uniform grid of n steps in t is di
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import draccus
 import torch
@@ -141,6 +142,10 @@ class VariancePreservingPath(Path):
     def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
         """d log ᾱ/dt."""
 
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """ᾱ(t) = α(t)²."""
+        return torch.exp(self.log_alpha_bar(t))
+
     def alpha(self, t: Tensor) -> Tensor:
         return torch.exp(0.5 * self.log_alpha_bar(t))
 
@@ -201,6 +206,36 @@ class SquaredCosinePath(VariancePreservingPath):
     def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
         # d/dt 2 log sin(c·t); where ᾱ is held at its floor the slope keeps the value of its edge instead of falling to 0.
         return 2 * self._rate / torch.tan(self._rate * t.clamp_min(self._floor_time))
+
+
+def tabulated[P: Path](path: P, times: Sequence[Tensor]) -> P:
+    """`path` that computes each quantity once for all `times`, each (B,) with equal entries, and then looks it up.
+
+    A time is recognised as the very tensor given here, not by its value, which would stall a GPU; at any other time it is
+    computed as ever.
+    """
+    batch, grid = times[0].shape[0], torch.stack([time[0] for time in times])
+    index = {time: i for i, time in enumerate(times)}
+
+    def with_memory(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+        rows: list[Any] = []
+
+        def look_up(t: Tensor) -> Any:
+            if t not in index:
+                return compute(t)
+            if not rows:
+                values = compute(grid)  # (K,), or a pair of such
+                pair = isinstance(values, tuple)
+                each = [value[:, None].expand(-1, batch).unbind() for value in (values if pair else [values])]
+                rows.extend(zip(*each, strict=True) if pair else each[0])
+            return rows[index[t]]
+
+        return look_up
+
+    copy = replace(path)
+    for quantity in ("alpha", "sigma", "alpha_dot", "sigma_dot", "velocity_weights", "network_time"):
+        object.__setattr__(copy, quantity, with_memory(getattr(path, quantity)))
+    return copy
 
 
 @Path.register_subclass("linear_beta")

@@ -1,0 +1,131 @@
+"""What the measurements share: taking turns, medians with their spread, where and with what it was measured."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+#: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
+OURS, OURS_FAST, HOST, HOST_SMALL, FLOOR = "#0072B2", "#009E73", "#D55E00", "#E69F00", "#555555"
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    """Median, 10th and 90th percentile, extremes and the values themselves."""
+    low, middle, high = np.percentile(values, [10, 50, 90]).tolist()
+    return {"median": middle, "p10": low, "p90": high, "min": min(values), "max": max(values), "values": values}
+
+
+def ratios(slow: list[float], fast: list[float]) -> dict[str, Any]:
+    """Summary of slow ÷ fast, each pair measured in the same round."""
+    return summary([a / b for a, b in zip(slow, fast, strict=True)])
+
+
+def take_turns(
+    contenders: Mapping[str, Callable[[], object]],
+    rounds: int,
+    calls: Mapping[str, int] | None = None,
+    seconds: float = 0.3,
+    warm_up: int = 1,
+    label: str = "measuring",
+) -> dict[str, list[float]]:
+    """Milliseconds a call, one figure per contender and round: the median of that round's calls.
+
+    In every round all contenders follow each other, so that a busy machine slows all of them and ratios are between
+    neighbours in time. A contender is called `calls[name]` times a round, or as often as fits into `seconds`.
+    """
+    counts: dict[str, int] = dict(calls or {})
+    for name, call in contenders.items():
+        for _ in range(warm_up):
+            elapsed = _time(call)
+        counts.setdefault(name, max(3, min(200, int(seconds / max(elapsed, 1e-6)))))
+    measured: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in tqdm(range(rounds), desc=label, unit="round", leave=False):
+        for name, call in contenders.items():
+            times = [_time(call) for _ in range(counts[name])]
+            measured[name].append(1000 * float(np.median(times)))
+    return measured
+
+
+def _time(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def provenance(**more: Any) -> dict[str, Any]:
+    """Commit, date, machine and versions, for the JSON."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
+    machine: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads_used": torch.get_num_threads(),
+        "load": os.getloadavg(),
+    }
+    if torch.cuda.is_available():
+        machine["gpu"] = torch.cuda.get_device_name()
+    return {
+        "commit": (commit + ("-dirty" if changed else "")) or "unknown",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("lerobot", "torch")},
+        **more,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+
+
+def positive(text: str) -> int:
+    """An argparse type: a count of one or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a count; give 1 or more")
+    return number
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """One table on the terminal, at any width."""
+    table = Table("", *columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=120).print(table)
+
+
+def spread(values: Mapping[str, Any], digits: int = 2) -> str:
+    """`median (p10–p90)`."""
+    return f"{values['median']:,.{digits}f} ({values['p10']:,.{digits}f}–{values['p90']:,.{digits}f})"
+
+
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    """The whole file or what was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """A PNG of at most 150 kB, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.png")
+    figure.savefig(temporary, dpi=110, bbox_inches="tight")
+    temporary.replace(path)

@@ -1,0 +1,96 @@
+"""Who is compared: our policy, LeRobot's `diffusion` as it ships, and the same shrunk to our number of parameters."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import draccus
+import numpy as np
+import torch
+from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
+from lerobot.policies import get_policy_class, make_policy_config, make_pre_post_processors
+
+import lerobot_policy_dp_plus  # noqa: F401  registers our types
+from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "configs" / "demo_pusht.json"
+STATE, ENV_STATE, IMAGE, ACTION = "observation.state", "observation.environment_state", "observation.image", "action"
+
+
+def features(pixels: int | None = None) -> dict[str, dict[str, PolicyFeature]]:
+    """PushT's inputs and outputs: the agent and 8 keypoints, or the agent and a square image."""
+    seen = (
+        {ENV_STATE: PolicyFeature(FeatureType.ENV, (16,))}
+        if pixels is None
+        else {IMAGE: PolicyFeature(FeatureType.VISUAL, (3, pixels, pixels))}
+    )
+    inputs = {STATE: PolicyFeature(FeatureType.STATE, (2,)), **seen}
+    return {"input_features": inputs, "output_features": {ACTION: PolicyFeature(FeatureType.ACTION, (2,))}}
+
+
+def observation() -> Observation:
+    """One of PushT's, as gym returns it."""
+    rng = np.random.default_rng(0)
+    return {"agent_pos": rng.uniform(0, 512, 2), "environment_state": rng.uniform(0, 512, 16)}
+
+
+def our_config(file: Path = DEMO, **fields: Any) -> Any:
+    """The policy's config in a training config `file`, on the CPU, for keypoints unless `fields` say otherwise."""
+    saved = json.loads(file.read_text())["policy"]
+    config = draccus.decode(PreTrainedConfig, saved | {"device": "cpu", "push_to_hub": False})
+    return replace(config, **({**features(), "pretrained_path": None} | fields))
+
+
+def host_config(**fields: Any) -> Any:
+    """LeRobot's `diffusion` with its defaults, but for `fields`; image weights are not fetched."""
+    defaults = {**features(), "device": "cpu", "push_to_hub": False, "pretrained_backbone_weights": None}
+    return make_policy_config("diffusion", **(defaults | fields))
+
+
+def fresh(config: Any) -> Checkpoint:
+    """A policy with random weights and its processors; layers that start at zero are moved."""
+    policy = get_policy_class(config.type)(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in policy.parameters():
+            if not weight.any():
+                weight.normal_(0, 0.02, generator=generator)
+    shapes = {key: f.shape for key, f in {**config.input_features, **config.output_features}.items()}
+    stats = {key: _statistics(shape if len(shape) == 1 else (3, 1, 1)) for key, shape in shapes.items()}
+    return Checkpoint(policy, *make_pre_post_processors(config, dataset_stats=stats))
+
+
+def _statistics(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    values = {"min": 0.0, "max": 512.0, "mean": 0.5, "std": 0.25}
+    return {name: np.full(shape, value, dtype=np.float32) for name, value in values.items()}
+
+
+def parameters(policy: torch.nn.Module) -> int:
+    """Trained weights; ours keeps an average of the same size beside them."""
+    return sum(weight.numel() for name, weight in policy.named_parameters() if not name.startswith("ema."))
+
+
+def equal_dims(target: int, **fields: Any) -> tuple[int, int, int]:
+    """`down_dims` with which LeRobot's `diffusion` has nearly `target` parameters: (w, 2w, top), multiples of 8.
+
+    Raises:
+        ValueError: its smallest U-Net is larger.
+    """
+
+    def count(dims: tuple[int, int, int]) -> int:
+        config = host_config(down_dims=dims, **fields)
+        with torch.device("meta"):  # shapes only
+            return parameters(get_policy_class("diffusion")(config))
+
+    width = 8
+    if (least := count((8, 16, 32))) > target:
+        raise ValueError(f"target = {target} parameters: LeRobot's smallest U-Net has {least}")
+    while count((width + 8, 2 * width + 16, 4 * width + 32)) <= target:
+        width += 8
+    top = 4 * width
+    while count((width, 2 * width, top + 8)) <= target:
+        top += 8
+    nearest = min((top, top + 8), key=lambda size: abs(count((width, 2 * width, size)) - target))
+    return width, 2 * width, nearest

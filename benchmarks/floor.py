@@ -1,0 +1,89 @@
+"""The physical limit of a chunk: weights to read and products to form, at rates this machine reaches in the same run.
+
+    floor = max(bytes / bandwidth, operations / peak)
+
+Bytes are those of the weights every operation of a chunk takes in, each network call anew (a call cannot begin before
+the last has ended, and no cache near the core holds the weights of the next); operations are those of matrix products and
+convolutions, two a multiply-add. Activations, normalisations and Python are free here, so the floor is a true one.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.common import summary, take_turns
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call must do: bytes of weights read, floating-point operations done."""
+
+    bytes: int
+    operations: int
+
+
+class _WeightsRead(TorchDispatchMode):
+    """Adds up the weights that operations take in; a view reads nothing."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self._weights = {weight.untyped_storage().data_ptr() for weight in module.parameters()}
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not func.is_view:
+            for value in tree_leaves((args, kwargs or {})):
+                if isinstance(value, Tensor) and value.untyped_storage().data_ptr() in self._weights:
+                    self.bytes += value.numel() * value.element_size()
+        return func(*args, **(kwargs or {}))
+
+
+def count(module: nn.Module, call: Callable[[], object]) -> Work:
+    """The work of `call` with the weights of `module`."""
+    # The flop counter takes products apart, so each mode gets a call of its own.
+    with _WeightsRead(module) as weights:
+        call()
+    with FlopCounterMode(display=False) as products:
+        call()
+    return Work(weights.bytes, products.get_total_flops())
+
+
+def floor(work: Work, calls: int, rows: int, width: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds under which no chunk of this `work` can be had here, with what it was derived from.
+
+    Bandwidth is that of matrix-vector products over as many bytes as one of the `calls` reads, repeated, so that the same
+    caches serve it; the peak is that of (rows, width) × (width, 4·width) products, the networks' largest.
+    """
+    matrix = torch.randn(max(1, work.bytes // calls // 4 // 1024), 1024)
+    vector = torch.randn(1024)
+    x, weight = torch.randn(rows, width), torch.randn(4 * width, width)
+    with torch.no_grad():
+        times = take_turns(
+            {
+                "read": lambda: torch.mv(matrix, vector),
+                "sum": lambda: matrix.sum(),
+                "multiply": lambda: F.linear(x, weight),
+            },
+            rounds,
+            calls={"read": 50, "sum": 50, "multiply": 50},
+            label="physical limit",
+        )
+    bandwidth = [matrix.nbytes / (milliseconds / 1e3) for milliseconds in times["read"]]
+    peak = [2 * rows * weight.numel() / (milliseconds / 1e3) for milliseconds in times["multiply"]]
+    reading = [1e3 * work.bytes / rate for rate in bandwidth]
+    multiplying = [1e3 * work.operations / rate for rate in peak]
+    return {
+        **asdict(work),
+        "bandwidth_bytes_per_s": summary(bandwidth),
+        "sum_bytes_per_s": summary([matrix.nbytes / (milliseconds / 1e3) for milliseconds in times["sum"]]),
+        "peak_operations_per_s": summary(peak),
+        "milliseconds": summary([max(a, b) for a, b in zip(reading, multiplying, strict=True)]),
+        "limited_by": "reading" if sum(reading) > sum(multiplying) else "multiplying",
+    }

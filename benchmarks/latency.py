@@ -1,0 +1,295 @@
+"""Milliseconds per chunk, ours and the host's, and how they grow: `python -m benchmarks.latency`.
+
+Observation in, action out, right after a reset, so that every call computes exactly one chunk; and the same without the
+processors. LeRobot's `diffusion` is measured as it ships (263 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net
+of our number of parameters. All take turns in one process; ratios are between neighbours in time. Weights are random
+unless `--policy` names a checkpoint: no figure here depends on their values.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import common
+from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
+from benchmarks.floor import count, floor
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.selection import Densest
+
+RESULTS = Path(__file__).parent / "results"
+OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, equal size"
+BATCHES = (1, 50, 1024)
+CALLS = (1, 2, 4, 8, 10)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    rounds: int = 7
+    sweep_rounds: int = 5
+    seconds: float = 0.25
+    shipped: dict[str, Any] | None = None  # fields of LeRobot's diffusion that differ from its defaults
+    batches: tuple[int, ...] = BATCHES
+
+
+QUICK = Scale(
+    rounds=2,
+    sweep_rounds=1,
+    seconds=0.02,
+    shipped={"down_dims": (8, 16, 32), "horizon": 16, "n_action_steps": 8, "num_inference_steps": 3},
+    batches=(1, 3),
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = _arguments(arguments)
+    torch.set_num_threads(args.threads)
+    scale = QUICK if args.quick else Scale()
+    if args.policy is None:
+        config = our_config(args.config, **({"network": _tiny(args.config)} if args.quick else {}))
+        ours = fresh(config)
+    else:
+        ours = Checkpoint.load(args.policy)
+        config = ours.policy.config
+    contenders = _contenders(ours, scale, compiled=not args.no_compile)
+    print("latency: batch 1, contenders in turns")
+    result: dict[str, Any] = {"quick": args.quick, "policy": str(args.policy or args.config), "contenders": {}}
+    result |= _batch_one(contenders, scale)
+    result["floor"] = {str(batch): _floor(ours, batch, scale) for batch in scale.batches}
+    result["throughput"] = _throughput(contenders, scale)
+    if args.policy is None:
+        result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
+    result |= common.provenance(threads=args.threads)
+    _print(result)
+    common.write_json(args.json, result)
+    common.write_figure(_figure(result), args.json.with_suffix(".png"))
+    print(f"written to {args.json} and {args.json.with_suffix('.png')}")
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--policy", type=Path, help="a checkpoint's pretrained_model folder; without it, random weights"
+    )
+    parser.add_argument("--config", type=Path, default=DEMO, help="training config whose policy is ours")
+    parser.add_argument("--threads", type=common.positive, default=1)
+    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled sampler and its warm-up")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
+    )
+    parser.add_argument("--json", type=Path, default=RESULTS / "latency.json")
+    return parser.parse_args(arguments)
+
+
+def _tiny(config: Path) -> Any:
+    return replace(our_config(config).network, dim=128, depth=2)
+
+
+def _contenders(ours: Checkpoint, scale: Scale, compiled: bool) -> dict[str, Checkpoint]:
+    dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8)
+    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8}
+    found = {OURS: ours}
+    if compiled:
+        # The same weights, so that nothing but the compilation differs.
+        twin = type(ours.policy)(replace(ours.policy.config, compile_sampler=True)).eval()
+        twin.load_state_dict(ours.policy.state_dict())
+        found[COMPILED] = replace(ours, policy=twin)
+    found[SMALL] = fresh(host_config(**small, noise_scheduler_type="DDIM", num_inference_steps=10))
+    found[SHIPPED] = fresh(host_config(**(scale.shipped or {})))
+    return found
+
+
+def _whole(checkpoint: Checkpoint) -> Callable[[], object]:
+    seen = observation()
+
+    def call() -> object:
+        checkpoint.policy.reset()
+        return checkpoint.act(seen)
+
+    return call
+
+
+def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], object]:
+    batch = checkpoint.batch(observation(), batch_size)
+
+    @torch.inference_mode()
+    def call() -> object:
+        checkpoint.policy.reset()
+        return checkpoint.policy.select_action(dict(batch))
+
+    return call
+
+
+def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
+    """Milliseconds with and without processors, and every ratio that is claimed."""
+    rounds: dict[str, Any] = {"rounds": scale.rounds, "seconds": scale.seconds, "calls": {SHIPPED: 1}}
+    whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **rounds)
+    only = common.take_turns({n: _policy_only(c) for n, c in contenders.items()}, label="without processors", **rounds)
+    fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
+    return {
+        "contenders": {
+            name: {
+                "parameters": parameters(contender.policy),
+                "calls": _calls(contender.policy.config),
+                "milliseconds": common.summary(whole[name]),
+                "policy_milliseconds": common.summary(only[name]),
+            }
+            for name, contender in contenders.items()
+        },
+        "ratios": {
+            f"{slow} ÷ {fast}": common.ratios(whole[slow], whole[fast])
+            for fast in dict.fromkeys((OURS, fastest))
+            for slow in (SHIPPED, SMALL, OURS)
+            if slow != fast
+        },
+        "fastest": fastest,
+    }
+
+
+def _calls(config: Any) -> int:
+    if isinstance(config, DpPlusConfig):
+        return config.sampler.num_calls
+    return config.num_inference_steps or config.num_train_timesteps
+
+
+def _floor(ours: Checkpoint, batch_size: int, scale: Scale) -> dict[str, Any]:
+    policy = ours.policy
+    window = {k: v[:, None].expand(-1, policy.config.n_obs_steps, -1) for k, v in _states(ours, batch_size).items()}
+    work = count(policy, lambda: policy.sample(window))
+    network = policy.config.network
+    rows = batch_size * policy.config.horizon // getattr(network, "patch_size", 1)
+    width = getattr(network, "dim", None) or network.down_dims[-1]
+    return floor(work, policy.config.sampler.num_calls, rows, width, scale.rounds)
+
+
+def _states(checkpoint: Checkpoint, batch_size: int) -> dict[str, torch.Tensor]:
+    batch = checkpoint.batch(observation(), batch_size)
+    return {key: batch[key] for key in checkpoint.policy.config.input_features}
+
+
+def _throughput(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
+    """Chunks a second without processors. The compiled sampler would make a graph per batch size and sits this out."""
+    eager = {name: contenders[name] for name in (OURS, SMALL)}
+    found: dict[str, Any] = {}
+    for batch_size in scale.batches:
+        calls = {name: _policy_only(contender, batch_size) for name, contender in eager.items()}
+        times = common.take_turns(calls, scale.sweep_rounds, seconds=scale.seconds, label=f"batch {batch_size}")
+        found[str(batch_size)] = {
+            **{name: common.summary([1e3 * batch_size / value for value in values]) for name, values in times.items()},
+            "ratio": common.ratios(times[SMALL], times[OURS]),
+        }
+    return found
+
+
+def _sweeps(config: DpPlusConfig, quick: bool) -> dict[str, dict[str, DpPlusConfig]]:
+    """One field at a time; the first of each sweep that equals the config is what the others are compared with."""
+    dims: Iterable[int] = (64, 128) if quick else (128, 256, 512)
+    network: Any = config.network
+    horizons = [h for h in (16, 32, 64) if h % network.patch_size == 0]
+    return {
+        "calls": {str(n): replace(config, sampler=replace(config.sampler, num_steps=n)) for n in CALLS},
+        "candidates": {"1": config}
+        | {str(n): replace(config, selection=Densest(num_candidates=n)) for n in ((2,) if quick else (4, 16, 64))},
+        "horizon": {str(h): replace(config, horizon=h) for h in horizons},
+        "observation steps": {str(n): replace(config, n_obs_steps=n) for n in (1, 2, 4, 8)},
+        "width": {str(dim): replace(config, network=replace(network, dim=dim)) for dim in dims},
+        "depth": {
+            str(d): replace(config, network=replace(network, depth=d)) for d in ((1, 2) if quick else (3, 6, 12))
+        },
+    }
+
+
+def _sweep(name: str, configs: dict[str, DpPlusConfig], scale: Scale) -> dict[str, Any]:
+    made = {value: fresh(config) for value, config in configs.items()}
+    calls = {value: _policy_only(checkpoint) for value, checkpoint in made.items()}
+    times = common.take_turns(calls, scale.sweep_rounds, seconds=scale.seconds, label=name)
+    first = next(iter(times))
+    return {
+        value: {
+            "milliseconds": common.summary(values),
+            "times_the_first": common.ratios(values, times[first]),
+            "parameters": parameters(made[value].policy),
+        }
+        for value, values in times.items()
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    rows = [
+        (
+            name,
+            f"{c['parameters']:,}",
+            str(c["calls"]),
+            *(common.spread(c[k]) for k in ("milliseconds", "policy_milliseconds")),
+        )
+        for name, c in result["contenders"].items()
+    ]
+    common.print_table(
+        "one chunk at batch 1, milliseconds: median (p10–p90)", ("parameters", "calls", "whole", "policy only"), rows
+    )
+    rows = [(name, common.spread(values, 1)) for name, values in result["ratios"].items()]
+    least = result["floor"]["1"]
+    rows += [
+        (f"{name} ÷ floor", f"{c['policy_milliseconds']['median'] / least['milliseconds']['median']:.2f}")
+        for name, c in result["contenders"].items()
+        if name.startswith(OURS)
+    ]
+    common.print_table("ratios", ("median (p10–p90)",), rows)
+    print(
+        f"floor: {common.spread(least['milliseconds'])} ms, limited by {least['limited_by']} ({least['bytes'] / 1e6:.1f} MB of "
+        f"weights at {least['bandwidth_bytes_per_s']['median'] / 1e9:.0f} GB/s, {least['operations'] / 1e6:.1f} M operations)"
+    )
+    rows = [
+        (batch, common.spread(found[OURS], 0), common.spread(found[SMALL], 0), common.spread(found["ratio"], 1))
+        for batch, found in result["throughput"].items()
+    ]
+    common.print_table("chunks a second", (OURS, SMALL, "ratio"), rows)
+    for name, sweep in result.get("growth", {}).items():
+        rows = [
+            (
+                value,
+                f"{found['parameters']:,}",
+                common.spread(found["milliseconds"]),
+                common.spread(found["times_the_first"]),
+            )
+            for value, found in sweep.items()
+        ]
+        common.print_table(f"{name}: milliseconds", ("parameters", "ms", "÷ first row"), rows)
+
+
+def _figure(result: dict[str, Any]) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.5, 3.6))
+    bars, growth = figure.subplots(1, 2, width_ratios=(3, 2))
+    colours = {OURS: common.OURS, COMPILED: common.OURS_FAST, SMALL: common.HOST_SMALL, SHIPPED: common.HOST}
+    for row, (name, found) in enumerate(result["contenders"].items()):
+        took = found["milliseconds"]
+        error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
+        bars.barh(row, took["median"], xerr=error, color=colours[name])
+        bars.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
+    limit = result["floor"]["1"]["milliseconds"]["median"]
+    bars.axvline(limit, color=common.FLOOR, ls="--", lw=1)
+    bars.set(xscale="log", xlabel="ms a chunk, batch 1 (log); dashed: floor", title="Observation in, action out")
+    bars.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
+    bars.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
+    bars.invert_yaxis()
+    for name, sweep in result.get("growth", {}).items():
+        values = [int(value) for value in sweep]
+        growth.plot(values, [found["milliseconds"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name)
+    growth.set(xscale="log", yscale="log", xlabel="value of the field (log)", title="How a chunk's cost grows, ms")
+    if result.get("growth"):
+        growth.legend(fontsize=7)
+    for axes in (bars, growth):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Samples per second through `lerobot train`, ours and the host's: `python -m benchmarks.training`.
+
+Two loaders (from memory, LeRobot's) × two policies (ours, LeRobot's `diffusion` of our number of parameters), at state and
+pixel size, each a short run of LeRobot's own training script in this process. The runs take turns and every ratio is
+between runs of one round. A step's wait for data is what LeRobot calls `data_s`: fetching the batch and normalising it.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from lerobot.configs.default import DatasetConfig
+from lerobot.configs.train import TrainPipelineConfig
+from lerobot.datasets import LeRobotDataset
+from lerobot.scripts import lerobot_train
+from tqdm import tqdm
+
+from benchmarks import common
+from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
+from lerobot_dp_plus.encoders import ResNet18Config
+from lerobot_dp_plus.loading import fast_loading
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGED = Path(__file__).parent.parent / "lerobot_dp_plus" / "assets" / "pusht_demos"
+PIXELS = 96
+#: (policy, loader): ours first, the host's last; what is claimed is the ratio of these two.
+VARIANTS = (("ours", "memory"), ("ours", "host"), ("host", "memory"), ("host", "host"))
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """One kind of dataset and how long its runs are."""
+
+    root: Path
+    pixels: int | None
+    batch_size: int
+    steps: dict[str, int]  # after the warm-up, by loader
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = _arguments(arguments)
+    torch.set_num_threads(args.threads)
+    result: dict[str, Any] = {"quick": args.quick, "dtype": args.dtype, "images": args.images, "sizes": {}}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, size in _sizes(Path(scratch), args).items():
+            result["sizes"][name] = _measure(name, size, args, Path(scratch))
+    result |= common.provenance()
+    _print(result)
+    common.write_json(args.json, result)
+    common.write_figure(_figure(result), args.json.with_suffix(".png"))
+    print(f"written to {args.json} and {args.json.with_suffix('.png')}")
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=common.positive, default=3)
+    parser.add_argument("--threads", type=common.positive, default=2)
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of our policy; the host's has none"
+    )
+    parser.add_argument("--images", choices=("video", "image"), default="video", help="how the pixels lie on disk")
+    parser.add_argument("--sizes", nargs="+", choices=("state", "pixels"), default=["state", "pixels"])
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
+    )
+    parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
+    return parser.parse_args(arguments)
+
+
+def _sizes(scratch: Path, args: argparse.Namespace) -> dict[str, Size]:
+    quick = args.quick
+    found = {}
+    if "state" in args.sizes:
+        steps = {"memory": 2, "host": 1} if quick else {"memory": 60, "host": 8}
+        found["state"] = Size(PACKAGED, None, 4 if quick else 128, steps)
+    if "pixels" in args.sizes:
+        pixels = 32 if quick else PIXELS
+        root = _made_up(scratch / "pixels", pixels, args.images == "video", *((2, 20) if quick else (6, 80)))
+        steps = {"memory": 1, "host": 1} if quick else {"memory": 6, "host": 6}
+        found["pixels"] = Size(root, pixels, 2 if quick else 16, steps)
+    return found
+
+
+def _made_up(root: Path, pixels: int, video: bool, episodes: int, frames: int) -> Path:
+    """A bright square that moves over a shaded ground, the agent in its place: images that compress as real ones do."""
+    shapes: dict[str, dict[str, Any]] = {
+        "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+        "observation.image": {
+            "dtype": "video" if video else "image",
+            "shape": (pixels, pixels, 3),
+            "names": ["height", "width", "channels"],
+        },
+    }
+    dataset = LeRobotDataset.create("made/up", fps=10, features=shapes, root=root, use_videos=video)
+    ground = np.linspace(40, 200, pixels, dtype=np.uint8)[:, None, None].repeat(pixels, 1).repeat(3, 2)
+    side = pixels // 8
+    for episode in tqdm(range(episodes), desc="making images", unit="episode", leave=False):
+        for frame in range(frames):
+            place = np.abs(np.array([frame * 3 + 7 * episode, frame * 2]) % (2 * (pixels - side)) - (pixels - side))
+            image = ground.copy()
+            image[place[0] : place[0] + side, place[1] : place[1] + side] = 255
+            where = (place * 512 / pixels).astype(np.float32)
+            dataset.add_frame(
+                {"observation.state": where, "action": where, "observation.image": image, "task": "follow"}
+            )
+        dataset.save_episode()
+    dataset.finalize()
+    return root
+
+
+def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    shapes = features(size.pixels)
+    ours = our_config(dtype=args.dtype, image_encoder=ResNet18Config(), **shapes, **(_tiny() if args.quick else {}))
+    count = parameters(fresh(ours).policy)
+    dims = equal_dims(count, horizon=16, n_action_steps=8, **shapes)
+    host = host_config(down_dims=dims, horizon=16, n_action_steps=8, **shapes)
+    found: dict[str, list[dict[str, float]]] = {" + ".join(variant): [] for variant in VARIANTS}
+    order = [variant for _ in range(1 if args.quick else args.rounds) for variant in VARIANTS]
+    for number, (policy, loader) in enumerate(tqdm(order, desc=f"training at {name} size", unit="run", leave=False)):
+        run = _train(ours if policy == "ours" else host, size, loader, scratch / f"{name}_{number}")
+        found[f"{policy} + {loader}"].append(run)
+    rates = {variant: [run["samples_per_s"] for run in runs] for variant, runs in found.items()}
+    first, *_, last = found
+    return {
+        "frames": LeRobotDataset("made/up", root=size.root, video_backend="pyav").num_frames,
+        "pixels": size.pixels,
+        "batch_size": size.batch_size,
+        "parameters": {"ours": count, "host": parameters(fresh(host).policy)},
+        "down_dims": dims,
+        "variants": {
+            variant: {
+                "samples_per_s": common.summary(rates[variant]),
+                "share_waiting": common.summary([run["share_waiting"] for run in runs]),
+            }
+            for variant, runs in found.items()
+        },
+        "ratios": {f"{variant} ÷ {last}": common.ratios(rates[variant], rates[last]) for variant in list(found)[:-1]},
+        "claimed": f"{first} ÷ {last}",
+    }
+
+
+def _tiny() -> dict[str, Any]:
+    from lerobot_dp_plus.networks import TransformerConfig
+
+    return {"network": TransformerConfig(dim=128, depth=2, patch_size=16)}
+
+
+def _train(policy: Any, size: Size, loader: str, output: Path) -> dict[str, float]:
+    """One short training by LeRobot's script; rates are those of the steps after the warm-up."""
+    steps = WARM_UP + size.steps[loader]
+    config = TrainPipelineConfig(
+        dataset=DatasetConfig("made/up", root=str(size.root), video_backend="pyav"),
+        policy=copy.deepcopy(policy),  # the script writes into it
+        output_dir=output,
+        num_workers=0,
+        batch_size=size.batch_size,
+        steps=steps,
+        log_freq=steps + 1,
+        env_eval_freq=0,
+        save_checkpoint=False,
+        seed=1,
+    )
+    with _stopwatch() as step_times, fast_loading(loader == "memory"), _quiet():
+        lerobot_train.train(config)
+    walls = np.diff([finished for finished, _ in step_times])[WARM_UP - 1 :]
+    waits = np.array([waited for _, waited in step_times])[WARM_UP:]
+    return {
+        "samples_per_s": float(size.batch_size / np.median(walls)),
+        "share_waiting": float(waits.sum() / walls.sum()),
+    }
+
+
+@contextlib.contextmanager
+def _stopwatch() -> Iterator[list[tuple[float, float]]]:
+    """(when it ended, seconds it waited for data) of every training step while open."""
+    seen: list[tuple[float, float]] = []
+
+    class Stopwatch(lerobot_train.MetricsTracker):  # type: ignore[name-defined, misc]
+        def step(self) -> None:
+            super().step()
+            seen.append((time.perf_counter(), self.dataloading_s.val))
+
+    with patch.object(lerobot_train, "MetricsTracker", Stopwatch):
+        yield seen
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what the training says; shows it if the training fails."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            yield
+    except BaseException:
+        print(said.getvalue())
+        raise
+
+
+def _print(result: dict[str, Any]) -> None:
+    for name, size in result["sizes"].items():
+        rows = [
+            (variant, common.spread(found["samples_per_s"], 0), f"{100 * found['share_waiting']['median']:.1f} %")
+            for variant, found in size["variants"].items()
+        ]
+        title = f"{name}, batch {size['batch_size']}: policy + loader"
+        common.print_table(title, ("samples/s, median (p10–p90)", "of the step waiting for data"), rows)
+        common.print_table(
+            "ratios", ("median (p10–p90)",), [(k, common.spread(v, 1)) for k, v in size["ratios"].items()]
+        )
+
+
+def _figure(result: dict[str, Any]) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(result["sizes"]), 2.8))
+    colours = dict(
+        zip(
+            (" + ".join(v) for v in VARIANTS),
+            (common.OURS, common.OURS_FAST, common.HOST_SMALL, common.HOST),
+            strict=True,
+        )
+    )
+    for axes, (name, size) in zip(
+        figure.subplots(1, len(result["sizes"]), squeeze=False)[0], result["sizes"].items(), strict=True
+    ):
+        for row, (variant, found) in enumerate(size["variants"].items()):
+            rate, waiting = found["samples_per_s"], found["share_waiting"]["median"]
+            error = [[rate["median"] - rate["p10"]], [rate["p90"] - rate["median"]]]
+            axes.barh(row, rate["median"], xerr=error, color=colours[variant])
+            axes.text(
+                rate["p90"] * 1.02,
+                row,
+                f" {rate['median']:,.0f}; {100 * waiting:.0f} % waiting",
+                va="center",
+                fontsize=7,
+            )
+        axes.set_yticks(range(len(size["variants"])), [f"{v} loader" for v in size["variants"]], fontsize=8)
+        axes.set_xlim(0, 1.6 * max(found["samples_per_s"]["p90"] for found in size["variants"].values()))
+        axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""From observations to chunks: the whole of it as one function, and that function compiled.
+
+`draw_chunks` is condition, network calls and sampler in one piece without Python state, so that `torch.compile` can take
+it whole: Inductor's C++ on a CPU, one CUDA graph on a GPU.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.networks.foreseen import Foreseen
+from lerobot_dp_plus.paths import tabulated
+from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
+logger = logging.getLogger(__name__)
+
+#: Graphs one policy may hold: each costs a compilation, so a batch that keeps changing its size had better run eagerly.
+MAX_GRAPHS = 8
+#: Largest difference, in normalised actions, between the first compiled chunk and an uncompiled one. Rounding makes 1e-6.
+TOLERANCE = 1e-3
+
+
+def draw_chunks(
+    model: ChunkModel,
+    config: DpPlusConfig,
+    window: Mapping[str, Tensor],
+    noise: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Chunks (B·N, H, A) for observation windows (B, T_o, ...) from noise (B·N, H, A).
+
+    The observation is digested once, what depends on time alone is computed ahead for all calls.
+    """
+    sampler, objective = config.sampler, config.objective
+    condition = model.condition(window, copies=noise.shape[0] // next(iter(window.values())).shape[0])
+    clock = sampler.clock(objective.sampling_path, noise)
+    path = tabulated(objective.sampling_path, clock)
+    network = Foreseen(model.network, [path.network_time(t) for t in clock[:-1]], condition)
+    wrap = config.guidance.wrap_flow_map if "flow_map" in sampler.needs else config.guidance.wrap
+    kept = {"keep_noise": True} if "kept_noise" in sampler.needs else {}
+    denoise = wrap(objective.denoiser(network, condition, path=path, **kept), path)
+    return sampler(denoise, path, noise, generator, clock)
+
+
+class CompiledDraw:
+    """`draw_chunks` as one compiled region, a graph per shape of its inputs; eager, after one warning, where that fails.
+
+    Holds no weights and is no module: graphs read the model's own weights at every call, so that training, loading and
+    averaging need no recompilation, and nothing of it enters a state dict. Two cases stay eager by design: a stochastic
+    sampler, whose draws belong to a generator, and a shape beyond the first `MAX_GRAPHS`.
+    """
+
+    def __init__(self) -> None:
+        self._shapes: set[tuple[object, ...]] = set()
+        self._gave_up = False
+
+    def __call__(
+        self,
+        model: ChunkModel,
+        config: DpPlusConfig,
+        window: Mapping[str, Tensor],
+        noise: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """As `draw_chunks`, to rounding."""
+        if self._gave_up or config.sampler.order is None:
+            return draw_chunks(model, config, window, noise, generator)
+        shape = (*(tuple(value.shape) for value in window.values()), tuple(noise.shape), noise.device, config.sampler)
+        if shape not in self._shapes and len(self._shapes) == MAX_GRAPHS:
+            return self._give_up(f"{MAX_GRAPHS} shapes are compiled already", model, config, window, noise)
+        try:
+            # Inference mode marks tensors, and marked ones would need graphs of their own.
+            with torch.inference_mode(False), torch.no_grad():
+                plain = {key: value.clone() for key, value in window.items()}
+                if shape in self._shapes:
+                    return _run(model, config, plain, noise.clone())
+                return self._first_run(shape, model, config, plain, noise.clone())
+        except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            return self._give_up(reason, model, config, window, noise)
+
+    def _first_run(self, shape: tuple[object, ...], *arguments: object) -> Tensor:
+        # First uncompiled: to compare with, and because constants that a path remembers at first use would otherwise
+        # change under the graph and cost a second one.
+        expected = draw_chunks(*arguments)  # type: ignore[arg-type]
+        started = time.perf_counter()
+        # Dynamo counts the graphs of all policies of a process together; MAX_GRAPHS bounds ours.
+        with torch._dynamo.config.patch(recompile_limit=1000, accumulated_recompile_limit=1000):
+            chunks = _run(*arguments)
+        difference = (chunks - expected).abs().max().item()
+        if difference > TOLERANCE:
+            return self._give_up(f"a compiled chunk differs by {difference:.1e}", *arguments)
+        self._shapes.add(shape)
+        logger.info("sampler compiled in %.1f s for a batch of %d", time.perf_counter() - started, len(chunks))
+        return chunks
+
+    def _give_up(self, reason: str, *arguments: object) -> Tensor:
+        logger.warning("compile_sampler: sampling goes on uncompiled, with the same results, because %s", reason)
+        self._gave_up = True
+        return draw_chunks(*arguments)  # type: ignore[arg-type]
+
+
+def _run(*arguments: object) -> Tensor:
+    on_gpu = isinstance(arguments[3], Tensor) and arguments[3].is_cuda
+    if on_gpu:
+        torch.compiler.cudagraph_mark_step_begin()
+        return _on_gpu(*arguments).clone()  # the graph writes its next result to the same place
+    return _on_cpu(*arguments)
+
+
+_on_cpu = torch.compile(draw_chunks, fullgraph=True, dynamic=False)
+_on_gpu = torch.compile(draw_chunks, fullgraph=True, dynamic=False, mode="reduce-overhead")
