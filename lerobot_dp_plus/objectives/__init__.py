@@ -2,15 +2,25 @@
 
 | member | regression target | path | source | file |
 |---|---|---|---|---|
-| `diffusion` | ε = x₀, x₁ or v = σ·x₁ − α·x₀ | squared cosine, linear β | arXiv 2006.11239 | `diffusion.py` |
+| `diffusion` | ε = x₀, x₁ or v = σ·x₁ − α·x₀ | squared cosine, linear β, those of diffusers | arXiv 2006.11239 | `diffusion.py`, `diffusers_path.py` |
 | `flow_matching` | v = x₁ − x₀ | straight | arXiv 2210.02747 | `flow_matching.py` |
 
 The density of training times is an axis inside (`times.py`): `uniform`, `beta`, `logit_normal`.
 """
 
 from lerobot_dp_plus.objectives.base import Objective
+from lerobot_dp_plus.objectives.diffusers_path import DiffusersPath
 from lerobot_dp_plus.objectives.diffusion import Diffusion
 from lerobot_dp_plus.objectives.flow_matching import FlowMatching
 from lerobot_dp_plus.objectives.times import BetaTimes, LogitNormalTimes, TimeDensity, UniformTimes
 
-__all__ = ["BetaTimes", "Diffusion", "FlowMatching", "LogitNormalTimes", "Objective", "TimeDensity", "UniformTimes"]
+__all__ = [
+    "BetaTimes",
+    "DiffusersPath",
+    "Diffusion",
+    "FlowMatching",
+    "LogitNormalTimes",
+    "Objective",
+    "TimeDensity",
+    "UniformTimes",
+]

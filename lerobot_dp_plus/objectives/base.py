@@ -67,14 +67,21 @@ class Objective(draccus.ChoiceRegistry, ABC):
         error = output.float() - path.target(self.parametrisation, x0, x1, t)
         return error.square() * valid[..., None]
 
-    def denoiser(self, network: Network, condition: Condition) -> Denoiser:
-        """(x_t, t) -> both ends of the path, the data end within `data_bound`."""
+    def denoiser(self, network: Network, condition: Condition, *, keep_noise: bool = False) -> Denoiser:
+        """(x_t, t) -> both ends of the path, the data end within `data_bound`.
+
+        Where that bound changes the data end, the noise end follows, so that both explain x_t; with `keep_noise` it
+        stays as the network gave it.
+        """
         path, bound = self.sampling_path, self.data_bound
 
         def denoise(x_t: Tensor, t: Tensor) -> Prediction:
             output = network(x_t, path.network_time(t), condition).to(x_t.dtype)
             prediction = path.ends(self.parametrisation, output, x_t, t)
-            return prediction if bound is None else path.with_data(prediction.x1.clamp(-bound, bound), x_t, t)
+            if bound is None:
+                return prediction
+            data = prediction.x1.clamp(-bound, bound)
+            return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
 
         return denoise
 

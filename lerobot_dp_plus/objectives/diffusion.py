@@ -17,6 +17,8 @@ class Diffusion(Objective):
     Cost: one network call a loss.
     """
 
+    gives = frozenset({"denoiser", "diffusion_steps", "kept_noise"})
+
     prediction: Parametrisation = "epsilon"
     path: Path = field(default_factory=SquaredCosinePath)
     times: TimeDensity = field(default_factory=UniformTimes)
@@ -28,7 +30,7 @@ class Diffusion(Objective):
         if not isinstance(self.path, VariancePreservingPath):
             raise ValueError(
                 f"objective.path = {type(self.path).__name__}: diffusion needs a variance-preserving path, "
-                "squared_cosine or linear_beta; the straight path belongs to flow_matching"
+                "squared_cosine, linear_beta or diffusers; the straight path belongs to flow_matching"
             )
         check_clip_range(self.clip_range)
 

@@ -45,12 +45,16 @@ class Sampler(draccus.ChoiceRegistry, ABC):
     ) -> tuple[Tensor, Any]:
         """Go from x at t to u; t, u (B,). `memory` is what the previous step returned, None at the first."""
 
+    def times(self, path: Path, like: Tensor) -> Tensor:
+        """The grid t₀ < t₁ < … < 1 in the dtype and on the device of `like`, (num_steps + 1,)."""
+        return torch.linspace(0, 1, self.num_steps + 1, device=like.device, dtype=like.dtype)
+
     def __call__(
         self, denoise: Denoiser, path: Path, noise: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Chunks (B, H, A) from noise (B, H, A)."""
         x, memory = noise, None
-        grid = torch.linspace(0, 1, self.num_steps + 1, device=noise.device, dtype=noise.dtype)
+        grid = self.times(path, noise)
         for t, u in zip(
             grid[:-1].expand(noise.shape[0], -1).unbind(1), grid[1:].expand(noise.shape[0], -1).unbind(1), strict=True
         ):

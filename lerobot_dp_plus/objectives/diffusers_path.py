@@ -1,0 +1,83 @@
+"""The noise schedules of LeRobot's diffusion policy with the digits diffusers keeps of them."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.paths import Path, SquaredCosinePath, VariancePreservingPath
+
+#: Ours -> diffusers'.
+SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
+
+
+@Path.register_subclass("diffusers")
+@dataclass(frozen=True)
+class DiffusersPath(VariancePreservingPath):
+    """ᾱ of `squared_cosine` or `linear_beta`, β rounded to float32 and multiplied up in float32, as diffusers does.
+
+    Near the data 1 − ᾱ has three or four digits left there, so that actions agree with those of LeRobot's policy to 1e-5
+    only with the same digits lost. On its own steps the network is fed whole numbers, as there; between them log ᾱ is
+    linear. For policies trained with those schedulers; others have no use for it.
+
+    Attributes:
+        schedule: squared_cosine or linear_beta; beta_start and beta_end belong to the second.
+    """
+
+    num_train_steps: int = 100
+    schedule: str = "squared_cosine"
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"objective.path.schedule = {self.schedule!r}: legal are {', '.join(SCHEDULES)}")
+
+    def log_alpha_bar(self, t: Tensor) -> Tensor:
+        start, rise, fraction = self._cell(t)
+        return start + rise * fraction
+
+    def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
+        return self._cell(t)[1] * self.num_train_steps
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        position = self._position(t)
+        nearest = position.round()
+        on_grid = alpha_bars(self).to(t.device).to(t.dtype)[nearest.long()]
+        return torch.where(position == nearest, on_grid, torch.exp(self.log_alpha_bar(t)))
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self.alpha_bar(t).sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (1 - self.alpha_bar(t)).sqrt()
+
+    def network_time(self, t: Tensor) -> Tensor:
+        return self.num_train_steps - self._position(t) - 1
+
+    def _position(self, t: Tensor) -> Tensor:
+        """K·t; a grid point computed in float32 lands on its own table entry, not a rounding error beside it."""
+        position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
+        return torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
+
+    def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        table = alpha_bars(self).double().log().to(t.dtype).to(t.device)
+        position = self._position(t)
+        left = position.floor().clamp_max(self.num_train_steps - 1).long()
+        return table[left], table[left + 1] - table[left], position - left
+
+
+@lru_cache(maxsize=16)
+def alpha_bars(path: DiffusersPath) -> Tensor:
+    """ᾱ at t = 0, 1/K, …, 1, ascending in t; float32 (K + 1,)."""
+    steps = path.num_train_steps
+    if path.schedule == "linear_beta":
+        beta = torch.linspace(path.beta_start, path.beta_end, steps, dtype=torch.float32)
+    else:
+        offset, cap = SquaredCosinePath.offset, SquaredCosinePath.max_beta
+        bars = [math.cos((k / steps + offset) / (1 + offset) * math.pi / 2) ** 2 for k in range(steps + 1)]
+        beta = torch.tensor([min(1 - u / t, cap) for t, u in pairwise(bars)], dtype=torch.float32)
+    return torch.cat([torch.ones(1), torch.cumprod(1 - beta, dim=0)]).flip(0)

@@ -1,0 +1,97 @@
+"""DDPM and DDIM on the grid that diffusers calls "leading" (arXiv 2305.08891 table 2), where LeRobot's policy samples.
+
+With K steps of training and n of sampling they visit k = (n − 1)·s, …, s, 0 with s = ⌊K/n⌋, and then clean data. The noise
+they start from is taken for x_k at the first of these: for n < K the noisiest steps are never visited. With the path
+`diffusers` both give the actions of LeRobot's diffusion policy, digit for digit; that is their purpose.
+"""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.notation import Denoiser, per_sample
+from lerobot_dp_plus.paths import Path, VariancePreservingPath
+from lerobot_dp_plus.samplers.base import Sampler
+
+
+@dataclass(frozen=True)
+class Leading(Sampler, ABC):
+    """The grid both share."""
+
+    needs = frozenset({"diffusion_steps"})
+
+    def times(self, path: Path, like: Tensor) -> Tensor:
+        """t = 1 − (k + 1)/K of the steps k visited, and 1.
+
+        Raises:
+            ValueError: more steps than those of training.
+        """
+        assert isinstance(path, VariancePreservingPath)  # the policy config has seen to it
+        trained = path.num_train_steps
+        if self.num_steps > trained:
+            raise ValueError(f"sampler.num_steps = {self.num_steps}: legal are 1 to {trained}, the steps of training")
+        stride = trained // self.num_steps
+        visited = [stride * index for index in reversed(range(self.num_steps))]
+        times = [*(1 - (k + 1) / trained for k in visited), 1.0]
+        return torch.tensor(times, dtype=like.dtype, device=like.device)
+
+
+@Sampler.register_subclass("ancestral_leading")
+@dataclass(frozen=True)
+class AncestralLeading(Leading):
+    """x_u ~ q(x_u | x_t, x₁): mean √ᾱ_u·β/(1 − ᾱ_t)·x₁ + √(1 − β)·(1 − ᾱ_u)/(1 − ᾱ_t)·x_t, β = 1 − ᾱ_t/ᾱ_u.
+
+    DDPM, arXiv 2006.11239, eqs. 6–7, variance β·(1 − ᾱ_u)/(1 − ᾱ_t): `ancestral` on another grid, in the order of
+    operations of diffusers' DDPMScheduler, which decides about the digits. Cost: num_steps calls.
+    """
+
+    order = None
+
+    def step(
+        self,
+        denoise: Denoiser,
+        path: Path,
+        x: Tensor,
+        t: Tensor,
+        u: Tensor,
+        memory: Any,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Any]:
+        assert isinstance(path, VariancePreservingPath)
+        x1 = denoise(x, t).x1
+        bar_t, bar_u = (per_sample(path.alpha_bar(time), x) for time in (t, u))
+        kept = bar_t / bar_u  # 1 − β
+        data_weight = bar_u**0.5 * (1 - kept) / (1 - bar_t)
+        state_weight = kept**0.5 * (1 - bar_u) / (1 - bar_t)
+        deviation = ((1 - bar_u) / (1 - bar_t) * (1 - kept)) ** 0.5  # 0 in the last step
+        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        return data_weight * x1 + state_weight * x + deviation * noise, None
+
+
+@Sampler.register_subclass("ddim_leading")
+@dataclass(frozen=True)
+class DDIMLeading(Leading):
+    """x_u = α_u·clip(x₁) + σ_u·x₀, with x₀ as the network gave it.
+
+    DDIM, arXiv 2010.02502, eq. 12 with η = 0, as diffusers' DDIMScheduler has it: where x₁ is clipped, the ends no longer
+    explain x_t together. `ddim` recomputes x₀ there. Cost: num_steps calls.
+    """
+
+    needs = frozenset({"diffusion_steps", "kept_noise"})
+    order = 1
+
+    def step(
+        self,
+        denoise: Denoiser,
+        path: Path,
+        x: Tensor,
+        t: Tensor,
+        u: Tensor,
+        memory: Any,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Any]:
+        x0, x1 = denoise(x, t)
+        return path.interpolate(x0, x1, u), None
