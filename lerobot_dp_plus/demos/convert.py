@@ -48,8 +48,8 @@ def _zarr(args: argparse.Namespace) -> Iterator[common.Recording]:
             yield _pusht(buffer, args, images=args.images if args.images is not None else "img" in buffer.arrays)
             return
         mapping = _mapping(args.map) or [pair for pair in replay.PLAIN.items() if pair[0] in buffer.arrays]
-        if args.images is not None:
-            raise ValueError("--images and --no-images are PushT's; --map chooses the keys of any other buffer")
+        if args.images is not None or args.corners is not None:
+            raise ValueError("--images and --corners are PushT's; --map chooses the keys of any other buffer")
         if not args.fps or not args.task:
             raise ValueError(f"--fps={args.fps} --task={args.task}: both are needed, the buffer says neither")
         yield replay.plain_recording(
@@ -64,8 +64,9 @@ def _npz(args: argparse.Namespace) -> Iterator[common.Recording]:
 
 
 def _pusht(buffer: replay.Replay, args: argparse.Namespace, images: bool) -> common.Recording:
+    corners = args.corners if args.corners is not None else not images
     return replay.pusht_recording(
-        buffer, images=images, video=args.video, white=args.white, fps=args.fps, task=args.task
+        buffer, images=images, corners=corners, video=args.video, white=args.white, fps=args.fps, task=args.task
     )
 
 
@@ -144,11 +145,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Names a default where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, [], False) else super()._get_help_string(action)
+
+
 def _format(formats, name: str, summary: str, *, video: bool, task: bool = False) -> argparse.ArgumentParser:
-    parser = formats.add_parser(
-        name, help=summary, description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("source", type=Path)
+    parser = formats.add_parser(name, help=summary, description=summary, formatter_class=_Defaults)
+    parser.add_argument("source", type=Path, help="file or folder to read")
     parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
     parser.add_argument("--repo-id", help="name stored with the dataset; local/FOLDER when not given")
     parser.add_argument("--task", required=task, help="the instruction, one sentence")
@@ -165,7 +171,13 @@ def _pusht_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         action=argparse.BooleanOptionalAction,
-        help="PushT: observation.image, drawn by gym-pusht where the source has none",
+        help="PushT: observation.image, drawn by gym-pusht where the source has none; as the source has when not given",
+    )
+    parser.add_argument(
+        "--corners",
+        action=argparse.BooleanOptionalAction,
+        help="PushT: the T's eight corners as observation.environment_state; without pictures when not given, because "
+        "gym-pusht shows a policy one or the other",
     )
     parser.add_argument(
         "--white", type=float, help="white in pictures of floating point; 1 or 255, as the first suggest"

@@ -111,6 +111,9 @@ def test_pusht_pictures_are_drawn_where_there_are_none(tmp_path):
     _, columns = read_back(tmp_path / "out")
     assert len(np.unique(columns["observation.image"][0])) > 5
     np.testing.assert_array_equal(columns["observation.image"], np.array(seen))
+    assert "observation.environment_state" not in columns, "gym-pusht shows a policy pictures or corners, never both"
+    convert(tmp_path / "b.npz", tmp_path / "both", "--images", "--corners", format="pusht-npz")
+    assert read_back(tmp_path / "both")[1]["observation.environment_state"].shape == (11, 16)
 
 
 def test_any_buffer_by_map(tmp_path):
@@ -291,6 +294,7 @@ def test_nothing_is_unpickled(tmp_path):
         ((*GIVEN, *PLAIN, "--map", "camera=observation.state"), "camera holds pictures and cannot become"),
         ((*GIVEN, *PLAIN, "--map", "pose=state"), "'state' is no feature"),
         ((*GIVEN, *PLAIN, "--map", "nothing=action"), "nothing is missing; it has"),
+        ((*PLAIN, *GIVEN, "--corners"), "--images and --corners are PushT's"),
         ((*PLAIN, "--layout", "pusht"), "--layout pusht has its own names"),
         (("--layout", "pusht"), "state is missing"),
     ],

@@ -1,8 +1,8 @@
 """Replay buffers: the frames of all episodes end to end, one array a key, and `episode_ends`.
 
 PushT's buffers are recognised by their columns and become what gym-pusht evaluates: the agent's position is
-`observation.state`, and the block's pose becomes the eight corners of `observation.environment_state`. The nine
-keypoints that Diffusion Policy stores are another set of points, which gym-pusht does not give, and are left out.
+`observation.state`, and the block's pose becomes the eight corners of `observation.environment_state`, or a picture. The
+nine keypoints that Diffusion Policy stores are another set of points, which gym-pusht does not give, and are left out.
 """
 
 import functools
@@ -113,9 +113,19 @@ _PUSHT = {"state": 5, "action": 2}
 
 
 def pusht_recording(
-    replay: Replay, *, images: bool, video: bool, white: float | None, fps: int, task: str | None
+    replay: Replay,
+    *,
+    images: bool,
+    corners: bool,
+    video: bool,
+    white: float | None,
+    fps: int,
+    task: str | None,
 ) -> Recording:
-    """PushT's buffer in gym-pusht's terms; pictures are the buffer's own, or drawn by gym-pusht where it has none."""
+    """PushT's buffer in gym-pusht's terms; pictures are the buffer's own, or drawn by gym-pusht where it has none.
+
+    A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both: one of the two.
+    """
     for key, width in _PUSHT.items():
         shape, dtype = replay.header(key)
         if shape[1:] != (width,):
@@ -123,6 +133,8 @@ def pusht_recording(
         width_of(shape, dtype, replay.where(key))
     features = {key: dict(feature) for key, feature in pusht_features().items() if not key.startswith("next.")}
     carried = {STATE: ["state[0:2]"], ENVIRONMENT_STATE: ["state[2:5] as eight corners"], ACTION: ["action"]}
+    if not corners:
+        del features[ENVIRONMENT_STATE], carried[ENVIRONMENT_STATE]
     drawn = images and "img" not in replay.arrays
     if images:
         shape = IMAGE_SHAPE if drawn else picture_shape(*replay.header("img"), replay.where("img"))
@@ -135,9 +147,10 @@ def pusht_recording(
         states = numbers(state(first, last), f"{replay.where('state')} (from row {first})")
         column = {
             STATE: states[:, :2],
-            ENVIRONMENT_STATE: keypoints(*states[:, 2:].T).astype(np.float32),
             ACTION: numbers(action(first, last), f"{replay.where('action')} (from row {first})"),
         }
+        if corners:
+            column[ENVIRONMENT_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
         if drawn:
             column[IMAGE] = draw(states)
         elif images:
