@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders import ObservationEncoder
+from lerobot_dp_plus.foresight import ForesightModel
 from lerobot_dp_plus.notation import Condition
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.windows import Split
 
 
 class ChunkModel(nn.Module):
-    """What is trained: observations -> condition -> network."""
+    """What is trained: observations -> condition -> network, and what follows."""
 
     def __init__(self, config: DpPlusConfig):
         super().__init__()
@@ -27,7 +29,18 @@ class ChunkModel(nn.Module):
             observation_dim=self.encoder.output_dim,
             n_obs_steps=config.n_obs_steps,
         )
+        #: What follows a chunk; None without foresight.
+        self.foresight: ForesightModel | None = config.foresight.build(
+            config.low_dimensional_features, config.action_feature.shape[0]
+        )
 
     def condition(self, observation: Mapping[str, Tensor], copies: int = 1) -> Condition:
         """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once."""
         return self.network.condition(self.encoder(observation).repeat_interleave(copies, dim=0))
+
+    def foresight_loss(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Mean error over the foreseen steps that are real: of each sample (B,), and of all."""
+        assert self.foresight is not None
+        error = self.foresight.loss(split.newest, split.actions, split.ahead, split.real).mean(-1)  # (B, K)
+        count = split.real.sum(1)
+        return error.sum(1) / count.clamp_min(1), error.sum() / count.sum().clamp_min(1)

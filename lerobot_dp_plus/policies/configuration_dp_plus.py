@@ -10,11 +10,13 @@ from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ImageEncoderConfig, ResNet18Config
+from lerobot_dp_plus.foresight import Foresight, NoForesight
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import parsing
 from lerobot_dp_plus.policies.presets import register_preset
+from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.samplers import DDIM, DPMpp2M, Euler, Heun, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
@@ -38,12 +40,15 @@ class DpPlusConfig(PreTrainedConfig):
     n_obs_steps: int = 2
     horizon: int = 16
     n_action_steps: int = 8
+    #: Frames of the data from one step of a chunk to the next: demonstrations are executed `stride` times as fast.
+    stride: int = 1
 
     network: NetworkConfig = field(default_factory=TransformerConfig)
     objective: Objective = field(default_factory=Diffusion)
     sampler: Sampler = field(default_factory=DDIM)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
     guidance: Guidance = field(default_factory=NoGuidance)
+    foresight: Foresight = field(default_factory=NoForesight)
     selection: Selection = field(default_factory=First)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
@@ -58,6 +63,8 @@ class DpPlusConfig(PreTrainedConfig):
     )
     #: Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
+    #: Whether chunks are drawn by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++ compiler.
+    compile_sampler: bool = False
     #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
     #: Frames per second of the training data, taken from the dataset; null until trained.
@@ -87,6 +94,18 @@ class DpPlusConfig(PreTrainedConfig):
                 f"sampler.type = {Sampler.get_choice_name(type(self.sampler))} needs a {', '.join(sorted(missing))}, which "
                 f"objective.type = {Objective.get_choice_name(type(self.objective))} does not give; legal are {legal}"
             )
+        lacking = self.selection.needs - self.foresight.gives
+        if lacking:
+            legal = [n for n, s in Selection.get_known_choices().items() if s.needs <= self.foresight.gives]
+            raise ValueError(
+                f"selection.type = {Selection.get_choice_name(type(self.selection))} needs {', '.join(sorted(lacking))}, "
+                f"which foresight.type = {Foresight.get_choice_name(type(self.foresight))} does not give; legal are {legal}"
+            )
+        if 0 < self.foresight.reach <= self.drop_n_last_frames:
+            raise ValueError(
+                f"foresight.steps = {self.foresight.reach}: must be more than {self.drop_n_last_frames}, the frames that are "
+                "left out at the end of an episode, or no end is ever seen; or raise n_action_steps"
+            )
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype = {self.dtype!r}: legal are {', '.join(DTYPES)}")
         if self.use_amp and self.dtype == "float32":
@@ -94,7 +113,7 @@ class DpPlusConfig(PreTrainedConfig):
             self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
 
     def _check_horizons(self) -> None:
-        for name in ("n_obs_steps", "horizon", "n_action_steps"):
+        for name in ("n_obs_steps", "horizon", "n_action_steps", "stride"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: must be at least 1")
         if self.n_obs_steps > self.horizon:
@@ -113,15 +132,20 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def drop_n_last_frames(self) -> int:
         """Frames at an episode's end that LeRobot's sampler leaves out: n_action_steps or more of their chunk is padding."""
-        return self.chunk_length - self.n_action_steps
+        return self.stride * (self.chunk_length - self.n_action_steps)
+
+    @property
+    def windows(self) -> Windows:
+        """Which frames of the data a training sample holds."""
+        return Windows(self.n_obs_steps, self.horizon, self.stride, self.foresight.reach)
 
     @property
     def observation_delta_indices(self) -> list[int]:
-        return list(range(1 - self.n_obs_steps, 1))
+        return self.windows.observations
 
     @property
     def action_delta_indices(self) -> list[int]:
-        return list(range(1 - self.n_obs_steps, 1 - self.n_obs_steps + self.horizon))
+        return self.windows.actions
 
     @property
     def reward_delta_indices(self) -> None:
@@ -167,6 +191,7 @@ class DpPlusConfig(PreTrainedConfig):
                 "observation.environment_state, observation.image or observation.images.*"
             )
         self.image_encoder.check(self.camera_features)
+        self.foresight.check(self.low_dimensional_features, self.camera_features, self.action_feature.shape[0])
         shapes = {key: (width,) for key, width in self.low_dimensional_features.items()}
         self.augmentation.check({**shapes, **self.camera_features, "action": tuple(self.action_feature.shape)})
 

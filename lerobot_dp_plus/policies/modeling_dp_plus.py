@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.policies.checkpoint import check_saved_config, load_strictly, read_weights, write_weights
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.compiled import CompiledDraw, draw_chunks
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     FORMAT_VERSION,
     DpPlusConfig,
@@ -27,10 +29,9 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
 from lerobot_dp_plus.policies.loading import load_policy
+from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
-
-ACTION_IS_PAD = "action_is_pad"
 
 
 class DpPlusPolicy(PreTrainedPolicy):
@@ -69,6 +70,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         if dataset_meta is not None:
             adopt_dataset(config, dataset_meta)
         self.model = ChunkModel(config)
+        if self.model.foresight is not None and dataset_meta is not None:
+            self.model.foresight.units.learn(normalisation(config, dataset_meta.stats))
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         self.register_buffer("stream", new_stream())
         # Counts updates of this process for messages; the average keeps its own, saved count.
@@ -77,6 +80,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             **{key: (width,) for key, width in config.low_dimensional_features.items()},
             **config.camera_features,
         }
+        self._draw = CompiledDraw() if config.compile_sampler else draw_chunks
         self.reset()
 
     @property
@@ -103,28 +107,22 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
-        missing = [key for key in (*self._observed, ACTION) if key not in batch]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
+        action_dim = self.config.action_feature.shape[0]  # type: ignore[union-attr]
+        batch_of = self.config.windows.split(batch, self._observed, action_dim, self.config.mask_padded_actions)
         _check_finite(batch, [*self.config.low_dimensional_features, ACTION])
-        x1 = batch[ACTION]
-        if tuple(x1.shape[1:]) != (self.config.horizon, *self.config.action_feature.shape):  # type: ignore[union-attr]
-            expected = (self.config.horizon, *self.config.action_feature.shape)  # type: ignore[union-attr]
-            raise ValueError(f"action has shape {tuple(x1.shape)}; must be (B, {expected[0]}, {expected[1]})")
-        valid = torch.ones(x1.shape[:2], dtype=torch.bool, device=x1.device)
-        if self.config.mask_padded_actions and ACTION_IS_PAD in batch:
-            valid = ~batch[ACTION_IS_PAD].bool()
-        observation = {
-            key: batch[key] if batch[key].dim() > len(shape) + 1 else batch[key][:, None]
-            for key, shape in self._observed.items()
-        }
+        x1, valid = batch_of.chunk, batch_of.valid
         held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
         with drawing_from(self.stream, x1.device) if self.training else nullcontext():
-            condition = model.condition(observation)
+            condition = model.condition(batch_of.seen)
             error = self.config.objective.loss(model.network, x1, condition, valid)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
+        parts = {}
+        if model.foresight is not None:
+            loss_each, loss_all = model.foresight_loss(batch_of)
+            parts["loss_foresight"] = loss_all.item()
+            per_sample, loss = per_sample + loss_each, loss + loss_all
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
@@ -134,7 +132,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         executed = slice(first, first + self.config.n_action_steps)
         with torch.no_grad():
             count = (valid[:, executed].sum() * x1.shape[2]).clamp_min(1)
-            parts = {"loss_executed": (error[:, executed].sum() / count).item()}
+            parts["loss_executed"] = (error[:, executed].sum() / count).item()
         return (loss if reduction == "mean" else per_sample), parts
 
     def update(self) -> None:
@@ -174,8 +172,15 @@ class DpPlusPolicy(PreTrainedPolicy):
         executed, tail = self.config.n_action_steps, None
         if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self.config.horizon:
             tail = self._plan[:, executed:]
-        self._plan = self.config.selection.choose(chunks, tail)
+        self._plan = self.config.selection.choose(chunks, tail, partial(self._energy, window))
         return self._plan[:, self.config.n_obs_steps - 1 :]
+
+    def _energy(self, window: Mapping[str, Tensor], chunks: Tensor) -> Tensor:
+        """How far each of the chunks (B, N, H, A) is foreseen to lead from where demonstrations end, (B, N)."""
+        with self._inference_model() as model:
+            assert model.foresight is not None  # the config has seen to it
+            ahead = chunks[:, :, self.config.n_obs_steps - 1 :]
+            return model.foresight.energy(window, ahead, self.config.n_action_steps)
 
     @torch.no_grad()
     def sample(
@@ -206,11 +211,7 @@ class DpPlusPolicy(PreTrainedPolicy):
                 seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
                 generator = torch.Generator(device=noise.device).manual_seed(seed)
         with self._inference_model() as model:
-            condition = model.condition(window, copies=count)
-            objective = config.objective
-            path = objective.sampling_path
-            denoise = config.guidance.wrap(objective.denoiser(model.network, condition), path)
-            chunks = config.sampler(denoise, path, noise.reshape(-1, *shape[2:]), generator)
+            chunks = self._draw(model, config, window, noise.reshape(-1, *shape[2:]), generator)
         return chunks.reshape(shape)
 
     @property

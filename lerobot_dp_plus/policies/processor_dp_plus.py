@@ -131,6 +131,25 @@ def usable_statistics(
     return usable
 
 
+def normalisation(
+    config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(offset, scale) of every state and action, value = offset + scale · normalised, as `make_pipelines` has them."""
+    stats = training_statistics(config, dataset_stats)
+    found = {}
+    for key, feature in {**(config.input_features or {}), **(config.output_features or {})}.items():
+        mode = config.normalization_mapping.get(feature.type.value, NormalizationMode.IDENTITY)
+        if mode not in NEEDED:
+            found[key] = (np.zeros(feature.shape, np.float32), np.ones(feature.shape, np.float32))
+            continue
+        first, second = (_array(stats[key][statistic]) for statistic in NEEDED[mode])
+        # MEAN_STD has centre and spread; the others the values that become −1 and 1.
+        found[key] = (
+            (first, second) if mode is NormalizationMode.MEAN_STD else ((first + second) / 2, (second - first) / 2)
+        )
+    return found
+
+
 def _array(value: Any) -> np.ndarray:
     array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

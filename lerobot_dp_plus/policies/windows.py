@@ -50,8 +50,11 @@ class Windows:
         """Every action of a sample."""
         return sorted({*self.executed, *range(self.reach)})
 
-    def split(self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], masked: bool) -> "Split":
-        """Who reads what of a batch: `shapes` are those of one frame of every observation.
+    def split(
+        self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], action_dim: int, masked: bool
+    ) -> "Split":
+        """Who reads what of a batch: `shapes` are those of one frame of every observation; with `masked`,
+        padded actions do not count.
 
         Raises:
             ValueError: a feature is missing, or does not hold the frames it should; by name.
@@ -60,8 +63,8 @@ class Windows:
         if missing:
             raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         action = batch[ACTION]
-        if action.dim() != 3 or action.shape[1] != len(self.actions):
-            raise ValueError(f"action has shape {tuple(action.shape)}; must be (B, {len(self.actions)}, A)")
+        if tuple(action.shape[1:]) != (len(self.actions), action_dim):
+            raise ValueError(f"action has shape {tuple(action.shape)}; must be (B, {len(self.actions)}, {action_dim})")
         observation = {
             key: batch[key] if batch[key].dim() > len(shape) + 1 else batch[key][:, None]
             for key, shape in shapes.items()

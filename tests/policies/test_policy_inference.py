@@ -162,7 +162,7 @@ def test_the_selection_is_shown_the_unexecuted_tail():
     class Spy(Selection):
         candidates = 1
 
-        def choose(self, chunks, tail):
+        def choose(self, chunks, tail, energy):
             tails.append(tail)
             return chunks[:, 0]
 

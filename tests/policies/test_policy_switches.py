@@ -213,11 +213,12 @@ def test_a_field_of_another_member_is_refused(switches):
 @pytest.mark.parametrize(
     ("axis", "legal"),
     [
-        ("objective", ["diffusion", "flow_matching"]),
-        ("sampler", ["ancestral", "ddim", "dpmpp_2m", "euler", "heun"]),
+        ("objective", ["diffusion", "flow_matching", "shortcut"]),
+        ("sampler", ["ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"]),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["resnet18", "small_cnn"]),
-        ("selection", ["coherent", "densest", "first"]),
+        ("selection", ["coherent", "densest", "first", "lowest_energy"]),
+        ("foresight", ["none", "outcome"]),
         ("guidance", ["none", "smoothness"]),
     ],
 )
