@@ -1,0 +1,128 @@
+"""A policy that looks ahead: trained with its foresight, saved with it, and choosing by it."""
+
+import torch
+from tiny import ENV_STATE, STATE, build, config, frame, noise, policy
+from torch import Tensor
+
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.selection import LowestEnergy
+
+REACH = 6
+BOTH = {**STATE, **ENV_STATE}
+
+
+def seeing(**fields) -> DpPlusPolicy:
+    return policy(
+        inputs=BOTH, foresight=Outcome(steps=REACH, dim=16, depth=1), selection=LowestEnergy(num_candidates=5), **fields
+    )
+
+
+def sample_batch(made: DpPlusPolicy, size: int = 4, ended: int = 2) -> dict[str, Tensor]:
+    """Samples with every frame a config asks for; the first `ended` reach beyond their episode's end."""
+    windows = made.config.windows
+    batch = {
+        key: torch.rand(size, len(windows.observations), width) * 2 - 1
+        for key, width in made.config.low_dimensional_features.items()
+    }
+    beyond = torch.tensor([step >= REACH for step in windows.observations])
+    for key in list(batch):
+        padded = beyond & (torch.arange(size)[:, None] < ended)
+        batch[f"{key}_is_pad"] = padded
+    batch["action"] = torch.rand(size, len(windows.actions), 2) * 2 - 1
+    batch["action_is_pad"] = torch.zeros(batch["action"].shape[:2], dtype=torch.bool)
+    return batch
+
+
+def trained(**fields) -> DpPlusPolicy:
+    made = seeing(**fields)
+    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
+    for _ in range(3):
+        made.train()
+        optimizer.zero_grad()
+        made(sample_batch(made))[0].backward()
+        optimizer.step()
+        made.update()
+    return made.eval()
+
+
+def test_one_loss_trains_both():
+    made = seeing(stride=2, n_action_steps=6).train()
+    loss, parts = made(sample_batch(made))
+    loss.backward()
+    assert all(p.grad is not None for name, p in made.model.named_parameters() if p.requires_grad)
+    alone = parts["loss_foresight"]
+    assert 0 < alone < loss.item()
+    each, _ = made(sample_batch(made), reduction="none")
+    assert each.shape == (4,)
+
+
+def test_ends_are_those_of_samples_that_reach_beyond_their_episode():
+    made = seeing().train()
+    batch = sample_batch(made, size=6, ended=4)
+    made(batch)
+    made.update()
+    last = torch.cat([batch[key][:4, -1] for key in made.config.low_dimensional_features], -1)
+    for foresight in (made.model.foresight, made.ema.module.foresight):
+        assert foresight.ends.count == 4
+        torch.testing.assert_close(foresight.ends.mean, last.mean(0))
+
+
+def test_the_chunk_of_lowest_energy_is_executed():
+    made = trained()
+    seen = frame(made.config)
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(5)], 1)  # (B, N, H, A)
+    window = {key: value[:, None].expand(-1, 2, -1) for key, value in seen.items()}
+    chunks = made.sample(window, draws)
+    model = made.ema.module.foresight
+    with torch.no_grad():
+        energy = model.energy(window, chunks[:, :, 1:], made.config.n_action_steps)
+    assert energy.shape == (3, 5) and energy.std() > 0
+    chosen = chunks[torch.arange(3), energy.argmin(1)][:, 1:]
+    made.reset()
+    torch.testing.assert_close(made.predict_action_chunk(seen, noise=draws), chosen)
+
+
+def test_saved_and_loaded_it_chooses_the_same(tmp_path):
+    made = trained()
+    made.model.foresight.units.learn({key: (torch.ones(n), 2 * torch.ones(n)) for key, n in sizes(made)})
+    made.update()
+    made.save_pretrained(tmp_path)
+    again = type(made).from_pretrained(tmp_path)
+    assert again.config.foresight == made.config.foresight
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value)
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(5)], 1)
+    seen = frame(made.config)
+    made.reset()
+    torch.testing.assert_close(
+        again.predict_action_chunk(seen, noise=draws), made.predict_action_chunk(seen, noise=draws)
+    )
+
+
+def sizes(made: DpPlusPolicy):
+    return [*made.config.low_dimensional_features.items(), ("action", 2)]
+
+
+def test_without_foresight_the_weights_are_what_they_were():
+    """Checkpoints from before there was foresight still load strictly."""
+    assert not [name for name in policy().state_dict() if "foresight" in name]
+
+
+def test_units_come_from_the_datasets_statistics():
+    """They undo exactly what the pipeline does."""
+    from lerobot_dp_plus.policies.processor_dp_plus import make_pipelines, normalisation
+
+    made = config(inputs=BOTH, foresight=Outcome(steps=REACH, dim=16, depth=1))
+    low, high = {}, {}
+    stats = {}
+    for key, width in [*made.low_dimensional_features.items(), ("action", 2)]:
+        low[key], high[key] = torch.rand(width) * 10, 20 + torch.rand(width) * 100
+        stats[key] = {"min": low[key].numpy(), "max": high[key].numpy()}
+    preprocess, _ = make_pipelines(made, stats)
+    raw = {key: low[key] + (high[key] - low[key]) * torch.rand(3, len(low[key])) for key in stats}
+    normal = preprocess(dict(raw))
+    policy_ = build(made)
+    policy_.model.foresight.units.learn(normalisation(made, stats))
+    for key in stats:
+        torch.testing.assert_close(policy_.model.foresight.units.physical(key, normal[key]), raw[key])

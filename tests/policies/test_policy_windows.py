@@ -1,0 +1,80 @@
+"""Which frames a sample holds, and that each reader gets its own."""
+
+import pytest
+import torch
+from tiny import config
+
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.policies.windows import Windows
+from lerobot_dp_plus.selection import LowestEnergy
+
+
+def coded(steps: list[int], base: float) -> torch.Tensor:
+    """(2, T, 1): the value of a frame says which it is."""
+    return torch.tensor(steps, dtype=torch.float32)[None, :, None].expand(2, -1, -1) + base
+
+
+def steps_of(value: torch.Tensor, base: float) -> list[int]:
+    return (value[0, :, 0] - base).int().tolist()
+
+
+@pytest.mark.parametrize(
+    ("windows", "observations", "actions"),
+    [
+        (Windows(2, 4), [-1, 0], [-1, 0, 1, 2]),
+        (Windows(2, 4, stride=3), [-3, 0], [-3, 0, 3, 6]),
+        (Windows(2, 4, reach=2), [-1, 0, 1, 2], [-1, 0, 1, 2]),
+        (Windows(2, 3, stride=2, reach=3), [-2, -1, 0, 1, 2, 3], [-2, 0, 1, 2]),
+        (Windows(1, 2, reach=3), [0, 1, 2, 3], [0, 1, 2]),
+        (Windows(3, 5, stride=2, reach=1), [-4, -2, -1, 0, 1], [-4, -2, 0, 2, 4]),
+    ],
+)
+def test_a_sample_holds_what_its_readers_read_and_no_more(windows, observations, actions):
+    assert windows.observations == observations
+    assert windows.actions == actions
+    batch = {
+        "observation.state": coded(observations, 100),
+        "action": coded(actions, 200),
+        "action_is_pad": torch.tensor([step > 2 for step in actions]).expand(2, -1),
+        "observation.state_is_pad": torch.tensor([step > 1 for step in observations]).expand(2, -1),
+    }
+    split = windows.split(batch, {"observation.state": (1,)}, 1, masked=True)
+    assert steps_of(split.seen["observation.state"], 100) == windows.seen
+    assert steps_of(split.chunk, 200) == windows.executed
+    assert split.valid[0].tolist() == [step <= 2 for step in windows.executed]
+    if windows.reach:
+        assert steps_of(split.newest["observation.state"], 100) == windows.newest
+        assert steps_of(split.actions, 200) == list(range(windows.reach))
+        assert steps_of(split.ahead["observation.state"], 100) == list(range(1, windows.reach + 1))
+        assert split.real[0].tolist() == [step <= 1 for step in range(1, windows.reach + 1)]
+
+
+def test_lerobot_reads_the_indices_of_the_config():
+    made = config(stride=2, foresight=Outcome(steps=9), selection=LowestEnergy())
+    assert made.observation_delta_indices == list(range(-2, 10))
+    assert made.action_delta_indices == [-2, *range(9), 10, 12]
+    assert made.drop_n_last_frames == 2 * (made.horizon - 1 - made.n_action_steps)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("observation.state", r"observation\.state has 3 frames a sample; must be 2"), ("action", r"must be \(B, 4, 1\)")],
+)
+def test_another_number_of_frames_is_refused_by_name(key, message):
+    batch = {"observation.state": torch.zeros(2, 2, 1), "action": torch.zeros(2, 4, 1)}
+    batch[key] = torch.zeros(2, batch[key].shape[1] + 1, 1)
+    with pytest.raises(ValueError, match=message):
+        Windows(2, 4).split(batch, {"observation.state": (1,)}, 1, masked=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"stride": 0}, "stride = 0: must be at least 1"),
+        ({"selection": LowestEnergy()}, r"selection\.type = lowest_energy needs energy, which foresight\.type = none"),
+        ({"foresight": Outcome(steps=4)}, r"foresight\.steps = 4: must be more than 4, the frames that are left out"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(fields, message):
+    with pytest.raises(ValueError, match=message):
+        config(**fields)
