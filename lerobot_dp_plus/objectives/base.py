@@ -67,13 +67,15 @@ class Objective(draccus.ChoiceRegistry, ABC):
         error = output.float() - path.target(self.parametrisation, x0, x1, t)
         return error.square() * valid[..., None]
 
-    def denoiser(self, network: Network, condition: Condition, *, keep_noise: bool = False) -> Denoiser:
+    def denoiser(
+        self, network: Network, condition: Condition, *, keep_noise: bool = False, path: Path | None = None
+    ) -> Denoiser:
         """(x_t, t) -> both ends of the path, the data end within `data_bound`.
 
         Where that bound changes the data end, the noise end follows, so that both explain x_t; with `keep_noise` it
-        stays as the network gave it.
+        stays as the network gave it. `path` is `sampling_path` tabulated, if the caller has done so.
         """
-        path, bound = self.sampling_path, self.data_bound
+        path, bound = path or self.sampling_path, self.data_bound
 
         def denoise(x_t: Tensor, t: Tensor) -> Prediction:
             output = network(x_t, path.network_time(t), condition).to(x_t.dtype)

@@ -7,11 +7,13 @@ it whole: Inductor's C++ on a CPU, one CUDA graph on a GPU.
 import logging
 import time
 from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.networks.foreseen import Foreseen
+from lerobot_dp_plus.notation import Network
 from lerobot_dp_plus.paths import tabulated
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -39,7 +41,7 @@ def draw_chunks(
     condition = model.condition(window, copies=noise.shape[0] // next(iter(window.values())).shape[0])
     clock = sampler.clock(objective.sampling_path, noise)
     path = tabulated(objective.sampling_path, clock)
-    network = Foreseen(model.network, [path.network_time(t) for t in clock[:-1]], condition)
+    network = cast(Network, Foreseen(model.network, [path.network_time(t) for t in clock[:-1]], condition))
     wrap = config.guidance.wrap_flow_map if "flow_map" in sampler.needs else config.guidance.wrap
     kept = {"keep_noise": True} if "kept_noise" in sampler.needs else {}
     denoise = wrap(objective.denoiser(network, condition, path=path, **kept), path)
@@ -83,10 +85,10 @@ class CompiledDraw:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             return self._give_up(reason, model, config, window, noise)
 
-    def _first_run(self, shape: tuple[object, ...], *arguments: object) -> Tensor:
+    def _first_run(self, shape: tuple[object, ...], *arguments: Any) -> Tensor:
         # First uncompiled: to compare with, and because constants that a path remembers at first use would otherwise
         # change under the graph and cost a second one.
-        expected = draw_chunks(*arguments)  # type: ignore[arg-type]
+        expected = draw_chunks(*arguments)
         started = time.perf_counter()
         # Dynamo counts the graphs of all policies of a process together; MAX_GRAPHS bounds ours.
         with torch._dynamo.config.patch(recompile_limit=1000, accumulated_recompile_limit=1000):
@@ -98,18 +100,17 @@ class CompiledDraw:
         logger.info("sampler compiled in %.1f s for a batch of %d", time.perf_counter() - started, len(chunks))
         return chunks
 
-    def _give_up(self, reason: str, *arguments: object) -> Tensor:
+    def _give_up(self, reason: str, *arguments: Any) -> Tensor:
         logger.warning("compile_sampler: sampling goes on uncompiled, with the same results, because %s", reason)
         self._gave_up = True
-        return draw_chunks(*arguments)  # type: ignore[arg-type]
+        return draw_chunks(*arguments)
 
 
-def _run(*arguments: object) -> Tensor:
-    on_gpu = isinstance(arguments[3], Tensor) and arguments[3].is_cuda
-    if on_gpu:
-        torch.compiler.cudagraph_mark_step_begin()
-        return _on_gpu(*arguments).clone()  # the graph writes its next result to the same place
-    return _on_cpu(*arguments)
+def _run(model: ChunkModel, config: DpPlusConfig, window: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+    if not noise.is_cuda:
+        return _on_cpu(model, config, window, noise)
+    torch.compiler.cudagraph_mark_step_begin()
+    return _on_gpu(model, config, window, noise).clone()  # the graph writes its next result to the same place
 
 
 _on_cpu = torch.compile(draw_chunks, fullgraph=True, dynamic=False)

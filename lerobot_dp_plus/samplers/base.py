@@ -1,7 +1,9 @@
 """The loop all samplers share; a member supplies one step of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import draccus
@@ -49,14 +51,20 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         """The grid t₀ < t₁ < … < 1 in the dtype and on the device of `like`, (num_steps + 1,)."""
         return torch.linspace(0, 1, self.num_steps + 1, device=like.device, dtype=like.dtype)
 
+    def clock(self, path: Path, noise: Tensor) -> tuple[Tensor, ...]:
+        """The same as num_steps + 1 tensors (B,): every time the denoiser will be asked about, known before the first."""
+        return self.times(path, noise)[:, None].expand(-1, noise.shape[0]).unbind()
+
     def __call__(
-        self, denoise: Denoiser, path: Path, noise: Tensor, generator: torch.Generator | None = None
+        self,
+        denoise: Denoiser,
+        path: Path,
+        noise: Tensor,
+        generator: torch.Generator | None = None,
+        clock: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Chunks (B, H, A) from noise (B, H, A)."""
+        """Chunks (B, H, A) from noise (B, H, A); `clock`, if the caller has asked for it before, spares doing so again."""
         x, memory = noise, None
-        grid = self.times(path, noise)
-        for t, u in zip(
-            grid[:-1].expand(noise.shape[0], -1).unbind(1), grid[1:].expand(noise.shape[0], -1).unbind(1), strict=True
-        ):
+        for t, u in pairwise(self.clock(path, noise) if clock is None else clock):
             x, memory = self.step(denoise, path, x, t, u, memory, generator)
         return x
