@@ -5,7 +5,6 @@ cache is used at once instead of after half a minute of retries; one commit for 
 cannot marry an old config to new weights; and a look at the hash of what is in the cache, which is its name there.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -25,6 +24,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 
+from lerobot_dp_plus.hub.contents import git_hash, sha256
 from lerobot_dp_plus.policies.loading_errors import (
     Asked,
     CheckpointUnavailable,
@@ -198,11 +198,9 @@ def hashes(path: Path) -> tuple[str, str]:
     """
     declared = Path(os.readlink(path)).name if path.is_symlink() else ""
     if re.fullmatch("[0-9a-f]{64}", declared):
-        with path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest(), declared
+        return sha256(path), declared
     if re.fullmatch("[0-9a-f]{40}", declared):
-        content_bytes = path.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(content_bytes) + content_bytes).hexdigest(), declared
+        return git_hash(path), declared
     return declared, declared
 
 

@@ -175,7 +175,7 @@ def _not_stored(error: Exception, asked: Asked) -> DownloadFailed:
 def missing(name: str, where: str, present: list[str]) -> CheckpointUnavailable:
     """File `name` is not among those `present`; pickled weights are named and refused."""
     pickled = [file for file in present if file.endswith(PICKLES)]
-    others = [file for file in present if file.endswith(".safetensors") and "processor" not in file]
+    others = [file for file in present if file.endswith(".safetensors") and file.startswith("model")]
     if name.endswith(".safetensors") and pickled:
         hint = (
             f"; it offers only pickled weights {pickled}, which are never loaded, as that would run whatever code is in "

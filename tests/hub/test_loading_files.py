@@ -51,7 +51,7 @@ DOORS = {
     [
         ({"consistency": 3}, "`consistency`"),
         ({"sampler": {"type": "euler", "num_steps": 3, "churn": 1}}, "`sampler`.*`churn`"),
-        ({"sampler": {"type": "telepathy"}}, "'telepathy'.*legal are ancestral, ddim"),
+        ({"sampler": {"type": "telepathy"}}, "'telepathy'.*legal are ancestral, .*euler"),
         (
             {"format_version": FORMAT_VERSION + 1},
             f"format_version = {FORMAT_VERSION + 1}.*reads up to {FORMAT_VERSION}",
@@ -119,6 +119,19 @@ def test_what_lerobot_says_without_the_plugin(folder, monkeypatch):
     stock = PreTrainedConfig.from_pretrained.__func__.stock
     with pytest.raises(ValueError, match=r"Policy type 'dp_plus_flow' \(from config\.json of .*is not registered"):
         stock(PreTrainedConfig, folder)
+
+
+@pytest.mark.parametrize(
+    ("present", "said"),
+    [({}, "it has config.json, expected"), ({"model-00001-of-00002.safetensors": b""}, "model-00001-of-00002")],
+)
+def test_missing_weights_are_named_with_what_there_is(folder, present, said):
+    (folder / WEIGHTS).unlink()
+    for name, content in present.items():
+        (folder / name).write_bytes(content)
+    with pytest.raises(FileNotFoundError, match=rf"no model\.safetensors in {folder}; it has .*") as caught:
+        DpPlusPolicy.from_pretrained(folder)
+    assert said in str(caught.value)
 
 
 def test_the_folder_above_names_the_right_one(folder):
