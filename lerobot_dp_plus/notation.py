@@ -11,8 +11,8 @@ One clock in the whole package: t = 0 is noise, t = 1 is data.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -27,6 +27,17 @@ class Prediction(NamedTuple):
 #: (x_t: (B, H, A), t: (B,)) -> Prediction
 type Denoiser = Callable[[Tensor, Tensor], Prediction]
 
+
+class FlowMap(Protocol):
+    """A denoiser that also knows where the flow leads: the ends of the chord from x_t at t to x_u at u.
+
+    α(u)·x1 + σ(u)·x0 is x_u. Without u, or at u = t, the chord is the tangent and both ends are the denoiser's.
+    """
+
+    def __call__(self, x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
+        """x_t (B, H, A), t and u (B,)."""
+
+
 #: What a network keeps of the observation for all its calls within one chunk. Opaque to everybody else.
 type Condition = Any
 
@@ -39,8 +50,31 @@ class Network(nn.Module, ABC):
         """Digest encoded observations (B, T_o, C) into whatever `forward` needs of them."""
 
     @abstractmethod
-    def forward(self, x_t: Tensor, time: Tensor, condition: Condition) -> Tensor:
-        """Predict from x_t (B, H, A), the path's network time (B,) and a condition; returns (B, H, A)."""
+    def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
+        """Predict from x_t (B, H, A), the path's network time (B,) and a condition; returns (B, H, A).
+
+        `end` (B,) is the network time a jump leads to; with end = time the prediction is the one without it.
+        """
+
+    def foresee(self, times: Tensor, condition: Condition) -> Sequence[Callable[[Tensor], Tensor]]:
+        """For every network time in (K,), shared by the batch, the function x_t -> forward(x_t, time, condition).
+
+        For inference: a network computes here, for all times at once, what does not depend on x_t.
+        """
+
+        def at(time: Tensor) -> Callable[[Tensor], Tensor]:
+            return lambda x_t: self(x_t, time.expand(x_t.shape[0]), condition)
+
+        return [at(time) for time in times]
+
+
+def take_rows(condition: Condition, count: int) -> Condition:
+    """The first `count` samples of a condition: a tensor (B, ...), or tuples and lists of such."""
+    if isinstance(condition, Tensor):
+        return condition[:count]
+    if isinstance(condition, tuple | list):
+        return type(condition)(take_rows(part, count) for part in condition)
+    return condition
 
 
 def per_sample(value: Tensor, like: Tensor) -> Tensor:

@@ -52,11 +52,15 @@ class Gaussian:
         spread = {"epsilon": path.alpha(t), "x1": path.sigma(t), "v": a * path.sigma(t) - b * path.alpha(t)}[kind]
         return spread**2 * self.std**2 / self._variance(path, t)
 
+    def flow(self, path: Path, x_t: Tensor, t: Tensor, u: Tensor) -> Tensor:
+        """Where the probability flow carries x at t by u, (B,) each: it keeps (x − α·μ)/√Var x_t."""
+        t, u = per_sample(t, x_t), per_sample(u, x_t)
+        score = (x_t - path.alpha(t) * self.mean) / self._variance(path, t).sqrt()
+        return path.alpha(u) * self.mean + self._variance(path, u).sqrt() * score
+
     def flow_map(self, path: Path, noise: Tensor) -> Tensor:
-        """Where the probability flow carries x at t = 0 by t = 1: it keeps (x − α·μ)/√Var x_t."""
-        start, end = torch.zeros(1, dtype=noise.dtype), torch.ones(1, dtype=noise.dtype)
-        score = (noise - path.alpha(start) * self.mean) / self._variance(path, start).sqrt()
-        return path.alpha(end) * self.mean + self._variance(path, end).sqrt() * score
+        """From t = 0 to t = 1."""
+        return self.flow(path, noise, torch.zeros(1, dtype=noise.dtype), torch.ones(1, dtype=noise.dtype))
 
 
 class ExactNetwork(Network):
@@ -70,8 +74,31 @@ class ExactNetwork(Network):
         return None
 
     def forward(self, x_t: Tensor, time: Tensor, condition: Condition) -> Tensor:
-        t = time / 1000 if isinstance(self.path, StraightPath) else 1 - (time + 1) / self.path.num_train_steps
-        return self.truth.output(self.path, self.kind, x_t, t)
+        return self.truth.output(self.path, self.kind, x_t, self.clock(time))
+
+    def clock(self, time: Tensor) -> Tensor:
+        """Network time -> t."""
+        return time / 1000 if isinstance(self.path, StraightPath) else 1 - (time + 1) / self.path.num_train_steps
+
+
+class ExactJumps(ExactNetwork):
+    """The same told where a jump ends: the ends of the chord from x_t to where the flow really leads."""
+
+    def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
+        if end is None:
+            return super().forward(x_t, time, condition)
+        t, u = self.clock(time), self.clock(end)
+        arrival = self.truth.flow(self.path, x_t, t, u)
+        # Two equations for two ends: x_t = α_t·x₁ + σ_t·x₀ and x_u = α_u·x₁ + σ_u·x₀.
+        alpha_t, sigma_t, alpha_u, sigma_u = (
+            per_sample(weight, x_t)
+            for weight in (self.path.alpha(t), self.path.sigma(t), self.path.alpha(u), self.path.sigma(u))
+        )
+        determinant = alpha_u * sigma_t - alpha_t * sigma_u
+        x0 = (alpha_u * x_t - alpha_t * arrival) / determinant
+        x1 = (sigma_t * arrival - sigma_u * x_t) / determinant
+        chord = self.path.target(self.kind, x0, x1, t)
+        return torch.where(per_sample(u > t, x_t), chord, super().forward(x_t, time, condition))
 
 
 def objectives() -> list[Objective]:

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import cast
 
 import draccus
+from torch import Tensor
 
-from lerobot_dp_plus.notation import Denoiser
+from lerobot_dp_plus.notation import Denoiser, FlowMap, Prediction
 from lerobot_dp_plus.paths import Path
 
 
@@ -16,3 +18,12 @@ class Guidance(draccus.ChoiceRegistry, ABC):
     @abstractmethod
     def wrap(self, denoise: Denoiser, path: Path) -> Denoiser:
         """The bent denoiser."""
+
+    def wrap_flow_map(self, denoise: Denoiser, path: Path) -> FlowMap:
+        """The same for a denoiser that is a flow map: the ends of a chord are bent as those of a tangent."""
+        flow_map = cast(FlowMap, denoise)
+
+        def jump(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
+            return self.wrap(lambda x, time: flow_map(x, time, u), path)(x_t, t)
+
+        return jump

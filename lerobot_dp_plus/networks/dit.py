@@ -1,15 +1,21 @@
 """Diffusion transformer with adaLN-zero."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.attention import MLP, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
+
+#: Up to this many samples, reading weights costs more than multiplying with them; beyond, K modulations fill the memory.
+FEW = 16
 
 
 @NetworkConfig.register_subclass("dit")
@@ -51,7 +57,11 @@ class DiTBlock(nn.Module):
         self.modulation = _zero_linear(dim, 6 * dim)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, dim=-1)  # (B, 1, D)
+        return self.modulated(x, self.modulation(condition))
+
+    def modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """The same for a modulation (B, 6·D) computed before."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation[:, None].chunk(6, dim=-1)  # (B, 1, D)
         x = x + gate1 * self.attention(self.norm(x) * (1 + scale1) + shift1)
         return x + gate2 * self.mlp(self.norm(x) * (1 + scale2) + shift2)
 
@@ -91,11 +101,27 @@ class DiT(Network):
         """Observation (B, T_o, C) -> its part of the modulation (B, D)."""
         return self.embed_observation(observation)
 
-    def forward(self, x_t: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x_t: Tensor, time: Tensor, condition: Tensor, end: Tensor | None = None) -> Tensor:
+        modulator = nn.functional.silu(condition + embed_times(self.embed_time, time, end))  # (B, D)
+        blocks = [partial(block, condition=modulator) for block in self.blocks]
+        return self._predict(x_t, blocks, self.modulation(modulator))
+
+    def foresee(self, times: Tensor, condition: Tensor) -> Sequence[Callable[[Tensor], Tensor]]:
+        modulators = nn.functional.silu(condition + self.embed_time(times)[:, None])  # (K, B, D)
+        if condition.shape[0] > FEW:
+            runs = [[partial(block, condition=one) for block in self.blocks] for one in modulators]
+        else:  # the modulations' weights, a third of all, are read once instead of K times
+            blocks = cast(Iterable[DiTBlock], self.blocks)
+            ahead = [[partial(b.modulated, modulation=one) for one in b.modulation(modulators)] for b in blocks]
+            runs = [list(run) for run in zip(*ahead, strict=True)]
+        finals = self.modulation(modulators)
+        return [partial(self._predict, blocks=run, final=final) for run, final in zip(runs, finals, strict=True)]
+
+    def _predict(self, x_t: Tensor, blocks: Sequence[Callable[[Tensor], Tensor]], final: Tensor) -> Tensor:
+        """Blocks that know their condition, and the last modulation (B, 2·D)."""
         batch, horizon, action_dim = x_t.shape
         tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim)) + self.position
-        modulator = nn.functional.silu(condition + self.embed_time(time))  # (B, D)
-        for block in self.blocks:
-            tokens = block(tokens, modulator)
-        shift, scale = self.modulation(modulator)[:, None].chunk(2, dim=-1)
+        for block in blocks:
+            tokens = block(tokens)
+        shift, scale = final[:, None].chunk(2, dim=-1)
         return self.head(self.norm(tokens) * (1 + scale) + shift).reshape(batch, horizon, action_dim)

@@ -1,6 +1,7 @@
 """How a scalar time becomes a vector."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,3 +22,16 @@ class SinusoidalEmbedding(nn.Module):
         exponents = torch.arange(half, device=time.device, dtype=torch.float32) / (half - 1)
         angles = time.float()[:, None] * torch.exp(-math.log(10000.0) * exponents)  # (B, dim/2)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def embed_times(embed: Callable[[Tensor], Tensor], time: Tensor, end: Tensor | None) -> Tensor:
+    """e(time), or e(time) + e(−|end − time|) − e(0) for a network told where a jump ends; (B,) -> (B, dim).
+
+    No network time is as negative as a span, so one embedding serves both: a jump needs no weights of its own, a
+    checkpoint trained without jumps can be trained on with them, and a span of zero changes nothing.
+    """
+    if end is None:
+        return embed(time)
+    batch = time.shape[0]
+    start, length, nothing = embed(torch.cat([time, -(end - time).abs(), time.new_zeros(1)])).split((batch, batch, 1))
+    return start + (length - nothing)

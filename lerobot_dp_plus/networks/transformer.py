@@ -1,7 +1,8 @@
 """Causal transformer that cross-attends to the observation."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
 
@@ -99,10 +100,20 @@ class Transformer(Network):
         blocks = cast(Iterable[TransformerBlock], self.blocks)
         return [block.cross_attention.remember(memory) for block in blocks]
 
-    def forward(self, x_t: Tensor, time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def forward(
+        self, x_t: Tensor, time: Tensor, condition: list[tuple[Tensor, Tensor]], end: Tensor | None = None
+    ) -> Tensor:
+        return self._predict(x_t, embed_times(self.embed_time, time, end)[:, None], condition)
+
+    def foresee(self, times: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Sequence[Callable[[Tensor], Tensor]]:
+        embedded = self.embed_time(times)[:, None, None]  # (K, 1, 1, D)
+        return [partial(self._predict, embedded_time=one, condition=condition) for one in embedded]
+
+    def _predict(self, x_t: Tensor, embedded_time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """embedded_time (B or 1, 1, D)."""
         batch, horizon, action_dim = x_t.shape
         tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim))  # (B, H/patch, D)
-        tokens = tokens + self.position + self.embed_time(time)[:, None]
+        tokens = tokens + self.position + embedded_time
         for block, remembered in zip(self.blocks, condition, strict=True):
             tokens = block(tokens, remembered)
         return self.head(self.norm(tokens)).reshape(batch, horizon, action_dim)

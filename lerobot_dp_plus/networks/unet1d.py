@@ -3,8 +3,9 @@
 Bottom-up: `ConvBlock`, `Film`, `ResidualBlock`, `UNet1d`, and last `UNet1dConfig`, which sizes it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
+from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.notation import Network
 
 #: LeRobot's last block normalises in 8 groups whatever `n_groups` says; equal outputs need the same number.
@@ -84,10 +85,10 @@ class ResidualBlock(nn.Module):
         same_width = in_channels == out_channels
         self.residual_conv = nn.Identity() if same_width else nn.Conv1d(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor, time: Tensor, observation_share: Tensor) -> Tensor:
-        """x (B, in, H), embedded time (B, time_dim), the observation's share of FiLM -> (B, out, H)."""
+    def forward(self, x: Tensor, film: Tensor) -> Tensor:
+        """x (B, in, H) and what `cond_encoder` gave, (B, out or 2·out) -> (B, out, H)."""
         hidden = self.conv1(x)  # (B, out, H)
-        film = self.cond_encoder(time, observation_share)[:, :, None]  # (B, out or 2·out, 1)
+        film = film[:, :, None]
         if self.film_scale:
             scale, bias = film.chunk(2, dim=1)
             hidden = scale * hidden + bias
@@ -165,26 +166,41 @@ class UNet1d(Network):
         flat = observation.flatten(start_dim=1)  # (B, T_o·C)
         return tuple(block.cond_encoder.observation_share(flat) for block in self.blocks())
 
-    def forward(self, x_t: Tensor, time: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
-        """x_t (B, H, A), network time (B,) and what `condition` returned -> (B, H, A)."""
+    def embed_time(self, time: Tensor) -> Tensor:
+        """Network time (B,) -> (B, D) in the weights' precision; angles stay float32 in a half-precision network."""
         sinusoids, *mlp = self.diffusion_step_encoder
-        embedding = sinusoids(time).to(x_t.dtype)  # (B, D); angles stay float32 in a half-precision network
+        embedding = sinusoids(time).to(self.final_conv[1].weight.dtype)
         for layer in mlp:
             embedding = layer(embedding)
-        shares = iter(condition)
+        return embedding
+
+    def forward(self, x_t: Tensor, time: Tensor, condition: tuple[Tensor, ...], end: Tensor | None = None) -> Tensor:
+        """x_t (B, H, A), network time (B,) and what `condition` returned -> (B, H, A)."""
+        embedding = embed_times(self.embed_time, time, end)
+        return self._predict(
+            x_t, [block.cond_encoder(embedding, share) for block, share in zip(self.blocks(), condition, strict=True)]
+        )
+
+    def foresee(self, times: Tensor, condition: tuple[Tensor, ...]) -> Sequence[Callable[[Tensor], Tensor]]:
+        embeddings = self.embed_time(times)[:, None]  # (K, 1, D)
+        films = [block.cond_encoder(embeddings, share) for block, share in zip(self.blocks(), condition, strict=True)]
+        return [partial(self._predict, films=one) for one in zip(*films, strict=True)]  # each film (K, B, channels)
+
+    def _predict(self, x_t: Tensor, films: Sequence[Tensor]) -> Tensor:
+        films_left = iter(films)
 
         x = x_t.transpose(1, 2)  # (B, A, H)
         skips = []
         for first, second, resample in cast(Levels, self.down_modules):
-            x = first(x, embedding, next(shares))
-            x = second(x, embedding, next(shares))  # (B, down_dims[i], H / 2^i)
+            x = first(x, next(films_left))
+            x = second(x, next(films_left))  # (B, down_dims[i], H / 2^i)
             skips.append(x)
             x = resample(x)
         for block in self.mid_modules:
-            x = block(x, embedding, next(shares))  # (B, down_dims[-1], H / 2^(L-1))
+            x = block(x, next(films_left))  # (B, down_dims[-1], H / 2^(L-1))
         for first, second, resample in cast(Levels, self.up_modules):
-            x = first(torch.cat([x, skips.pop()], dim=1), embedding, next(shares))
-            x = second(x, embedding, next(shares))
+            x = first(torch.cat([x, skips.pop()], dim=1), next(films_left))
+            x = second(x, next(films_left))
             x = resample(x)  # (B, down_dims[i-1], H / 2^(i-1))
         return self.final_conv(x).transpose(1, 2)  # (B, H, A)
 

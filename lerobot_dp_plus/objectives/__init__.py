@@ -4,6 +4,7 @@
 |---|---|---|---|---|
 | `diffusion` | ε = x₀, x₁ or v = σ·x₁ − α·x₀ | squared cosine, linear β, those of diffusers | arXiv 2006.11239 | `diffusion.py`, `diffusers_path.py` |
 | `flow_matching` | v = x₁ − x₀ | straight | arXiv 2210.02747 | `flow_matching.py` |
+| `shortcut` | the above, x₁ or v, and jumps: one of length d = two of d/2 | any | arXiv 2410.12557 | `shortcut.py` |
 
 The density of training times is an axis inside (`times.py`): `uniform`, `beta`, `logit_normal`.
 """
@@ -12,6 +13,7 @@ from lerobot_dp_plus.objectives.base import Objective
 from lerobot_dp_plus.objectives.diffusers_path import DiffusersPath
 from lerobot_dp_plus.objectives.diffusion import Diffusion
 from lerobot_dp_plus.objectives.flow_matching import FlowMatching
+from lerobot_dp_plus.objectives.shortcut import Shortcut
 from lerobot_dp_plus.objectives.times import BetaTimes, LogitNormalTimes, TimeDensity, UniformTimes
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "FlowMatching",
     "LogitNormalTimes",
     "Objective",
+    "Shortcut",
     "TimeDensity",
     "UniformTimes",
 ]

@@ -7,8 +7,11 @@
 | `euler` | x_u = x_t + (u − t)·v | 1 | n | | `euler.py` |
 | `heun` | trapezoidal rule on v | 2 | 2n − 1 | EDM, arXiv 2206.00364 alg. 1 | `heun.py` |
 | `dpmpp_2m` | exponential two-step in λ = log α/σ | 2 | n | DPM-Solver++, arXiv 2211.01095 alg. 2 | `dpmpp_2m.py` |
+| `jump` | x_u = α_u·x₁ + σ_u·x₀ with the ends of a learned chord to x_u | that of the map | n | arXiv 2410.12557 | `jump.py` |
 | `ancestral_leading` | that of `ancestral` on the grid of diffusers | stochastic | n | arXiv 2006.11239 eq. 7 | `leading.py` |
 | `ddim_leading` | that of `ddim`, x₀ untouched by clipping, on the grid of diffusers | 1 | n | arXiv 2010.02502 eq. 12 | `leading.py` |
+
+`jump` needs an objective that gives a flow map (`shortcut`), whose denoiser the others take as they take any.
 """
 
 from lerobot_dp_plus.samplers.ancestral import Ancestral
@@ -17,6 +20,7 @@ from lerobot_dp_plus.samplers.ddim import DDIM
 from lerobot_dp_plus.samplers.dpmpp_2m import DPMpp2M
 from lerobot_dp_plus.samplers.euler import Euler
 from lerobot_dp_plus.samplers.heun import Heun
+from lerobot_dp_plus.samplers.jump import Jump
 from lerobot_dp_plus.samplers.leading import AncestralLeading, DDIMLeading
 
-__all__ = ["DDIM", "Ancestral", "AncestralLeading", "DDIMLeading", "DPMpp2M", "Euler", "Heun", "Sampler"]
+__all__ = ["DDIM", "Ancestral", "AncestralLeading", "DDIMLeading", "DPMpp2M", "Euler", "Heun", "Jump", "Sampler"]

@@ -72,6 +72,6 @@ def test_observed_order_is_the_declared_one(sampler: type[Sampler], path: Path, 
 
 def test_every_deterministic_sampler_declares_an_order() -> None:
     declared = {name: choice.order for name, choice in Sampler.get_known_choices().items()}
-    orders = {"ddim": 1, "ddim_leading": 1, "euler": 1, "heun": 2, "dpmpp_2m": 2}
+    orders = {"ddim": 1, "ddim_leading": 1, "euler": 1, "heun": 2, "dpmpp_2m": 2, "jump": 1}
     assert declared == {**orders, "ancestral": None, "ancestral_leading": None}
     assert Ancestral.order is None
