@@ -33,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
             print(f"  left out: {', '.join(recording.left_out)}")
         note = transfer(recording, root, repo_id=args.repo_id, overwrite=args.overwrite, min_psnr=args.min_psnr)
     worst = note["compared"]["least_psnr_db"]
-    lossy = "".join(f"; {key} is video, every frame at least {decibels:.1f} dB" for key, decibels in worst.items())
-    print(f"{root}: {note['episodes']} episodes, all {note['frames']:,} frames equal to the source{lossy}")
+    lossy = "".join(f"; {key} is video, every frame within {decibels:.1f} dB" for key, decibels in worst.items())
+    exact = "everything else" if worst else "all"
+    print(
+        f"{root}: {note['episodes']} episodes, {note['frames']:,} frames compared with the source{lossy}; {exact} equal"
+    )
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-SIZE = (64, 96)  # of pictures; neither side odd nor below 64, which AV1 does not take
+SIZE = (64, 96)  # height and width of pictures
 
 
 def scene(length: int, seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:

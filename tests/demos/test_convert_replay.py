@@ -336,7 +336,7 @@ def test_npz_without_ends_or_cut(tmp_path):
 def test_the_command(tmp_path, capsys):
     source = write(tmp_path / "b.zarr", arm())
     assert cli.main(["convert", "zarr", str(source), "--root", str(tmp_path / "out"), *PLAIN, *GIVEN]) == 0
-    assert "all 11 frames equal to the source" in capsys.readouterr().out
+    assert "3 episodes, 11 frames compared with the source; all equal" in capsys.readouterr().out
     assert cli.main(["convert", "zarr", str(source), "--root", str(tmp_path / "out"), *PLAIN, *GIVEN]) == 1
     assert "error: root=" in capsys.readouterr().err
 
