@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 import lerobot_dp_plus
+from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
 from lerobot_dp_plus.demos.pusht_episodes import Recipe, end_with_parent, episode_file, generate_file
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, episode_columns, pusht_features
 from lerobot_dp_plus.demos.writer import write_dataset
@@ -180,7 +181,7 @@ def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Ite
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line of `dp-plus demos pusht`; returns the exit status, 2 for bad input."""
+    """Command line of `dp-plus demos pusht`; returns the exit status, 2 for bad input, 1 if the Hub did not take the data."""
     parser = argparse.ArgumentParser(
         prog="dp-plus demos pusht", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -192,9 +193,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
     parser.add_argument("--disturbed", type=float, default=Recipe.disturbed, help="share of disturbed executions")
     parser.add_argument("--near", type=float, default=Recipe.near, help="share of starts near the goal")
+    add_push_arguments(parser)
+    options = parser.parse_args(argv)
     try:
-        write_pusht_demos(**vars(parser.parse_args(argv)))
+        write_pusht_demos(
+            options.root,
+            options.episodes,
+            options.seed,
+            options.images,
+            options.workers,
+            options.overwrite,
+            options.disturbed,
+            options.near,
+        )
     except (ValueError, FileExistsError, RuntimeError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    return push_if_asked(options, options.root)

@@ -22,6 +22,7 @@ from lerobot.utils.import_utils import register_third_party_plugins
 from tqdm import tqdm
 
 import lerobot_dp_plus
+from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, PushTEnv, episode_columns, pusht_features
 from lerobot_dp_plus.demos.pusht_model import goal_distance, pose_of_block
 from lerobot_dp_plus.demos.pusht_simulator import simulate, state_of
@@ -173,7 +174,7 @@ def write_pusht_rollouts(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line of `dp-plus demos pusht_rollouts`; returns the exit status, 2 for bad input."""
+    """Command line of `dp-plus demos pusht_rollouts`; returns the exit status, 2 for bad input, 1 if the Hub did not take the data."""
     parser = argparse.ArgumentParser(
         prog="dp-plus demos pusht_rollouts", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -183,9 +184,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20_000, help="environment seed of the first start")
     parser.add_argument("--candidates", type=int, default=16, help="chunks judged at every decision")
     parser.add_argument("--disturbed", type=float, default=0.1, help="share of decisions that play a random candidate")
+    add_push_arguments(parser)
+    options = parser.parse_args(argv)
     try:
-        write_pusht_rollouts(**vars(parser.parse_args(argv)))
+        write_pusht_rollouts(
+            options.root, options.policy, options.episodes, options.seed, options.candidates, options.disturbed
+        )
     except (ValueError, FileExistsError, RuntimeError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    return push_if_asked(options, options.root)

@@ -1,0 +1,121 @@
+"""Demonstrations on the Hub: the options every `dp-plus demos` command shares, and what happens at its end."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from lerobot_dp_plus.hub.dataset_card import read_note
+from lerobot_dp_plus.hub.datasets import push_dataset
+from lerobot_dp_plus.hub.patience import HubFailure, Patience
+from lerobot_dp_plus.hub.upload import Repository
+
+#: Of data this package made; what the package itself has.
+LICENSE = "apache-2.0"
+#: Generators in provenance.json: their command, and for every option where its value is noted.
+COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
+    "lerobot_dp_plus.demos.pusht": (
+        "pusht",
+        {"episodes": "episodes", "seed": "seed", "disturbed": "disturbed", "near": "near", "images": "images"},
+    ),
+    "lerobot_dp_plus.demos.pusht_rollouts": (
+        "pusht_rollouts",
+        {
+            "policy": "policy",
+            "episodes": "episodes",
+            "seed": "seed",
+            "candidates": "candidates",
+            "disturbed": "disturbed",
+        },
+    ),
+    "lerobot_dp_plus.demos.aloha": (
+        "aloha",
+        {
+            "task": "task",
+            "episodes": "episodes",
+            "seed": "seed",
+            "cameras": "camera",
+            "resolution": "resolution",
+            "look": "look",
+            "environment-state": "environment_state",
+        },
+    ),
+}
+
+
+def add_push_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--push-to-hub USER/NAME`, `--private` and `--license`, as `push_if_asked` reads them."""
+    parser.add_argument(
+        "--push-to-hub", type=repository_name, metavar="USER/NAME", help="then upload the dataset with its card"
+    )
+    add_card_arguments(parser)
+
+
+def add_card_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--private` and `--license`."""
+    parser.add_argument("--private", action="store_true", help="a repository made for it is private")
+    parser.add_argument("--license", metavar="ID", help=f"of the data; {LICENSE} where this package made them")
+
+
+def repository_name(text: str) -> str:
+    """A repository's name, found illegal before hours of work and not after."""
+    try:
+        return Repository(text).repo_id
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def push_if_asked(options: argparse.Namespace, root: Path, patience: Patience | None = None) -> int:
+    """Push the finished dataset in `root` if `--push-to-hub` was given; returns the exit status.
+
+    The data stay where they are, whatever the Hub does: 1 says that they are not there, and how to push them later.
+    """
+    if options.push_to_hub is None:
+        return 0
+    return push(root, options.push_to_hub, options.license, options.private, patience)
+
+
+def push(
+    root: Path, repo_id: str, license: str | None = None, private: bool = False, patience: Patience | None = None
+) -> int:
+    """Push the dataset in `root` and say what happened; 0, or 1 if the Hub did not take it.
+
+    Raises:
+        FileNotFoundError, ValueError: no complete dataset is in `root`.
+    """
+    provenance = read_note(root)
+    ours = provenance.get("generator") in COMMANDS
+    try:
+        made = push_dataset(
+            root,
+            repo_id,
+            license=license or (LICENSE if ours else None),
+            command=command_of(provenance),
+            private=private or None,
+            patience=patience,
+        )
+    except HubFailure as error:
+        again = ["dp-plus demos push", shlex.quote(str(root)), f"--repo-id {repo_id}"]
+        again += [f"--license {license}"] * bool(license) + ["--private"] * private
+        print(f"error: {error}\nThe dataset is complete in {root}; push it later: {' '.join(again)}", file=sys.stderr)
+        return 1
+    done = f"commit {made.commit[:8]}" if made.changed else f"is there already, commit {made.commit[:8]}"
+    print(f"{made.url}: {done}, {len(made.files)} files")
+    return 0
+
+
+def command_of(provenance: dict[str, Any]) -> str | None:
+    """The command that made the data, every option that decides about them spelled out; None for other data."""
+    known = COMMANDS.get(str(provenance.get("generator")))
+    if known is None:
+        return None
+    values = dict(provenance)
+    if "height" in values:
+        values["resolution"] = f"{values['height']}x{values['width']}"
+    words = [f"dp-plus demos {known[0]} --root DIR"]
+    for option, name in known[1].items():
+        value = values.get(name)
+        if value is not None and value is not False:
+            words.append(f"--{option}" if value is True else f"--{option} {shlex.quote(str(value))}")
+    return " ".join(words)
