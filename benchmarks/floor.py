@@ -55,7 +55,7 @@ def count(module: nn.Module, call: Callable[[], object]) -> Work:
     return Work(weights.bytes, products.get_total_flops())
 
 
-def floor(work: Work, calls: int, rows: int, width: int, rounds: int) -> dict[str, Any]:
+def floor(work: Work, calls: int, rows: int, width: int, rounds: int, clock: str) -> dict[str, Any]:
     """Milliseconds under which no chunk of this `work` can be had here, with what it was derived from.
 
     Bandwidth is that of matrix-vector products over as many bytes as one of the `calls` reads, repeated, so that the same
@@ -74,6 +74,7 @@ def floor(work: Work, calls: int, rows: int, width: int, rounds: int) -> dict[st
             rounds,
             calls={"read": 50, "sum": 50, "multiply": 50},
             label="physical limit",
+            clock=clock,
         )
     bandwidth = [matrix.nbytes / (milliseconds / 1e3) for milliseconds in times["read"]]
     peak = [2 * rows * weight.numel() / (milliseconds / 1e3) for milliseconds in times["multiply"]]

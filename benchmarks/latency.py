@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import common
+from benchmarks import common, figures
 from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
 from benchmarks.floor import count, floor
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -35,6 +35,7 @@ class Scale:
     seconds: float = 0.25
     shipped: dict[str, Any] | None = None  # fields of LeRobot's diffusion that differ from its defaults
     batches: tuple[int, ...] = BATCHES
+    clock: str = "wall"
 
 
 QUICK = Scale(
@@ -49,7 +50,7 @@ QUICK = Scale(
 def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(args.threads)
-    scale = QUICK if args.quick else Scale()
+    scale = replace(QUICK if args.quick else Scale(), clock=args.clock)
     if args.policy is None:
         config = our_config(args.config, **({"network": _tiny(args.config)} if args.quick else {}))
         ours = fresh(config)
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         config = ours.policy.config
     contenders = _contenders(ours, scale, compiled=not args.no_compile)
     print("latency: batch 1, contenders in turns")
-    result: dict[str, Any] = {"quick": args.quick, "policy": str(args.policy or args.config), "contenders": {}}
+    result: dict[str, Any] = {"quick": args.quick, "policy": str(args.policy or args.config), "clock": args.clock}
     result |= _batch_one(contenders, scale)
     result["floor"] = {str(batch): _floor(ours, batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     result |= common.provenance(threads=args.threads)
     _print(result)
     common.write_json(args.json, result)
-    common.write_figure(_figure(result), args.json.with_suffix(".png"))
+    common.write_figure(figures.latency(result), args.json.with_suffix(".png"))
     print(f"written to {args.json} and {args.json.with_suffix('.png')}")
 
 
@@ -78,6 +79,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--config", type=Path, default=DEMO, help="training config whose policy is ours")
     parser.add_argument("--threads", type=common.positive, default=1)
+    parser.add_argument(
+        "--clock", choices=common.CLOCKS, default="wall", help="cpu: this thread's time alone, on a busy machine"
+    )
     parser.add_argument("--no-compile", action="store_true", help="leave out the compiled sampler and its warm-up")
     parser.add_argument(
         "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
@@ -127,7 +131,12 @@ def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], ob
 
 def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
     """Milliseconds with and without processors, and every ratio that is claimed."""
-    rounds: dict[str, Any] = {"rounds": scale.rounds, "seconds": scale.seconds, "calls": {SHIPPED: 1}}
+    rounds: dict[str, Any] = {
+        "rounds": scale.rounds,
+        "seconds": scale.seconds,
+        "clock": scale.clock,
+        "calls": {SHIPPED: 1},
+    }
     whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **rounds)
     only = common.take_turns({n: _policy_only(c) for n, c in contenders.items()}, label="without processors", **rounds)
     fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
@@ -164,7 +173,7 @@ def _floor(ours: Checkpoint, batch_size: int, scale: Scale) -> dict[str, Any]:
     network = policy.config.network
     rows = batch_size * policy.config.horizon // getattr(network, "patch_size", 1)
     width = getattr(network, "dim", None) or network.down_dims[-1]
-    return floor(work, policy.config.sampler.num_calls, rows, width, scale.rounds)
+    return floor(work, policy.config.sampler.num_calls, rows, width, scale.rounds, scale.clock)
 
 
 def _states(checkpoint: Checkpoint, batch_size: int) -> dict[str, torch.Tensor]:
@@ -178,7 +187,9 @@ def _throughput(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, An
     found: dict[str, Any] = {}
     for batch_size in scale.batches:
         calls = {name: _policy_only(contender, batch_size) for name, contender in eager.items()}
-        times = common.take_turns(calls, scale.sweep_rounds, seconds=scale.seconds, label=f"batch {batch_size}")
+        times = common.take_turns(
+            calls, scale.sweep_rounds, seconds=scale.seconds, label=f"batch {batch_size}", clock=scale.clock
+        )
         found[str(batch_size)] = {
             **{name: common.summary([1e3 * batch_size / value for value in values]) for name, values in times.items()},
             "ratio": common.ratios(times[SMALL], times[OURS]),
@@ -207,7 +218,7 @@ def _sweeps(config: DpPlusConfig, quick: bool) -> dict[str, dict[str, DpPlusConf
 def _sweep(name: str, configs: dict[str, DpPlusConfig], scale: Scale) -> dict[str, Any]:
     made = {value: fresh(config) for value, config in configs.items()}
     calls = {value: _policy_only(checkpoint) for value, checkpoint in made.items()}
-    times = common.take_turns(calls, scale.sweep_rounds, seconds=scale.seconds, label=name)
+    times = common.take_turns(calls, scale.sweep_rounds, seconds=scale.seconds, label=name, clock=scale.clock)
     first = next(iter(times))
     return {
         value: {
@@ -242,7 +253,8 @@ def _print(result: dict[str, Any]) -> None:
     common.print_table("ratios", ("median (p10–p90)",), rows)
     print(
         f"floor: {common.spread(least['milliseconds'])} ms, limited by {least['limited_by']} ({least['bytes'] / 1e6:.1f} MB of "
-        f"weights at {least['bandwidth_bytes_per_s']['median'] / 1e9:.0f} GB/s, {least['operations'] / 1e6:.1f} M operations)"
+        f"weights at {least['bandwidth_bytes_per_s']['median'] / 1e9:.0f} GB/s, {least['operations'] / 1e6:.1f} M operations); "
+        f"a bare sum reads {least['sum_bytes_per_s']['median'] / 1e9:.0f} GB/s"
     )
     rows = [
         (batch, common.spread(found[OURS], 0), common.spread(found[SMALL], 0), common.spread(found["ratio"], 1))
@@ -260,35 +272,6 @@ def _print(result: dict[str, Any]) -> None:
             for value, found in sweep.items()
         ]
         common.print_table(f"{name}: milliseconds", ("parameters", "ms", "÷ first row"), rows)
-
-
-def _figure(result: dict[str, Any]) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.5, 3.6))
-    bars, growth = figure.subplots(1, 2, width_ratios=(3, 2))
-    colours = {OURS: common.OURS, COMPILED: common.OURS_FAST, SMALL: common.HOST_SMALL, SHIPPED: common.HOST}
-    for row, (name, found) in enumerate(result["contenders"].items()):
-        took = found["milliseconds"]
-        error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
-        bars.barh(row, took["median"], xerr=error, color=colours[name])
-        bars.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
-    limit = result["floor"]["1"]["milliseconds"]["median"]
-    bars.axvline(limit, color=common.FLOOR, ls="--", lw=1)
-    bars.set(xscale="log", xlabel="ms a chunk, batch 1 (log); dashed: floor", title="Observation in, action out")
-    bars.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
-    bars.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
-    bars.invert_yaxis()
-    for name, sweep in result.get("growth", {}).items():
-        values = [int(value) for value in sweep]
-        growth.plot(values, [found["milliseconds"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name)
-    growth.set(xscale="log", yscale="log", xlabel="value of the field (log)", title="How a chunk's cost grows, ms")
-    if result.get("growth"):
-        growth.legend(fontsize=7)
-    for axes in (bars, growth):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return figure
 
 
 if __name__ == "__main__":

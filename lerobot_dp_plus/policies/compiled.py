@@ -58,7 +58,7 @@ class CompiledDraw:
 
     def __init__(self) -> None:
         self._shapes: set[tuple[object, ...]] = set()
-        self._gave_up = False
+        self._gave_up = self._full = False
 
     def __call__(
         self,
@@ -73,7 +73,10 @@ class CompiledDraw:
             return draw_chunks(model, config, window, noise, generator)
         shape = (*(tuple(value.shape) for value in window.values()), tuple(noise.shape), noise.device, config.sampler)
         if shape not in self._shapes and len(self._shapes) == MAX_GRAPHS:
-            return self._give_up(f"{MAX_GRAPHS} shapes are compiled already", model, config, window, noise)
+            if not self._full:
+                logger.warning("compile_sampler: %d shapes are compiled already, others stay uncompiled", MAX_GRAPHS)
+            self._full = True
+            return draw_chunks(model, config, window, noise)
         try:
             # Inference mode marks tensors, and marked ones would need graphs of their own.
             with torch.inference_mode(False), torch.no_grad():

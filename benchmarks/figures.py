@@ -1,0 +1,62 @@
+"""The pictures of the measurements."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
+BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
+FLOOR = "#555555"
+
+
+def latency(result: dict[str, Any]) -> Figure:
+    """Bars of a chunk's milliseconds with the floor, and how they grow."""
+    figure = Figure(figsize=(9.5, 3.6))
+    bars, growth = figure.subplots(1, 2, width_ratios=(3, 2))
+    for row, found in enumerate(result["contenders"].values()):
+        took = found["milliseconds"]
+        error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
+        bars.barh(row, took["median"], xerr=error, color=BARS[row % len(BARS)])
+        bars.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
+    limit = result["floor"]["1"]["milliseconds"]["median"]
+    bars.axvline(limit, color=FLOOR, ls="--", lw=1)
+    bars.set(xscale="log", xlabel="ms a chunk, batch 1 (log); dashed: floor", title="Observation in, action out")
+    bars.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
+    bars.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
+    bars.invert_yaxis()
+    for name, sweep in result.get("growth", {}).items():
+        values = [int(value) for value in sweep]
+        growth.plot(values, [found["milliseconds"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name)
+    growth.set(xscale="log", yscale="log", xlabel="value of the field (log)", title="How a chunk's cost grows, ms")
+    if result.get("growth"):
+        growth.legend(fontsize=7)
+    for axes in (bars, growth):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def training(result: dict[str, Any]) -> Figure:
+    """Bars of samples a second at every size, with the share of a step that waits for data."""
+    figure = Figure(figsize=(4.6 * len(result["sizes"]), 2.8))
+    for axes, (name, size) in zip(
+        figure.subplots(1, len(result["sizes"]), squeeze=False)[0], result["sizes"].items(), strict=True
+    ):
+        for row, found in enumerate(size["variants"].values()):
+            rate, waiting = found["samples_per_s"], found["share_waiting"]["median"]
+            error = [[rate["median"] - rate["p10"]], [rate["p90"] - rate["median"]]]
+            axes.barh(row, rate["median"], xerr=error, color=BARS[row])
+            axes.text(
+                rate["p90"] * 1.02,
+                row,
+                f" {rate['median']:,.0f}; {100 * waiting:.0f} % waiting",
+                va="center",
+                fontsize=7,
+            )
+        axes.set_yticks(range(len(size["variants"])), [f"{v} loader" for v in size["variants"]], fontsize=8)
+        axes.set_xlim(0, 1.6 * max(found["samples_per_s"]["p90"] for found in size["variants"].values()))
+        axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,165 @@
+"""Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
+
+Each row trains a config through `lerobot train`, with some fields changed, once per training seed, and evaluates the last
+checkpoint on seeds that chose nothing: 100000 and up for the recipe itself, selection seeds from 90000 for the one-factor
+rows, which are there to choose by. Rows that only change how a trained policy is used, such as the number of candidates,
+evaluate the recipe's own weights. Finished rows are kept in `--folder` and not run again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import binomtest
+
+from benchmarks.common import positive, print_table, provenance, write_json
+from benchmarks.contenders import ROOT
+
+RECIPE = ROOT / "configs" / "pusht_foresight.json"
+RESULTS = Path(__file__).parent / "results"
+SELECTION_SEED, REPORTING_SEED = 90_000, 100_000
+ENTRY = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One factor: flags of the training and of the evaluation."""
+
+    name: str
+    train: tuple[str, ...] = ()
+    evaluate: tuple[str, ...] = ()
+
+
+#: What the recipe is made of, each taken away or changed alone.
+FACTORS = (
+    Row("one candidate, no choice", evaluate=("--policy.selection.type=first",)),
+    Row("4 candidates", evaluate=("--policy.selection.num_candidates=4",)),
+    Row("64 candidates", evaluate=("--policy.selection.num_candidates=64",)),
+    Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
+    Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
+    Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
+    Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
+    Row(
+        "demonstrations at their own speed",
+        train=(
+            "--policy.stride=1",
+            "--policy.horizon=16",
+            "--policy.network.patch_size=16",
+            "--policy.n_action_steps=8",
+        ),
+    ),
+    Row("no mirror images", train=("--policy.augmentation.type=none",)),
+    Row("flow matching, velocity", train=("--policy.objective.type=flow_matching",)),
+)
+
+
+def run(arguments: Sequence[str], log: Path) -> float:
+    """`dp-plus` with these arguments, offline, one thread; returns seconds.
+
+    Raises:
+        RuntimeError: it failed; with the end of what it printed.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    started = time.monotonic()
+    with log.open("wb") as file:
+        status = subprocess.run(
+            [sys.executable, "-c", ENTRY, *arguments], stdout=file, stderr=file, env=environment, cwd=ROOT
+        ).returncode
+    if status:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {status}: {log.read_text()[-1500:]}")
+    return time.monotonic() - started
+
+
+def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path, reporting: bool) -> dict[str, Any]:
+    """Train (or reuse), evaluate; the report with the seconds of training."""
+    trained = folder / ("recipe" if not row.train else _slug(row.name)) / f"seed_{seed}"
+    first, episodes = (REPORTING_SEED, options.episodes) if reporting else (SELECTION_SEED, options.study_episodes)
+    result = folder / f"{_slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
+    if result.exists():
+        return json.loads(result.read_text())
+    done = trained / "seconds.json"
+    if not done.exists():
+        data = ["--dataset.repo_id=local/pusht", f"--dataset.root={options.root.resolve()}"]
+        more = [f"--steps={options.steps}"] if options.steps else []
+        trained.parent.mkdir(parents=True, exist_ok=True)
+        log = trained.with_suffix(".log")
+        flags = [f"--config_path={options.config.resolve()}", *data, f"--seed={seed}", f"--output_dir={trained}"]
+        seconds = run(["train", *flags, *more, *row.train], log)
+        write_json(done, {"seconds": seconds})
+    evaluated = folder / f"{_slug(row.name)}_eval_{seed}"
+    flags = [f"--policy={trained}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={evaluated}"]
+    run(["evaluate", *flags, *row.evaluate], evaluated.with_suffix(".log"))
+    keys = (
+        "successes",
+        "episodes",
+        "success_percent",
+        "interval_percent",
+        "score",
+        "seeds",
+        "weights_sha256",
+        "latency_ms",
+    )
+    report = json.loads((evaluated / "report.json").read_text())
+    measured = {"name": row.name, "training_seed": seed, "train": row.train, "evaluate": row.evaluate}
+    measured |= {key: report[key] for key in keys} | json.loads(done.read_text())
+    write_json(result, measured)
+    return measured
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """A line of the table: every training seed, and all episodes together with their Wilson interval.
+
+    The interval is that of the episodes; how much training seeds differ is seen from their rates.
+    """
+    successes, episodes = sum(r["successes"] for r in rows), sum(r["episodes"] for r in rows)
+    interval = binomtest(successes, episodes).proportion_ci(method="wilson")
+    return (
+        rows[0]["name"],
+        ", ".join(f"{r['success_percent']:.1f}" for r in rows),
+        f"{100 * successes / episodes:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f}) of {episodes}",
+        f"{sum(r['score'] for r in rows) / len(rows):.3f}",
+        f"{sum(r['seconds'] for r in rows) / len(rows) / 60:.1f}",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pusht_quality", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with keypoints")
+    parser.add_argument("--config", type=Path, default=RECIPE)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
+    parser.add_argument("--episodes", type=positive, default=500, help="of the recipe, on reporting seeds")
+    parser.add_argument("--study", action="store_true", help="also one factor at a time, on selection seeds")
+    parser.add_argument("--study-episodes", type=positive, default=100)
+    parser.add_argument("--steps", type=positive, help="updates, if not the config's")
+    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
+    parser.add_argument("--json", type=Path, default=RESULTS / "pusht_quality.json")
+    options = parser.parse_args(argv)
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = Row("the recipe")
+    plan = [(recipe, True)] + ([(row, False) for row in (recipe, *FACTORS)] if options.study else [])
+    lines, every = [], []
+    for row, reporting in plan:
+        measured = [measure(row, seed, options, folder, reporting) for seed in options.seeds]
+        every += measured
+        lines.append(pooled(measured))
+        print(" | ".join(lines[-1]), flush=True)
+    write_json(options.json, provenance(config=options.config.name, rows=every))
+    columns = ("what", "success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
+    print_table("PushT, last checkpoint", columns, lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""How long training takes to reach a success rate: `python -m benchmarks.time_to_success --root DATASET`.
+
+Ours and LeRobot's `diffusion`, shrunk to our number of parameters, train on the same PushT dataset at the same time, each
+in a process of its own with one thread: ours through `lerobot train`, LeRobot's through its own script, loader and loop.
+Afterwards their checkpoints are evaluated in order, on selection seeds, until one reaches the target. A checkpoint's time
+is from the start of its process, imports included, to the moment it was complete; evaluation is not counted.
+
+Processes that do not reach the target in their budget give a lower bound, and the ratio is then printed as one.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from benchmarks.common import positive, print_table, provenance, write_figure, write_json
+from benchmarks.contenders import ROOT, equal_dims, fresh, our_config, parameters
+
+OURS, HOST_SMALL = "#0072B2", "#E69F00"  # Okabe and Ito's colours, told apart by everybody
+RECIPE = ROOT / "configs" / "pusht_foresight.json"
+RESULTS = Path(__file__).parent / "results"
+SELECTION_SEED = 90_000
+#: LeRobot's keypoint recipe: horizon 16, 8 executed, batch 64; ten DDIM calls, or evaluation would outlast the training.
+HOST = {
+    "horizon": 16,
+    "n_action_steps": 8,
+    "noise_scheduler_type": "DDIM",
+    "num_inference_steps": 10,
+}
+
+
+def commands(root: Path, folder: Path, save_every: int, steps: int) -> dict[str, list[str]]:
+    """What each side runs: ours `steps` updates, LeRobot's far more than its budget allows."""
+    data = ["--dataset.repo_id=local/pusht", f"--dataset.root={root.resolve()}"]
+    common = [*data, "--seed=1", "--env_eval_freq=0", "--log_freq=500"]
+    policy = fresh(our_config(RECIPE)).policy
+    dims = equal_dims(parameters(policy))
+    ours = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
+    return {
+        "ours": [
+            *(sys.executable, "-c", ours, "train", f"--config_path={RECIPE}", *common),
+            *(f"--steps={steps}", f"--save_freq={save_every}", f"--output_dir={folder / 'ours'}"),
+        ],
+        "host": [
+            *(sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=diffusion", *common),
+            *("--policy.push_to_hub=false", "--policy.device=cpu", f"--policy.down_dims={list(dims)}"),
+            *(f"--policy.{name}={value}" for name, value in HOST.items()),
+            *("--batch_size=64", "--num_workers=0", "--steps=1000000", f"--save_freq={save_every}"),
+            f"--output_dir={folder / 'host'}",
+        ],
+    }
+
+
+def train(name: str, command: list[str], log: Path) -> tuple[subprocess.Popen[bytes], float]:
+    """Start a training with one thread, offline; its process and when it began."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    print(f"{name}: {' '.join(command)}", flush=True)
+    with log.open("wb") as file:
+        return subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=ROOT), time.time()
+
+
+def watch(started: dict[str, tuple[subprocess.Popen[bytes], float]], budgets: dict[str, float]) -> None:
+    """Wait until every training has ended or used up its budget in seconds."""
+    while any(process.poll() is None for process, _ in started.values()):
+        for name, (process, began) in started.items():
+            if process.poll() is None and time.time() - began > budgets[name]:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+        time.sleep(1)
+
+
+def checkpoints(folder: Path, began: float) -> list[tuple[float, int, Path]]:
+    """(seconds, step, folder) of every complete checkpoint, in order."""
+    found = []
+    for state in sorted(folder.glob("checkpoints/[0-9]*/training_state/training_step.json")):
+        model = state.parents[1] / "pretrained_model"
+        found.append((state.stat().st_mtime - began, int(state.parents[1].name), model))
+    return found
+
+
+def success_of(model: Path, folder: Path, episodes: int) -> dict[str, Any]:
+    """The report of `dp-plus evaluate` on selection seeds."""
+    code = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "evaluate", "--policy", str(model), "--episodes", str(episodes)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [*command, "--seed", str(SELECTION_SEED), "--output_dir", str(folder)],
+        check=True,
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+    )
+    return json.loads((folder / "report.json").read_text())
+
+
+def curve(name: str, folder: Path, began: float, target: float, episodes: int, every: int) -> list[dict[str, Any]]:
+    """Success of every `every`-th checkpoint and the last, until one reaches `target` percent."""
+    points: list[dict[str, Any]] = []
+    saved = checkpoints(folder / name, began)
+    for seconds, step, model in [*saved[every - 1 : -1 : every], *saved[-1:]]:
+        report = success_of(model, folder / f"{name}_eval_{step}", episodes)
+        points.append(
+            {"seconds": seconds, "step": step}
+            | {key: report[key] for key in ("successes", "episodes", "success_percent", "interval_percent", "score")}
+        )
+        print(f"{name}: {seconds / 60:.1f} min, step {step}: {report['success_percent']:.1f} %", flush=True)
+        if report["success_percent"] >= target:
+            break
+    return points
+
+
+def compare(curves: dict[str, list[dict[str, Any]]], target: float) -> dict[str, Any]:
+    """Minutes to the target, or the longest tried, and their ratio; `bound` if LeRobot's never got there.
+
+    Raises:
+        ValueError: ours never got there either, so there is nothing to compare.
+    """
+    reached = {
+        name: next((point["seconds"] for point in points if point["success_percent"] >= target), None)
+        for name, points in curves.items()
+    }
+    if reached["ours"] is None:
+        raise ValueError(f"ours did not reach {target} % within its budget; raise --minutes-ours or lower --target")
+    host = reached["host"] if reached["host"] is not None else curves["host"][-1]["seconds"]
+    return {
+        "target_percent": target,
+        "ours_minutes": reached["ours"] / 60,
+        "host_minutes": host / 60,
+        "ratio": host / reached["ours"],
+        "bound": reached["host"] is None,
+    }
+
+
+def draw(curves: dict[str, list[dict[str, Any]]], target: float, path: Path) -> None:
+    """Success with its interval over minutes of training."""
+    figure, axes = plt.subplots(figsize=(6, 3.6))
+    for name, colour, label in (("ours", OURS, "ours"), ("host", HOST_SMALL, "LeRobot's diffusion, equal size")):
+        points = curves[name]
+        minutes, rates = [p["seconds"] / 60 for p in points], [p["success_percent"] for p in points]
+        low = [p["success_percent"] - p["interval_percent"][0] for p in points]
+        high = [p["interval_percent"][1] - p["success_percent"] for p in points]
+        axes.errorbar(minutes, rates, yerr=[low, high], color=colour, marker="o", capsize=3, label=label)
+    axes.axhline(target, color="#999999", linewidth=1)
+    axes.set(xlabel="minutes of training, one thread", ylabel="success, %", ylim=(0, 100), xscale="log")
+    axes.legend(frameon=False)
+    write_figure(figure, path)
+    plt.close(figure)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_success", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with keypoints")
+    parser.add_argument("--target", type=float, default=60.0, help="success in percent")
+    parser.add_argument("--minutes-ours", type=float, default=10.0, help="budget of our training")
+    parser.add_argument("--minutes-host", type=float, default=60.0, help="budget of LeRobot's")
+    parser.add_argument(
+        "--steps-ours", type=positive, default=3400, help="our schedule: the rate falls to zero over these"
+    )
+    parser.add_argument("--save-ours", type=positive, default=850, help="updates between checkpoints of ours")
+    parser.add_argument("--save-host", type=positive, default=400, help="and of LeRobot's")
+    parser.add_argument("--every-host", type=positive, default=4, help="evaluate every n-th checkpoint of LeRobot's")
+    parser.add_argument("--episodes", type=positive, default=100)
+    parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        lines = {"ours": options.save_ours, "host": options.save_host}
+        started = {
+            name: train(name, commands(options.root, folder, save, options.steps_ours)[name], folder / f"{name}.log")
+            for name, save in lines.items()
+        }
+        watch(started, {"ours": 60 * options.minutes_ours, "host": 60 * options.minutes_host})
+        curves = {}
+        for name, (_, began) in started.items():
+            if not checkpoints(folder / name, began):
+                raise RuntimeError(f"{name} left no checkpoint: {(folder / f'{name}.log').read_text()[-2000:]}")
+            every = 1 if name == "ours" else options.every_host
+            curves[name] = curve(name, folder, began, options.target, options.episodes, every)
+    result = compare(curves, options.target)
+    write_json(options.json, provenance(result=result, curves=curves))
+    draw(curves, options.target, options.json.with_suffix(".png"))
+    least = "at least " if result["bound"] else ""
+    print_table(
+        f"minutes of training to {options.target:g} % of {options.episodes} episodes",
+        ("ours", "LeRobot's diffusion, equal size", "ratio"),
+        [
+            (
+                f"{result['ours_minutes']:.1f}",
+                ("more than " if result["bound"] else "") + f"{result['host_minutes']:.1f}",
+                f"{least}{result['ratio']:.1f}×",
+            )
+        ],
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The benchmarks run, write what they say, and count the physical limit as a hand does."""
+
+import json
+import time
+
+import pytest
+import torch
+from lerobot.policies import get_policy_class
+
+from benchmarks import common, latency, training
+from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
+from benchmarks.floor import Work, count, floor
+from lerobot_dp_plus.networks import TransformerConfig
+from lerobot_dp_plus.samplers import DDIM
+
+
+def read(file):
+    """The JSON, after checks that hold for every benchmark."""
+    result = json.loads(file.read_text())
+    assert result["quick"] and result["machine"]["cores"] >= 1 and result["machine"]["processor"]
+    assert {"python", "torch", "lerobot"} <= result["versions"].keys() and result["commit"]
+    picture = file.with_suffix(".png")
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 150_000
+    return result
+
+
+def test_latency(tmp_path, capsys):
+    latency.main(["--quick", "--no-compile", "--json", str(tmp_path / "latency.json")])
+    result = read(tmp_path / "latency.json")
+    contenders = result["contenders"]
+    assert contenders.keys() == {latency.OURS, latency.SMALL, latency.SHIPPED}
+    assert [contenders[name]["calls"] for name in (latency.OURS, latency.SMALL)] == [8, 10]
+    ours, small = (contenders[name] for name in (latency.OURS, latency.SMALL))
+    assert abs(small["parameters"] / ours["parameters"] - 1) < 0.1
+    slow, fast = small["milliseconds"]["values"], ours["milliseconds"]["values"]
+    expected = [a / b for a, b in zip(slow, fast, strict=True)]
+    assert result["ratios"][f"{latency.SMALL} ÷ {latency.OURS}"]["values"] == pytest.approx(expected)
+    assert result["floor"]["1"]["bytes"] > 0 and result["floor"]["3"]["operations"] > result["floor"]["1"]["operations"]
+    assert result["growth"]["calls"].keys() == {"1", "2", "4", "8", "10"}
+    assert "ratios" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", ["state", "pixels"])
+def test_training(tmp_path, size):
+    arguments = ["--quick", "--sizes", size, "--images", "image", "--json", str(tmp_path / "training.json")]
+    training.main(arguments)
+    measured = read(tmp_path / "training.json")["sizes"][size]
+    ours, host = measured["variants"]["ours + memory"], measured["variants"]["host + host"]
+    assert measured["ratios"][measured["claimed"]]["median"] == pytest.approx(
+        ours["samples_per_s"]["median"] / host["samples_per_s"]["median"]
+    )
+    assert all(0 < variant["share_waiting"]["median"] < 1 for variant in (ours, host))
+    assert abs(measured["parameters"]["host"] / measured["parameters"]["ours"] - 1) < 0.1
+
+
+def test_the_work_of_a_chunk_is_what_a_hand_counts():
+    dim, horizon, steps, calls = 8, 4, 2, 3
+    network = TransformerConfig(dim=dim, depth=1, num_heads=2, patch_size=horizon)  # one token
+    config = our_config(network=network, horizon=horizon, n_obs_steps=steps, n_action_steps=1, sampler=DDIM(calls))
+    policy = fresh(config).policy
+    window = {"observation.state": torch.rand(1, steps, 2), "observation.environment_state": torch.rand(1, steps, 16)}
+
+    def linear(inputs, outputs, rows=1):
+        return Work(4 * (inputs * outputs + outputs), 2 * rows * inputs * outputs)
+
+    norm = Work(4 * 2 * dim, 0)
+    once = [
+        linear(18, 2 * dim, steps),
+        linear(2 * dim, dim, steps),
+        Work(4 * steps * dim, 0),  # the observation's positions
+        norm,
+        linear(dim, 2 * dim, steps),  # keys and values of the observation
+        *(linear(dim, dim, calls) for _ in range(2)),  # of the times, all at once
+    ]
+    each = [
+        linear(horizon * 2, dim),
+        Work(4 * dim, 0),  # its position
+        *(norm, linear(dim, dim), linear(dim, dim)),  # self-attention: of one token only the value
+        *(norm, linear(dim, dim), linear(dim, dim), Work(0, 2 * 2 * steps * dim)),  # cross-attention: scores and values
+        *(norm, linear(dim, 4 * dim), linear(4 * dim, dim)),
+        norm,
+        linear(dim, horizon * 2),
+    ]
+    expected = [*once, *(calls * each)]
+    work = count(policy.model if policy.ema is None else policy.ema.module, lambda: policy.sample(window))
+    assert work == Work(sum(part.bytes for part in expected), sum(part.operations for part in expected))
+
+
+def test_the_floor_is_the_slower_of_reading_and_multiplying():
+    reading = floor(Work(bytes=2**24, operations=1), calls=1, rows=8, width=64, rounds=2, clock="wall")
+    rate = reading["bandwidth_bytes_per_s"]["values"]
+    assert reading["limited_by"] == "reading"
+    assert reading["milliseconds"]["values"] == pytest.approx([1e3 * 2**24 / one for one in rate])
+    multiplying = floor(Work(bytes=4096, operations=10**12), calls=1, rows=8, width=64, rounds=2, clock="wall")
+    assert multiplying["limited_by"] == "multiplying"
+    rate = multiplying["peak_operations_per_s"]["values"]
+    assert multiplying["milliseconds"]["values"] == pytest.approx([1e15 / one for one in rate])
+
+
+def test_turns_are_taken_and_timed():
+    order = []
+    calls = {"slow": lambda: order.append("slow") or time.sleep(0.02), "fast": lambda: order.append("fast")}
+    times = common.take_turns(calls, rounds=3, calls={"slow": 1, "fast": 2}, warm_up=0)
+    assert order == ["slow", "fast", "fast"] * 3
+    assert all(one >= 20 for one in times["slow"]) and max(times["fast"]) < 20
+    ratio = common.ratios(times["slow"], times["fast"])
+    assert ratio["values"] == [a / b for a, b in zip(times["slow"], times["fast"], strict=True)]
+    assert ratio["min"] <= ratio["p10"] <= ratio["median"] <= ratio["p90"] <= ratio["max"]
+
+
+@pytest.mark.parametrize("target", [400_000, 3_451_424])
+def test_the_hosts_network_is_shrunk_to_our_size(target):
+    size = {"horizon": 16, "n_action_steps": 8, **features()}
+    dims = equal_dims(target, **size)
+    built = get_policy_class("diffusion")(host_config(down_dims=dims, **size))
+    assert abs(parameters(built) / target - 1) < 0.03
+    with pytest.raises(ValueError, match="smallest U-Net has"):
+        equal_dims(1000, **size)
