@@ -28,8 +28,10 @@ class Checkpoint:
     postprocessor: Any
 
     @classmethod
-    def load(cls, directory: Path) -> "Checkpoint":
+    def load(cls, directory: Path, switches: Sequence[str] = ()) -> "Checkpoint":
         """Loads the `pretrained_model` folder `directory`, on the device its config names.
+
+        switches are flags of the policy's config, such as `--sampler.num_steps=5`.
 
         Raises:
             FileNotFoundError: `directory` holds no config.json.
@@ -38,7 +40,7 @@ class Checkpoint:
             raise FileNotFoundError(
                 f"{directory} holds no config.json; expected a checkpoint's pretrained_model folder."
             )
-        config = PreTrainedConfig.from_pretrained(directory)
+        config = PreTrainedConfig.from_pretrained(directory, cli_overrides=list(switches))
         policy = get_policy_class(config.type).from_pretrained(directory, config=config).eval()
         overrides = {"device_processor": {"device": str(config.device)}}
         preprocessor, postprocessor = make_pre_post_processors(

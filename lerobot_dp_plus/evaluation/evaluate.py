@@ -46,12 +46,12 @@ def evaluate(
             raise ValueError(f"{name}={value}: expected at least {least}.")
     folder = pretrained_folder(policy)
     weights = weights_digest(folder)
-    finished = reusable_report(output_dir, weights, episodes, first_seed)
-    if finished is not None and not extra:
+    finished = reusable_report(output_dir, weights, episodes, first_seed, extra)
+    if finished is not None:
         print(f"this evaluation exists already: {output_dir / 'report.json'}")
         return finished
     run("eval", eval_arguments(folder, output_dir, episodes, first_seed, extra))
-    return _measure(folder, output_dir, first_seed, samples, weights)
+    return _measure(folder, output_dir, first_seed, samples, weights, extra)
 
 
 def eval_arguments(
@@ -75,13 +75,16 @@ def eval_arguments(
     ]
 
 
-def _measure(folder: Path, output_dir: Path, first_seed: int, samples: int, weights: str) -> Report:
+def _measure(
+    folder: Path, output_dir: Path, first_seed: int, samples: int, weights: str, extra: Sequence[str]
+) -> Report:
     from lerobot_dp_plus.evaluation.checkpoint import Checkpoint
     from lerobot_dp_plus.evaluation.latency import measure_latency
     from lerobot_dp_plus.evaluation.plots import plot_action_distribution
     from lerobot_dp_plus.evaluation.scenes import episode_scenes, obs_type_of, symmetric_scenes
 
-    checkpoint = Checkpoint.load(folder)
+    # Latency and picture are those of the policy that was evaluated, with whatever was switched.
+    checkpoint = Checkpoint.load(folder, policy_switches(extra))
     scenes = symmetric_scenes(obs_type_of(checkpoint))
     for seed in (first_seed + 1, first_seed + 2):
         scenes += episode_scenes(checkpoint, seed, PICTURE_STEPS)
@@ -99,23 +102,44 @@ def _measure(folder: Path, output_dir: Path, first_seed: int, samples: int, weig
         step=training_step(folder),
         weights_sha256=weights,
         picture=str(picture),
+        extra_arguments=tuple(extra),
     )
     write_report(report, output_dir / "report.json")  # last: a report means that everything before it is there
     return report
 
 
-def reusable_report(output_dir: Path, weights: str, episodes: int, first_seed: int) -> Report | None:
-    """The report in `output_dir`, if it is about the same weights, episodes and seeds."""
+def policy_switches(arguments: Sequence[str]) -> list[str]:
+    """Those of LeRobot's arguments that change the policy's config, as the config itself reads them.
+
+    `--policy.sampler.num_steps=5` and `--policy.sampler.num_steps 5` -> `--sampler.num_steps=5`.
+    """
+    switches: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument.startswith("--policy."):
+            flag = "--" + argument.removeprefix("--policy.")
+            switches.append(flag if "=" in flag else f"{flag}={following}")
+    return switches
+
+
+def reusable_report(
+    output_dir: Path, weights: str, episodes: int, first_seed: int, extra: Sequence[str] = ()
+) -> Report | None:
+    """The report in `output_dir`, if it is about the same weights, episodes, seeds and further arguments."""
     file = output_dir / "report.json"
     if not file.is_file():
         return None
     stored = json.loads(file.read_text())
     if set(stored) != {field.name for field in fields(Report)}:
         return None
-    stored |= {key: tuple(stored[key]) for key in ("interval_percent", "seeds", "videos") if stored[key] is not None}
+    stored |= {
+        key: tuple(stored[key])
+        for key in ("interval_percent", "seeds", "videos", "extra_arguments")
+        if stored[key] is not None
+    }
     report = Report(**stored)
     same_seeds = report.seeds == (first_seed, first_seed + episodes - 1)
-    return report if same_seeds and report.weights_sha256 == weights else None
+    same = same_seeds and report.extra_arguments == tuple(extra)
+    return report if same and report.weights_sha256 == weights else None
 
 
 def main(argv: Sequence[str], run: Run) -> int:

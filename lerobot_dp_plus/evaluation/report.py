@@ -27,6 +27,7 @@ class Report:
         episodes: how many were run; seeds: first and last environment seed, when known.
         successes: how many succeeded; interval: 95 % Wilson interval of the rate, in percent.
         score: mean over episodes of the largest reward, in [0, 1].
+        extra_arguments: what LeRobot's eval was told beyond the checkpoint's own config.
         latency_ms: median milliseconds per chunk at batch 1; latency_p90_ms: 90th percentile.
     """
 
@@ -45,6 +46,7 @@ class Report:
     eval_seconds: float | None = None
     picture: str | None = None
     videos: tuple[str, ...] = ()
+    extra_arguments: tuple[str, ...] = ()
 
 
 def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) -> Report:
@@ -112,6 +114,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
     if report.checkpoint:
         step = f"  (step {report.step})" if report.step is not None else ""
         table.add_row("checkpoint", f"{report.checkpoint}{step}")
+    if report.extra_arguments:
+        table.add_row("with", " ".join(report.extra_arguments))
     if report.videos:
         table.add_row("videos", f"{Path(report.videos[0]).parent}  ({len(report.videos)})")
     if report.picture:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lerobot_dp_plus.evaluation.evaluate import policy_switches
 from lerobot_dp_plus.evaluation.intervals import wilson_interval
 from lerobot_dp_plus.evaluation.report import main, print_report, pusht_score, read_report, write_report
 
@@ -97,3 +98,9 @@ def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
         read_report(other)
     with pytest.raises(FileNotFoundError, match=r"missing\.json"):
         read_report(tmp_path / "missing.json")
+
+
+def test_switches_of_the_policy_are_those_its_config_reads() -> None:
+    arguments = ["--policy.sampler.num_steps=5", "--eval.batch_size=2", "--policy.n_action_steps", "4"]
+    assert policy_switches(arguments) == ["--sampler.num_steps=5", "--n_action_steps=4"]
+    assert policy_switches([]) == []
