@@ -114,7 +114,7 @@ def policy_switches(arguments: Sequence[str]) -> list[str]:
     `--policy.sampler.num_steps=5` and `--policy.sampler.num_steps 5` -> `--sampler.num_steps=5`.
     """
     switches: list[str] = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument.startswith("--policy."):
             flag = "--" + argument.removeprefix("--policy.")
             switches.append(flag if "=" in flag else f"{flag}={following}")
