@@ -10,26 +10,25 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.augmentation.base import Augmentation
-from lerobot_dp_plus.notation import per_sample
 
-#: Share of red, green and blue in what the eye calls light (ITU-R BT.601).
+#: Share of red, green and blue in what the eye calls light (ITU-R BT.601, torchvision's digits).
 LUMA = (0.2989, 0.587, 0.114)
 
 
 @Augmentation.register_subclass("color_jitter")
 @dataclass(frozen=True)
 class ColorJitter(Augmentation):
-    """image → hue(saturation(contrast(brightness(image)))), with factors drawn anew for every sample and camera.
+    """x → clip(H·S·(c·b·x + (1 − c)·b·m)): one affine map of colours for every sample and camera, then clipped to [0, 1].
 
-        brightness  b·x                         b ~ U(1 ± brightness)
-        contrast    c·x + (1 − c)·mean luma     c ~ U(1 ± contrast)
-        saturation  s·x + (1 − s)·luma          s ~ U(1 ± saturation)
-        hue         x turned by h full turns about the grey axis of RGB, h ~ U(± hue)
+        brightness  b·x                  b ~ U(1 ± brightness)
+        contrast    c·x + (1 − c)·m      c ~ U(1 ± contrast), m the picture's mean luma
+        saturation  S = s + (1 − s)·luma s ~ U(1 ± saturation)
+        hue         H turns by h turns   h ~ U(± hue), about the grey axis of RGB
 
-    each clipped to [0, 1]. The first three are torchvision's operations of the same names, in one fixed order; hue is a
-    rotation, not torchvision's way through HSV: it keeps the sum of the channels and costs one 3×3 product. All frames
-    of a sample share their factors, so that no light flickers that the policy could read as motion. States and actions
-    stay as they are; images must be in [0, 1]. No network calls.
+    The first three are torchvision's operations of the same names, in this order, clipped once at the end instead of
+    after each; hue is a rotation, not torchvision's way through HSV, and keeps the sum of the channels. All frames of a
+    sample share b, c, s and h, so that no light flickers that the policy could read as motion. States and actions stay as
+    they are; images must be in [0, 1]. Cost: one 3×3 product a pixel, no network call.
 
     Attributes:
         brightness, contrast, saturation: largest relative change, in [0, 1); 0 leaves it alone.
@@ -70,18 +69,19 @@ class ColorJitter(Augmentation):
     def _jitter(self, image: Tensor) -> Tensor:
         """(B, ..., 3, H, W) in [0, 1] -> the same shape, in [0, 1]."""
 
-        def factor(width: float, centre: float = 1.0) -> Tensor:
-            return per_sample(centre + width * (2 * torch.rand(image.shape[0], device=image.device) - 1), image)
+        def draw(width: float) -> Tensor:
+            return width * (2 * torch.rand(image.shape[0], device=image.device) - 1)
 
-        if self.brightness:
-            image = (image * factor(self.brightness)).clamp(0, 1)
-        if self.contrast:
-            image = mix(image, luma(image).mean((-3, -2, -1), keepdim=True), factor(self.contrast))
-        if self.saturation:
-            image = mix(image, luma(image), factor(self.saturation))
-        if self.hue:
-            image = turn(image, factor(self.hue, centre=0.0))
-        return image
+        if not any((self.brightness, self.contrast, self.saturation, self.hue)):
+            return image
+        b, c, s = (1 + draw(width) for width in (self.brightness, self.contrast, self.saturation))
+        colours = turn(draw(self.hue)) @ saturate(s) * (c * b)[:, None, None]  # (B, 3, 3)
+        frames = image.unflatten(0, (-1, 1)).flatten(1, -4).flatten(-2)  # (B, F, 3, H·W)
+        # Turning and saturating leave grey alone: the mean needs neither.
+        mean = frames.mean(-1) @ torch.tensor(LUMA, device=image.device, dtype=image.dtype)  # (B, F)
+        grey = ((1 - c) * b)[:, None] * mean
+        jittered = torch.matmul(colours.to(image.dtype)[:, None], frames) + grey[..., None, None].to(image.dtype)
+        return jittered.clamp_(0, 1).reshape(image.shape)
 
 
 _WHOLE = {"min": 0.0, "max": 1.0}
@@ -92,25 +92,20 @@ def _is_image(value: Tensor) -> bool:
     return value.dim() >= 4 and value.shape[-3] == 3 and value.is_floating_point()
 
 
-def luma(image: Tensor) -> Tensor:
-    """(..., 3, H, W) -> (..., 1, H, W)."""
-    red, green, blue = image.unbind(-3)
-    return (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue).unsqueeze(-3)
+def saturate(share: Tensor) -> Tensor:
+    """share·colour + (1 − share)·luma, (B,) -> (B, 3, 3); a share above 1 leads away from grey."""
+    luma = torch.tensor(LUMA, device=share.device).expand(3, 3)  # every row
+    identity = torch.eye(3, device=share.device)
+    return luma + share[:, None, None] * (identity - luma)
 
 
-def mix(image: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """share·image + (1 − share)·other, clipped to [0, 1]; a share above 1 leads away from `other`."""
-    return torch.lerp(other.expand_as(image), image, share).clamp(0, 1)
+def turn(turns: Tensor) -> Tensor:
+    """Rotation of colours about the grey axis, (B,) -> (B, 3, 3); a third of a turn makes red green.
 
-
-def turn(image: Tensor, turns: Tensor) -> Tensor:
-    """Colours turned about the grey axis, `turns` broadcast against (..., 3, H, W), clipped to [0, 1].
-
-    Rodrigues about (1, 1, 1)/√3: each channel is a·itself + b·the next + c·the one after; a third of a turn makes red
-    green.
+    Rodrigues about (1, 1, 1)/√3: each channel becomes a·itself + b·the next + c·the one after.
     """
     angle = 2 * math.pi * turns
-    cos, sin = angle.cos() / 3, angle.sin() / math.sqrt(3)
-    same, following, last = 1 / 3 + 2 * cos, 1 / 3 - cos - sin, 1 / 3 - cos + sin
-    turned = same * image + following * image.roll(-1, -3) + last * image.roll(1, -3)
-    return turned.clamp(0, 1)
+    cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
+    same, following, last = (1 + 2 * cos) / 3, (1 - cos) / 3 - sin, (1 - cos) / 3 + sin
+    rows = [same, following, last, last, same, following, following, last, same]
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
