@@ -92,6 +92,26 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
         )
 
 
+def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
+    """Why the weights in `folder` mean something else under the objective of `config`; None if they do not.
+
+    What a network predicts, and on which path, is in its weights. Training may take them as a start, sampling may not.
+    """
+    file = folder / CONFIG_NAME
+    saved = json.loads(file.read_text()).get("objective") if file.is_file() else None
+    given = draccus.encode(config, PreTrainedConfig)["objective"]
+    if saved is None:
+        return None
+    changed = [name for name in ("type", "prediction", "path") if saved.get(name) != given.get(name)]
+    if not changed:
+        return None
+    was, now = ({name: objective.get(name) for name in changed} for objective in (saved, given))
+    return (
+        f"objective = {now}: the weights in {named(folder)} were trained for {was}, and mean nothing else until they are "
+        "trained again; without training only the saved objective is legal"
+    )
+
+
 def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> None:
     """Fill every weight of `policy` from `state`, or raise a ValueError naming what is missing, unexpected or misshapen.
 

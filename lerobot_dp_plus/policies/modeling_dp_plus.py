@@ -15,7 +15,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 
-from lerobot_dp_plus.policies.checkpoint import check_saved_config, load_strictly, read_weights, write_weights
+from lerobot_dp_plus.policies import checkpoint
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.compiled import CompiledDraw, draw_chunks
 from lerobot_dp_plus.policies.configuration_dp_plus import (
@@ -76,6 +76,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         self.register_buffer("stream", new_stream())
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
+        self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
         self._observed: dict[str, tuple[int, ...]] = {
             **{key: (width,) for key, width in config.low_dimensional_features.items()},
             **config.camera_features,
@@ -138,6 +139,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     def update(self) -> None:
         """Called by LeRobot after every optimizer step: moves the average."""
         self._updates += 1
+        self.unlearned = None
         if self.ema is not None:
             self.ema.update_parameters(self.model)
 
@@ -191,9 +193,12 @@ class DpPlusPolicy(PreTrainedPolicy):
         N is `candidates`, or the selection's number if None.
 
         Raises:
-            ValueError: noise of another shape, or NaN or infinity in a state, which would reach the robot.
+            ValueError: noise of another shape, NaN or infinity in a state, which would reach the robot, or weights that were
+                loaded under another objective than theirs and not trained since.
         """
         config = self.config
+        if self.unlearned is not None:
+            raise ValueError(self.unlearned)
         _check_finite(window, config.low_dimensional_features)
         count = candidates or config.selection.candidates
         reference = next(iter(window.values()))
@@ -235,7 +240,9 @@ class DpPlusPolicy(PreTrainedPolicy):
     push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
-        write_weights(self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE)
+        checkpoint.write_weights(
+            self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE
+        )
         self.config._save_pretrained(save_directory)
 
     @classmethod
@@ -257,8 +264,9 @@ class DpPlusPolicy(PreTrainedPolicy):
     def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:
         """Always strict: LeRobot would evaluate a half-loaded network and only warn."""
         file = Path(os.fspath(model_file))
-        check_saved_config(model.config, file.parent)
-        load_strictly(model, read_weights(file), file)
+        checkpoint.check_saved_config(model.config, file.parent)
+        model.unlearned = checkpoint.objective_change(model.config, file.parent)
+        checkpoint.load_strictly(model, checkpoint.read_weights(file), file)
         return model.to(map_location)
 
 

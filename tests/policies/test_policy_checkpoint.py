@@ -272,3 +272,26 @@ def test_sharded_training_knows_its_blocks():
 
 def test_every_preset_can_be_made_by_name():
     assert [make_policy_config(preset, device="cpu").type for preset in PRESETS] == list(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "switch", [["--objective.prediction=x1"], ["--objective.type=flow_matching"], ["--objective.path.type=linear_beta"]]
+)
+def test_another_objective_must_be_trained_before_it_samples(tmp_path, switch):
+    """The weights would be read as something they never learned, and act like noise without an error."""
+    trained().save_pretrained(tmp_path)
+    changed = PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=switch)
+    made = DpPlusPolicy.from_pretrained(tmp_path, config=changed)
+    with pytest.raises(ValueError, match=r"objective = \{.*were trained for \{.*only the saved objective is legal"):
+        made.select_action(frame(made.config))
+    step(made, torch.optim.Adam(made.get_optim_params(), lr=1e-3))
+    assert made.eval().select_action(frame(made.config)).isfinite().all()
+
+
+def test_what_only_training_reads_of_the_objective_may_change(tmp_path):
+    trained().save_pretrained(tmp_path)
+    switches = ["--objective.clip_range=2.0", "--objective.times.type=logit_normal"]
+    made = DpPlusPolicy.from_pretrained(
+        tmp_path, config=PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=switches)
+    )
+    assert made.select_action(frame(made.config)).isfinite().all()
