@@ -38,7 +38,7 @@ def _report(arguments: list[str]) -> int:
 
 
 def _demos(arguments: list[str]) -> int:
-    tasks = ("pusht", "pusht_rollouts")
+    tasks = ("pusht", "pusht_rollouts", "aloha", "push")
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: dp-plus demos {{{','.join(tasks)}}} [options]; dp-plus demos TASK --help lists them")
         return 0 if arguments else 2
@@ -49,17 +49,35 @@ def _demos(arguments: list[str]) -> int:
     return importlib.import_module(f"lerobot_dp_plus.demos.{arguments[0]}").main(arguments[1:])
 
 
+def _convert(arguments: list[str]) -> int:
+    return importlib.import_module("lerobot_dp_plus.demos.convert").main(arguments)
+
+
+def _publish(arguments: list[str]) -> int:
+    return importlib.import_module("lerobot_dp_plus.publishing.publish").main(arguments)
+
+
+def _import_lerobot(arguments: list[str]) -> int:
+    return importlib.import_module("lerobot_dp_plus.publishing.import_lerobot").main(arguments)
+
+
 OURS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "demo": (_demo, "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs"),
     "demos": (_demos, "write demonstrations as a LeRobotDataset: dp-plus demos pusht --episodes 300 --root DIR"),
+    "convert": (_convert, "data of other projects as a LeRobotDataset: dp-plus convert zarr FILE --root DIR"),
     "evaluate": (_evaluate, "LeRobot's eval on PushT, plus interval, latency and a picture of the actions"),
+    "import-lerobot": (
+        _import_lerobot,
+        "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
+    ),
+    "publish": (_publish, "check a checkpoint, render its card and upload both in one commit"),
     "report": (_report, "success with its 95 % interval and score of an eval_info.json LeRobot wrote"),
 }
 
 
 def help_text() -> str:
     """The page `--help` prints."""
-    ours = "\n".join(f"  {name:<10} {line}" for name, (_, line) in OURS.items())
+    ours = "\n".join(f"  {name:<14} {line}" for name, (_, line) in OURS.items())
     return f"""usage: lerobot SUBCOMMAND [key=value | --key=value] …      (dp-plus is the same command)
 
 Subcommands of this package
@@ -74,6 +92,7 @@ Short forms: policy=TYPE or policy=DIR_OR_REPO, env=TYPE, dataset=REPO, robot=TY
   lerobot eval policy=outputs/demo/train/checkpoints/last/pretrained_model env=pusht
 
 Training reads from memory what fits memory_limit_gb={host.DEFAULT_MEMORY_GB:g}; fast_loading=false turns that off.
+cache_dir=DIR keeps decoded frames beyond that on disk.
 lerobot SUBCOMMAND --help lists a subcommand's options; {TRACEBACK_SWITCH}=1 shows the full trace of an error."""
 
 

@@ -3,7 +3,8 @@
 What we add, each only when neither the command line nor the config file decides it:
 
 - `train`: `--policy.push_to_hub=false` without a `policy.repo_id` (LeRobot would refuse to start);
-- `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), and then
+- `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), or, beyond
+  `--memory_limit_gb`, decoded once into `--cache_dir` if one is given; and then
   `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
 - `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice;
 - `train`, `eval` on PushT: `--eval.use_async_envs=false` (LeRobot's default cannot run several PushT environments).
@@ -46,7 +47,8 @@ def run(name: str, arguments: list[str]) -> None:
     if name == "train":
         enabled, arguments = args.pop_bool(arguments, "fast_loading", default=True)
         gigabytes, arguments = args.pop_positive(arguments, "memory_limit_gb", default=DEFAULT_MEMORY_GB)
-        loading = (enabled, int(gigabytes * 1024**3))
+        cache, arguments = args.value_of(arguments, "cache_dir"), args.without(arguments, "cache_dir")
+        loading = (enabled, int(gigabytes * 1024**3), cache)
     if name in ("train", "eval") and not asks_for_help:
         added = defaults(name, arguments, from_memory=loading is not None and loading[0])
         arguments = [*arguments, *added]
@@ -59,7 +61,7 @@ def run(name: str, arguments: list[str]) -> None:
         if loading is not None:
             from lerobot_dp_plus.loading.install import fast_loading
 
-            stack.enter_context(fast_loading(*loading))
+            stack.enter_context(fast_loading(loading[0], loading[1], Path(loading[2]) if loading[2] else None))
         if name in ("train", "eval"):
             from lerobot_dp_plus.policies.environment_check import checked_environments
 

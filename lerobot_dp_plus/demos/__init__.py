@@ -14,4 +14,8 @@ pusht_expert.py     plays an episode: keeps a plan while it works, recovers from
 pusht_episodes.py   one episode from (seed, index): its start, its style, its file
 pusht_rollouts.py   `dp-plus demos pusht_rollouts`: a trained policy, its candidates judged in the simulator
 pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable, then one dataset
+aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, its joints replayed
+convert.py          `dp-plus convert`: data of other projects, compared frame by frame
+converters/         one file a format
+publication.py      `--push-to-hub` of every demos command; push.py does it later
 """
