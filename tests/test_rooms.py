@@ -21,7 +21,7 @@ TABLE: dict[str, set[str]] = {
     "hub": set(),
     **{room: BASICS | PARTS for room in ("loading", "environments")},
     "policies": BASICS | PARTS | {"hub"},
-    "demos": BASICS | PARTS | {"environments"},
+    "demos": BASICS | PARTS | {"environments", "hub"},
     **{room: BASICS | PARTS | HANDS | {"hub"} for room in EYES},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub"},
     "cli": BASICS | PARTS | HANDS | EYES | {"hub", "publishing"},

@@ -57,6 +57,9 @@ def run(name: str, arguments: list[str]) -> None:
     shorten_torchcodec_warning()
     script = importlib.import_module(f"lerobot.scripts.{PREFIX}{name.replace('-', '_')}")
     importlib.import_module("lerobot_policy_dp_plus")
+    # Again, now that LeRobot's training is imported: its loaders are wrapped only once they are there.
+    policies = importlib.import_module("lerobot_dp_plus.policies.configuration_dp_plus")
+    policies.host_loading.install(policies.FORMAT_VERSION)
     with ExitStack() as stack:
         if loading is not None:
             from lerobot_dp_plus.loading.install import fast_loading

@@ -8,7 +8,7 @@ from typing import Any
 
 from lerobot_dp_plus.hub.card_markdown import Markdown
 
-AXES = ("network", "objective", "sampler", "image_encoder", "guidance", "selection", "augmentation")
+AXES = ("network", "objective", "sampler", "image_encoder", "guidance", "foresight", "selection", "augmentation")
 
 #: (axis, member) -> what it is.
 MEMBERS: dict[tuple[str, str], str] = {
@@ -22,6 +22,10 @@ MEMBERS: dict[tuple[str, str], str] = {
     "([2212.09748](https://arxiv.org/abs/2212.09748))",
     ("objective", "diffusion"): "denoising diffusion ([2006.11239](https://arxiv.org/abs/2006.11239))",
     ("objective", "flow_matching"): "conditional flow matching ([2210.02747](https://arxiv.org/abs/2210.02747))",
+    ("objective", "shortcut"): "shortcut model ([2410.12557](https://arxiv.org/abs/2410.12557))",
+    ("sampler", "jump"): "jumps along the learned flow map",
+    ("sampler", "ancestral_leading"): "DDPM's own sampler on diffusers' leading timesteps",
+    ("sampler", "ddim_leading"): "DDIM on diffusers' leading timesteps ([2010.02502](https://arxiv.org/abs/2010.02502))",
     ("sampler", "ancestral"): "DDPM's own sampler, stochastic ([2006.11239](https://arxiv.org/abs/2006.11239))",
     ("sampler", "ddim"): "DDIM ([2010.02502](https://arxiv.org/abs/2010.02502))",
     ("sampler", "euler"): "Euler's method, first order",
@@ -37,8 +41,12 @@ MEMBERS: dict[tuple[str, str], str] = {
         "coherent",
     ): "the candidate nearest to what was planned before ([2408.17355](https://arxiv.org/abs/2408.17355))",
     ("selection", "densest"): "the candidate nearest to all others",
+    ("selection", "lowest_energy"): "the candidate foreseen to lead nearest to where demonstrations end",
+    ("foresight", "none"): "not used",
+    ("foresight", "outcome"): "a model of the observations that follow a chunk, learned from the same episodes",
     ("augmentation", "none"): "not used",
     ("augmentation", "pusht_mirror"): "PushT's mirror symmetry, an exact one",
+    ("augmentation", "color_jitter"): "brightness, contrast, saturation and hue of images, per sample",
 }
 
 #: sampler -> network calls a chunk, from its num_steps.
@@ -48,9 +56,12 @@ NETWORK_CALLS: dict[str, Callable[[int], int]] = {
     "euler": lambda steps: steps,
     "heun": lambda steps: 2 * steps - 1,
     "dpmpp_2m": lambda steps: steps,
+    "ancestral_leading": lambda steps: steps,
+    "ddim_leading": lambda steps: steps,
+    "jump": lambda steps: steps,
 }
 
-KINDS = {"diffusion": "diffusion policy", "flow_matching": "flow-matching policy"}
+KINDS = {"diffusion": "diffusion policy", "flow_matching": "flow-matching policy", "shortcut": "shortcut policy"}
 
 _PIXELS = "pixels of the 512 × 512 arena, y down"
 _JOINTS = "six joint angles in radians and a gripper from 0 (closed) to 1 (open), for each arm"

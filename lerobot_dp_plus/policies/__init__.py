@@ -14,5 +14,8 @@
 | `randomness.py` | where a training's random numbers come from, on every rank and after resuming |
 | `processor_dp_plus.py` | normalisation and augmentation, in LeRobot's pipelines |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
+| `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `versions.py` | where a checkpoint comes from, and the one message when it cannot be used |
+| `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
+| `publication.py` | the push at the end of a training |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

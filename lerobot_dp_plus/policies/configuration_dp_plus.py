@@ -14,7 +14,7 @@ from lerobot_dp_plus.foresight import Foresight, NoForesight
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.policies import parsing
+from lerobot_dp_plus.policies import host_loading, parsing
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.samplers import DDIM, DPMpp2M, Euler, Heun, Sampler
@@ -24,6 +24,7 @@ parsing.install()
 
 #: Written into every checkpoint; a newer one than this is refused by name.
 FORMAT_VERSION = 1
+host_loading.install(FORMAT_VERSION)
 DTYPES = ("float32", "bfloat16", "float16")
 
 
