@@ -25,7 +25,10 @@ MEMBERS: dict[tuple[str, str], str] = {
     ("objective", "shortcut"): "shortcut model ([2410.12557](https://arxiv.org/abs/2410.12557))",
     ("sampler", "jump"): "jumps along the learned flow map",
     ("sampler", "ancestral_leading"): "DDPM's own sampler on diffusers' leading timesteps",
-    ("sampler", "ddim_leading"): "DDIM on diffusers' leading timesteps ([2010.02502](https://arxiv.org/abs/2010.02502))",
+    (
+        "sampler",
+        "ddim_leading",
+    ): "DDIM on diffusers' leading timesteps ([2010.02502](https://arxiv.org/abs/2010.02502))",
     ("sampler", "ancestral"): "DDPM's own sampler, stochastic ([2006.11239](https://arxiv.org/abs/2006.11239))",
     ("sampler", "ddim"): "DDIM ([2010.02502](https://arxiv.org/abs/2010.02502))",
     ("sampler", "euler"): "Euler's method, first order",
