@@ -11,7 +11,6 @@ Processes that do not reach the target in their budget give a lower bound, and t
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -72,7 +71,7 @@ def watch(started: dict[str, tuple[subprocess.Popen[bytes], float]], budgets: di
     while any(process.poll() is None for process, _ in started.values()):
         for name, (process, began) in started.items():
             if process.poll() is None and time.time() - began > budgets[name]:
-                process.send_signal(signal.SIGINT)
+                process.terminate()
                 try:
                     process.wait(30)
                 except subprocess.TimeoutExpired:
