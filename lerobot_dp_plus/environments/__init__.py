@@ -1,0 +1,16 @@
+"""Environments of the plugin, for `--env.type=…` of LeRobot's scripts.
+
+env.type    what it is                                                             file
+----------  ---------------------------------------------------------------------  --------------------
+aloha_lite  gym_aloha's two tasks, physics bit for bit, at many times the speed    aloha_config.py
+            (the environment itself)                                               aloha_lite.py
+            (the physics, without rendering; rewards; when a goal counts as held)  aloha_physics.py
+            (pictures: one camera, any size, in the stock look or a cheap one)     aloha_render.py
+
+How aloha_lite differs from LeRobot's `aloha`: one camera is rendered, only when it is asked for, at 120×160 unless told
+otherwise, without shadows, reflections and multisampling (`look=stock` brings them back); the objects' poses can be
+observed instead of pixels; `success=completed` asks for more than the first touch. The physics, the keys, the action and
+the default success are the same. Pass --eval.use_async_envs=false.
+
+Importing this folder imports neither MuJoCo nor gym_aloha: they come with the `aloha` extra.
+"""
