@@ -8,6 +8,9 @@ from lerobot.configs import FeatureType, PreTrainedConfig
 from lerobot.policies import get_policy_class, make_pre_post_processors
 from torch import Tensor
 
+import lerobot_policy_dp_plus  # noqa: F401  registers the policy types
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
 SEED = 20_260_101
 
 
@@ -19,6 +22,8 @@ def actions_of(folder: Path) -> Tensor:
         FloatingPointError: an action is not finite.
     """
     config = PreTrainedConfig.from_pretrained(folder)
+    if not isinstance(config, DpPlusConfig):
+        raise ValueError(f"{folder} holds a policy of type {config.type!r}; published here are the dp_plus_* types")
     config.device = "cpu"
     policy = get_policy_class(config.type).from_pretrained(folder, config=config)
     overrides = {"device_processor": {"device": "cpu"}}
@@ -32,8 +37,8 @@ def actions_of(folder: Path) -> Tensor:
         for key, feature in (config.input_features or {}).items()
         if feature.type in (FeatureType.STATE, FeatureType.ENV, FeatureType.VISUAL)
     }
-    candidates = config.selection.candidates  # type: ignore[attr-defined]
-    shape = (1, candidates, config.horizon, config.action_feature.shape[0])  # type: ignore[attr-defined, union-attr]
+    candidates = config.selection.candidates
+    shape = (1, candidates, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
     noise = torch.randn(shape, generator=generator)
     policy.reset()
     with torch.inference_mode():

@@ -140,7 +140,7 @@ class Publisher:
         done = "committed as" if made.changed else "nothing to change: main is equal to it at"
         self._say(f"{self.repo_id}: {done} {made.commit[:8]}")
         try:
-            with tempfile.TemporaryDirectory() as empty, self.console.status("downloading into an empty cache"):
+            with tempfile.TemporaryDirectory() as empty:
                 got = actions_of(download(repository, made.commit, files, Path(empty)))
             if not torch.equal(got, actions):
                 worst = (got - actions).abs().max().item()

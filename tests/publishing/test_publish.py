@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import torch
 from conftest import finished_training
 from conftest import local_checkpoint as local
 from hub_fixtures import api
+from lerobot.policies.factory import make_policy_config
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
@@ -155,6 +159,15 @@ def test_a_folder_without_a_policy(hub, no_connections, tmp_path):
         publish(tmp_path, tmp_path / "upload")
 
 
+def test_a_policy_of_lerobots_own(hub, no_connections, tmp_path):
+    made = make_policy_config(
+        "act", device="cpu", push_to_hub=False, input_features=tiny.STATE, output_features=tiny.ACTION
+    )
+    made.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"a policy of type 'act'; published here are the dp_plus_\* types"):
+        publish(tmp_path, tmp_path / "upload")
+
+
 def test_names_that_are_no_repository(checkpoint, capsys):
     assert cli(["publish", str(checkpoint), "--repo-id", "pusht"]) == 1
     assert "repo_id = 'pusht': expected USER/NAME" in capsys.readouterr().err
@@ -212,6 +225,15 @@ def test_a_publish_that_dies_on_its_way_leaves_the_old_revision(online, checkpoi
 
 
 # The command
+
+
+def test_a_process_of_its_own_knows_the_policies(checkpoint, tmp_path):
+    # Here other modules have registered the types long ago.
+    command = [sys.executable, "-m", "lerobot_dp_plus.cli", "publish", str(checkpoint), "--repo-id", NAME, "--dry-run"]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*command, "--output=dry"], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors" in files_in(tmp_path / "dry")
 
 
 def test_the_command_publishes_privately_with_a_token(online, checkpoint, tmp_path, monkeypatch, capsys):
