@@ -25,7 +25,7 @@ class Shortcut(Objective):
     a mean with weights >= 0: targets stay within the data's range however short a jump is. The loss is
 
         E‖net(x_t, t, t) − target(x₀, x₁)‖²   on 1 − jump_share of a batch, that of `diffusion` or `flow_matching`
-        E‖net(x_t, t, u) − sg target(x̄₀, x̄₁)‖²   on the rest; u − t = 1, ½, … 2/finest, each half as often as the one before it
+        E‖net(x_t, t, u) − sg target(x̄₀, x̄₁)‖²   on the rest; u − t = 1, ½, … 2/finest equally often, t a multiple of it
 
     Steps of 1/finest and less are taken with u = t, as DDIM does. Frans et al., arXiv 2410.12557; there on the straight
     path, with velocities in place of x₁ (`prediction="v"`) and targets from the average of the weights instead of the
@@ -92,14 +92,10 @@ class Shortcut(Objective):
     def draw_jumps(
         self, count: int, device: torch.device, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Starts and ends of jumps, each (count,) float32: a length, the longest most often, and a place on its grid.
-
-        The shorter a jump, the nearer it is to the tangent, and the fewer people jump so often.
-        """
+        """Starts and ends of jumps, each (count,) float32: every length equally often, then every place on its grid."""
         levels = int(math.log2(self.finest))
-        stratum = (torch.arange(count, device=device) + torch.rand(count, device=device, generator=generator)) / count
-        level = -torch.log2(1 - stratum * (1 - 2.0**-levels))  # P(level >= k) ∝ 2⁻ᵏ − 2⁻ᴸ
-        steps = 2 ** level.floor().clamp_max(levels - 1)  # of a grid with this length
+        stratum = torch.arange(count, device=device) + torch.rand(count, device=device, generator=generator)
+        steps = 2 ** (stratum / max(count, 1) * levels).floor().clamp_max(levels - 1)  # of a grid with this length
         place = (torch.rand(count, device=device, generator=generator) * steps).floor()
         return place / steps, (place + 1) / steps
 

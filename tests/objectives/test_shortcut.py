@@ -1,4 +1,4 @@
-"""Shortcut: on Gaussian data the true jumps cost nothing and no others do; what is learned jumps where the flow leads."""
+"""Shortcut: on Gaussian data the true jumps cost nothing and no others do."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,11 +10,9 @@ from scipy import stats
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks import TransformerConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.notation import Condition, Network, Prediction
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import Parametrisation, Path, SquaredCosinePath, StraightPath
-from lerobot_dp_plus.samplers import DDIM, Jump
 
 CPU = torch.device("cpu")
 TRUTH = Gaussian(torch.tensor([0.4, -0.2], dtype=torch.float64), torch.tensor([0.6, 0.2], dtype=torch.float64))
@@ -170,7 +168,7 @@ def test_the_loss_draws_jumps_and_times_from_the_generator() -> None:
 
 @pytest.mark.parametrize("finest", [2, 16, 64])
 @pytest.mark.parametrize("count", [1, 32])
-def test_each_length_is_drawn_half_as_often_as_the_one_before_and_everywhere(finest: int, count: int) -> None:
+def test_every_length_is_drawn_equally_often_and_everywhere(finest: int, count: int) -> None:
     objective = Shortcut(finest=finest)
     draws = [objective.draw_jumps(count, CPU) for _ in range(4096 // count)]
     t, u = (torch.cat(times) for times in zip(*draws, strict=True))
@@ -178,9 +176,8 @@ def test_each_length_is_drawn_half_as_often_as_the_one_before_and_everywhere(fin
     levels = [2.0**k for k in range(finest.bit_length() - 1)]
     counts = [(steps == level).sum().item() for level in levels]
     assert sum(counts) == len(t), "a length that is not 1, 1/2, ... 2/finest"
-    expected = [len(t) / level / (2 - 1 / levels[-1]) for level in levels]
-    assert len(levels) == 1 or stats.chisquare(counts, expected).pvalue > 1e-3
-    for level in levels[1:4]:
+    assert len(levels) == 1 or stats.chisquare(counts).pvalue > 1e-3
+    for level in levels[1:]:
         place = (t * steps)[steps == level]
         assert torch.equal(place, place.round()) and u.max() == 1
         assert stats.chisquare([(place == k).sum().item() for k in range(int(level))]).pvalue > 1e-3
@@ -242,49 +239,6 @@ def test_half_precision_gives_every_weight_its_gradient(path: Path, prediction: 
     assert len(gradients[1]) == len(list(network.parameters()))
     distance = sum((a - b).square().sum() for a, b in zip(*gradients, strict=True))
     assert distance < 0.05**2 * sum(a.square().sum() for a in gradients[0])
-
-
-class Small(Network):
-    """An MLP over one action."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed_time = nn.Sequential(SinusoidalEmbedding(32), nn.Linear(32, 64), nn.SiLU(), nn.Linear(64, 64))
-        self.embed_action = nn.Linear(1, 64)
-        self.body = nn.Sequential(nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
-        self.head = nn.Linear(64, 1)
-
-    def condition(self, observation: Tensor) -> Condition:
-        return ()
-
-    def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
-        hidden = self.embed_action(x_t) + embed_times(self.embed_time, time, end)[:, None]
-        return self.head(self.body(hidden))
-
-
-def test_one_learned_jump_finds_both_modes_where_one_step_of_ddim_finds_their_mean() -> None:
-    """Two equally good actions, ±0.7: the flow sends negative noise to one and positive noise to the other."""
-    network, objective = Small(), Shortcut(jump_share=0.4)
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    valid, steps = torch.ones(128, 1, dtype=torch.bool), 800
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
-        x1 = torch.randint(2, (128, 1, 1)) * 1.4 - 0.7 + 0.03 * torch.randn(128, 1, 1)
-        optimizer.zero_grad()
-        objective.loss(network, x1, (), valid).mean().backward()
-        optimizer.step()
-        schedule.step()
-    noise = torch.randn(1000, 1, 1)
-    flow_map = objective.denoiser(network, ())
-    with torch.no_grad():
-        jump, tangent, many = (
-            sampler(flow_map, objective.path, noise) for sampler in (Jump(1), DDIM(1), DDIM(objective.finest))
-        )
-    assert tangent.abs().mean() < 0.15, "the mean of both"
-    assert ((many.abs() - 0.7).abs() < 0.2).float().mean() > 0.85, "the flow itself is learned"
-    assert ((jump.abs() - 0.7).abs() < 0.2).float().mean() > 0.75
-    assert (jump.sign() == noise.sign()).float().mean() > 0.95
-    assert (jump - many).square().mean() < 0.1 * (tangent - many).square().mean()
 
 
 @every_shortcut
