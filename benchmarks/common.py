@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,35 +28,37 @@ def summary(values: list[float]) -> dict[str, Any]:
 
 
 def ratios(slow: list[float], fast: list[float]) -> dict[str, Any]:
-    """Summary of slow ÷ fast, each pair measured in the same round."""
-    return summary([a / b for a, b in zip(slow, fast, strict=True)])
+    """Summary of slow ÷ fast, each pair measured in the same round; rounds that one of them sat out do not count."""
+    return summary([a / b for a, b in zip(slow, fast, strict=False)])
 
 
 def take_turns(
     contenders: Mapping[str, Callable[[], object]],
     rounds: int,
     calls: Mapping[str, int] | None = None,
+    rounds_of: Mapping[str, int] | None = None,
     seconds: float = 0.3,
-    warm_up: int = 1,
     label: str = "measuring",
     clock: str = "wall",
 ) -> dict[str, list[float]]:
     """Milliseconds a call, one figure per contender and round: the median of that round's calls.
 
     In every round all contenders follow each other, so that a busy machine slows all of them and ratios are between
-    neighbours in time. A contender is called `calls[name]` times a round, or as often as fits into `seconds`. The clock
-    "cpu" counts this thread's processor time alone: what a call costs on a machine that others hold up.
+    neighbours in time. A contender is called `calls[name]` times a round, or, after a call to warm up, as often as fits
+    into `seconds`, and takes part in the first `rounds_of[name]` rounds, or in all. The clock "cpu" counts this thread's
+    processor time alone: what a call costs on a machine that others hold up.
     """
     counts: dict[str, int] = dict(calls or {})
     for name, call in contenders.items():
-        for _ in range(warm_up):
-            elapsed = _time(call, clock)
-        counts.setdefault(name, max(3, min(200, int(seconds / max(elapsed, 1e-6)))))
+        if name not in counts:
+            call()
+            counts[name] = max(1, min(200, int(seconds / max(_time(call, clock), 1e-6))))
     measured: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in tqdm(range(rounds), desc=label, unit="round", leave=False):
+    for number in tqdm(range(rounds), desc=label, unit="round", leave=False):
         for name, call in contenders.items():
-            times = [_time(call, clock) for _ in range(counts[name])]
-            measured[name].append(1000 * float(np.median(times)))
+            if number < (rounds_of or {}).get(name, rounds):
+                times = [_time(call, clock) for _ in range(counts[name])]
+                measured[name].append(1000 * float(np.median(times)))
     return measured
 
 
@@ -104,7 +106,7 @@ def positive(text: str) -> int:
     return number
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """One table on the terminal, at any width."""
     table = Table("", *columns, title=title)
     for row in rows:

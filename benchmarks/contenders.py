@@ -36,7 +36,7 @@ def observation() -> Observation:
     return {"agent_pos": rng.uniform(0, 512, 2), "environment_state": rng.uniform(0, 512, 16)}
 
 
-def our_config(file: Path = DEMO, **fields: Any) -> Any:
+def our_config(file: Path = DEMO, /, **fields: Any) -> Any:
     """The policy's config in a training config `file`, on the CPU, for keypoints unless `fields` say otherwise."""
     saved = json.loads(file.read_text())["policy"]
     config = draccus.decode(PreTrainedConfig, saved | {"device": "cpu", "push_to_hub": False})

@@ -31,7 +31,8 @@ class Scale:
     """How much is measured."""
 
     rounds: int = 7
-    sweep_rounds: int = 5
+    shipped_rounds: int = 3  # its chunk takes half a minute
+    sweep_rounds: int = 3
     seconds: float = 0.25
     shipped: dict[str, Any] | None = None  # fields of LeRobot's diffusion that differ from its defaults
     batches: tuple[int, ...] = BATCHES
@@ -40,6 +41,7 @@ class Scale:
 
 QUICK = Scale(
     rounds=2,
+    shipped_rounds=1,
     sweep_rounds=1,
     seconds=0.02,
     shipped={"down_dims": (8, 16, 32), "horizon": 16, "n_action_steps": 8, "num_inference_steps": 3},
@@ -131,14 +133,11 @@ def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], ob
 
 def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
     """Milliseconds with and without processors, and every ratio that is claimed."""
-    rounds: dict[str, Any] = {
-        "rounds": scale.rounds,
-        "seconds": scale.seconds,
-        "clock": scale.clock,
-        "calls": {SHIPPED: 1},
-    }
-    whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **rounds)
-    only = common.take_turns({n: _policy_only(c) for n, c in contenders.items()}, label="without processors", **rounds)
+    how: dict[str, Any] = {"rounds": scale.rounds, "seconds": scale.seconds, "clock": scale.clock}
+    once = {"calls": {SHIPPED: 1}, "rounds_of": {SHIPPED: scale.shipped_rounds}}
+    whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **how, **once)
+    quick = {name: _policy_only(c) for name, c in contenders.items() if name != SHIPPED}
+    only = common.take_turns(quick, label="without processors", **how)
     fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
     return {
         "contenders": {
@@ -146,7 +145,7 @@ def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any
                 "parameters": parameters(contender.policy),
                 "calls": _calls(contender.policy.config),
                 "milliseconds": common.summary(whole[name]),
-                "policy_milliseconds": common.summary(only[name]),
+                "policy_milliseconds": common.summary(only[name]) if name in only else None,
             }
             for name, contender in contenders.items()
         },
@@ -236,7 +235,7 @@ def _print(result: dict[str, Any]) -> None:
             name,
             f"{c['parameters']:,}",
             str(c["calls"]),
-            *(common.spread(c[k]) for k in ("milliseconds", "policy_milliseconds")),
+            *(common.spread(c[k]) if c[k] else "–" for k in ("milliseconds", "policy_milliseconds")),
         )
         for name, c in result["contenders"].items()
     ]

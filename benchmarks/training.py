@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.datasets import LeRobotDataset
+from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.scripts import lerobot_train
 from tqdm import tqdm
 
@@ -135,7 +135,7 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
     rates = {variant: [run["samples_per_s"] for run in runs] for variant, runs in found.items()}
     first, *_, last = found
     return {
-        "frames": LeRobotDataset("made/up", root=size.root, video_backend="pyav").num_frames,
+        "frames": LeRobotDatasetMetadata("made/up", root=size.root).total_frames,
         "pixels": size.pixels,
         "batch_size": size.batch_size,
         "parameters": {"ours": count, "host": parameters(fresh(host).policy)},

@@ -100,19 +100,19 @@ def test_the_floor_is_the_slower_of_reading_and_multiplying():
 def test_turns_are_taken_and_timed():
     order = []
     calls = {"slow": lambda: order.append("slow") or time.sleep(0.02), "fast": lambda: order.append("fast")}
-    times = common.take_turns(calls, rounds=3, calls={"slow": 1, "fast": 2}, warm_up=0)
-    assert order == ["slow", "fast", "fast"] * 3
+    times = common.take_turns(calls, rounds=4, calls={"slow": 1, "fast": 2}, rounds_of={"slow": 3})
+    assert order == ["slow", "fast", "fast"] * 3 + ["fast", "fast"]
     assert all(one >= 20 for one in times["slow"]) and max(times["fast"]) < 20
     ratio = common.ratios(times["slow"], times["fast"])
-    assert ratio["values"] == [a / b for a, b in zip(times["slow"], times["fast"], strict=True)]
+    assert ratio["values"] == [a / b for a, b in zip(times["slow"], times["fast"][:3], strict=True)]
     assert ratio["min"] <= ratio["p10"] <= ratio["median"] <= ratio["p90"] <= ratio["max"]
 
 
-@pytest.mark.parametrize("target", [400_000, 3_451_424])
-def test_the_hosts_network_is_shrunk_to_our_size(target):
+@pytest.mark.parametrize(("target", "tolerance"), [(400_000, 0.06), (3_451_424, 0.01)])
+def test_the_hosts_network_is_shrunk_to_our_size(target, tolerance):
     size = {"horizon": 16, "n_action_steps": 8, **features()}
     dims = equal_dims(target, **size)
     built = get_policy_class("diffusion")(host_config(down_dims=dims, **size))
-    assert abs(parameters(built) / target - 1) < 0.03
+    assert abs(parameters(built) / target - 1) < tolerance
     with pytest.raises(ValueError, match="smallest U-Net has"):
         equal_dims(1000, **size)
