@@ -181,7 +181,7 @@ def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Ite
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line of `dp-plus demos pusht`; returns the exit status, 2 for bad input, 1 if the Hub did not take the data."""
+    """Command line of `dp-plus demos pusht`; returns the exit status: 2 bad input, 1 the Hub failed."""
     parser = argparse.ArgumentParser(
         prog="dp-plus demos pusht", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

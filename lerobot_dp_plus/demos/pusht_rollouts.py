@@ -174,7 +174,7 @@ def write_pusht_rollouts(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line of `dp-plus demos pusht_rollouts`; returns the exit status, 2 for bad input, 1 if the Hub did not take the data."""
+    """Command line of `dp-plus demos pusht_rollouts`; returns the exit status: 2 bad input, 1 the Hub failed."""
     parser = argparse.ArgumentParser(
         prog="dp-plus demos pusht_rollouts", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

@@ -23,12 +23,12 @@ SUCCESS = "next.success"
 FORMAT = "v3."
 
 MAKERS = {
-    "lerobot_dp_plus.demos.pusht": "A planning expert played in the simulator gym-pusht; no human demonstrated anything.",
+    "lerobot_dp_plus.demos.pusht": "A planning expert played in the simulator gym-pusht; no human demonstrated it.",
     "lerobot_dp_plus.demos.pusht_rollouts": (
         "A trained policy played in the simulator gym-pusht; at every decision several of its chunks were tried in the "
         "simulator and the best was played, or a random one at the share of decisions noted as disturbed."
     ),
-    "lerobot_dp_plus.demos.aloha": "A scripted expert played in the simulator gym-aloha; no human demonstrated anything.",
+    "lerobot_dp_plus.demos.aloha": "A scripted expert played in the simulator gym-aloha; no human demonstrated it.",
 }
 
 
@@ -38,7 +38,8 @@ class Data:
 
     Attributes:
         info: meta/info.json. note: provenance.json or conversion.json, empty without.
-        tasks: the instructions. successes: episodes in which `next.success` is true somewhere; None without that feature.
+        tasks: the instructions.
+        successes: episodes in which `next.success` is true somewhere; None without that feature.
     """
 
     folder: Path
@@ -154,8 +155,8 @@ def attempts(data: Data) -> str:
             parts.append(f"{note['completed']:,} of them also held what they had reached.")
         dropped = note.get("dropped", attempted - kept)
         parts.append(
-            f"Of {attempted:,} attempts {kept:,} were kept and {dropped:,} dropped as failures: this data does not show "
-            "how the task fails."
+            f"Of {attempted:,} attempts {kept:,} were kept and {dropped:,} dropped as failures: these data do not "
+            "show how the task fails."
         )
     if data.successes is not None:
         parts.append(

@@ -1,4 +1,4 @@
-"""A LeRobotDataset's folder becomes a dataset repository: one commit with its card, and the tag by which LeRobot finds it.
+"""A LeRobotDataset's folder becomes a repository: one commit with its card, and the tag by which LeRobot finds it.
 
 `LeRobotDataset("user/name")` asks for the tag named like the format, such as v3.0, and refuses a repository without. So
 unlike a policy's, that tag moves with main; a push that ends in between is completed by the next.

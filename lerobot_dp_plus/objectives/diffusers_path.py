@@ -19,9 +19,9 @@ SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
 class DiffusersPath(VariancePreservingPath):
     """ᾱ of `squared_cosine` or `linear_beta`, β rounded to float32 and multiplied up in float32, as diffusers does.
 
-    Near the data 1 − ᾱ has three or four digits left there, so that actions agree with those of LeRobot's policy to 1e-5
-    only with the same digits lost. On its own steps the network is fed whole numbers, as there; between them log ᾱ is
-    linear. For policies trained with those schedulers; others have no use for it.
+    Near the data 1 − ᾱ has three or four digits left there, so that actions agree with LeRobot's policy to 1e-5 only with
+    the same digits lost. On its own steps the network is fed whole numbers, as there; between them log ᾱ is linear. For
+    policies trained with those schedulers; others have no use for it.
 
     Attributes:
         schedule: squared_cosine or linear_beta; beta_start and beta_end belong to the second.

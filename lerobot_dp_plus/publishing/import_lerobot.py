@@ -52,7 +52,7 @@ def import_lerobot(
     Raises:
         FileExistsError: `output` exists.
         FileNotFoundError: the checkpoint, or a file of it, cannot be had.
-        ValueError: it is no diffusion checkpoint, has an option without a counterpart, or acts otherwise than tolerated.
+        ValueError: it is no diffusion checkpoint, has an option without a counterpart, or acts too differently.
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive")
@@ -126,7 +126,7 @@ def say(source: Source, translation: Translation, difference: Difference, output
         f"{difference.normalised:.1e} normalised, {difference.physical:.1e} in the units of the data"
     )
     fast = "--policy.sampler.type=dpmpp_2m --policy.sampler.num_steps=10"
-    print(f"10 network calls a chunk instead of {sampler.num_steps}, other actions of the same distribution:")
+    print(f"10 network calls a chunk instead of {sampler.num_steps}, and then no longer the same actions:")
     print(f"  lerobot eval --policy.path={output} {fast} --env.type=ENV")
 
 

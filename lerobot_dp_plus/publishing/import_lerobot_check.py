@@ -38,8 +38,8 @@ class Difference(NamedTuple):
 def largest_difference(source: Source, folder: Path, chunks: int = 2) -> Difference:
     """Play both policies through their own `select_action`, from made-up observations within the statistics.
 
-    Before every step both get the same seed, so that they draw the same noise, at the start of a chunk and at every step
-    of a stochastic sampler. `folder` holds our checkpoint, as it will be loaded by others.
+    Before every step both get the same seed, so that they draw the same noise, at the start of a chunk and at every
+    step of a stochastic sampler. `folder` holds our checkpoint, as it will be loaded by others.
     """
     theirs, (their_input, their_output) = reference(source)
     ours = DpPlusUnetPolicy.from_pretrained(folder, cli_overrides=["--device=cpu"])
@@ -94,8 +94,8 @@ def require_diffusers() -> None:
     """Raise a ValueError unless LeRobot's policy can be made here."""
     if importlib.util.find_spec("diffusers") is None:
         raise ValueError(
-            "LeRobot's own policy needs the package 'diffusers', and without it nobody can tell whether the actions are "
-            "the same: pip install 'lerobot[diffusion]'"
+            "LeRobot's own policy needs the package 'diffusers', and without it nobody can tell whether the actions "
+            "are the same: pip install 'lerobot[diffusion]'"
         )
 
 

@@ -116,8 +116,8 @@ def image_encoder_of(theirs: DiffusionConfig) -> ResNet18Config:
     size: tuple[int, ...] = next(iter(shapes.values()))[1:]
     if theirs.resize_shape is not None and tuple(theirs.resize_shape) != size:
         raise ValueError(
-            f"resize_shape = {tuple(theirs.resize_shape)}: images are {size} and are not resized here; legal is null or "
-            f"{size}, with the images resized before they reach the policy"
+            f"resize_shape = {tuple(theirs.resize_shape)}: images are {size} and are not resized here; legal is null "
+            f"or {size}, with the images resized before they reach the policy"
         )
     crop = theirs.crop_shape and (int(theirs.crop_shape[0]), int(theirs.crop_shape[1]))
     keypoints = theirs.spatial_softmax_num_keypoints
@@ -136,8 +136,8 @@ def image_encoder_of(theirs: DiffusionConfig) -> ResNet18Config:
         # torchvision rounds half a pixel to even, we round it down.
         if round((side - cropped) / 2) != (side - cropped) // 2:
             raise ValueError(
-                f"crop_shape = {crop} of images {size}: LeRobot's centre crop begins a pixel later than ours, so that the "
-                f"actions would differ; legal are crops that leave {side - cropped - 1} or {side - cropped + 1} of "
+                f"crop_shape = {crop} of images {size}: LeRobot's centre crop begins a pixel later than ours, so that "
+                f"the actions would differ; legal are crops that leave {side - cropped - 1} or {side - cropped + 1} of "
                 f"{side} pixels"
             )
     return encoder

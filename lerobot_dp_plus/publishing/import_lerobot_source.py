@@ -93,8 +93,8 @@ def read_config(saved: Mapping[str, Any], folder: Path, title: str) -> Diffusion
     kind = saved.get("type")
     if kind is None:
         raise ValueError(
-            f"{CONFIG_NAME} of {title} has no 'type': it was written before LeRobot had one, and this LeRobot reads it no "
-            "more either. Legal is a checkpoint whose type is 'diffusion'"
+            f"{CONFIG_NAME} of {title} has no 'type': it was written before LeRobot had one, and this LeRobot cannot read "
+            "it either. Legal is a checkpoint whose type is 'diffusion'"
         )
     if kind != "diffusion":
         raise ValueError(f"{title} holds a policy of type {kind!r}; legal is 'diffusion', LeRobot's DiffusionPolicy")

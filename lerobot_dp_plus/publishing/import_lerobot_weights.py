@@ -37,7 +37,7 @@ def translate_weights(
 
 
 def encoder_name(key: str, cameras: list[str], ours: DpPlusUnetConfig) -> str:
-    """`diffusion.rgb_encoder.1.out.weight` -> `model.encoder.image_encoders.observation/images/top.project.0.weight`."""
+    """`diffusion.rgb_encoder.1.out.bias` -> `model.encoder.image_encoders.observation/images/top.project.0.bias`."""
     rest = key.removeprefix(ENCODER_PREFIX)
     name = "shared"
     if not ours.image_encoder.share_across_cameras:

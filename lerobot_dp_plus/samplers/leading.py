@@ -1,8 +1,8 @@
 """DDPM and DDIM on the grid that diffusers calls "leading" (arXiv 2305.08891 table 2), where LeRobot's policy samples.
 
-With K steps of training and n of sampling they visit k = (n − 1)·s, …, s, 0 with s = ⌊K/n⌋, and then clean data. The noise
-they start from is taken for x_k at the first of these: for n < K the noisiest steps are never visited. With the path
-`diffusers` both give the actions of LeRobot's diffusion policy, digit for digit; that is their purpose.
+With K steps of training and n of sampling they visit k = (n − 1)·s, …, s, 0 with s = ⌊K/n⌋, and then clean data. The
+noise they start from is taken for x_k at the first of these: for n < K the noisiest steps are never visited. With the
+path `diffusers` both give the actions of LeRobot's diffusion policy, digit for digit; that is their purpose.
 """
 
 from abc import ABC
@@ -76,8 +76,8 @@ class AncestralLeading(Leading):
 class DDIMLeading(Leading):
     """x_u = α_u·clip(x₁) + σ_u·x₀, with x₀ as the network gave it.
 
-    DDIM, arXiv 2010.02502, eq. 12 with η = 0, as diffusers' DDIMScheduler has it: where x₁ is clipped, the ends no longer
-    explain x_t together. `ddim` recomputes x₀ there. Cost: num_steps calls.
+    DDIM, arXiv 2010.02502, eq. 12 with η = 0, as diffusers' DDIMScheduler has it: where x₁ is clipped, the ends no
+    longer explain x_t together. `ddim` recomputes x₀ there. Cost: num_steps calls.
     """
 
     needs = frozenset({"diffusion_steps", "kept_noise"})

@@ -1,4 +1,4 @@
-"""`ancestral_leading` and `ddim_leading` on the path `diffusers` are diffusers' schedulers, digit for digit in float32."""
+"""`ancestral_leading` and `ddim_leading` on the path `diffusers` are the schedulers of diffusers, digit for digit."""
 
 import pytest
 import torch
