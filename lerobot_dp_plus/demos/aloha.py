@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 import lerobot_dp_plus
 from lerobot_dp_plus.demos.aloha_episodes import CAMERAS, Recipe, episode_file, generate_file
 from lerobot_dp_plus.demos.aloha_features import ROBOT_TYPE, aloha_features, episode_columns
+from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
 from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
 from lerobot_dp_plus.demos.writer import write_dataset
 from lerobot_dp_plus.environments.aloha_physics import FPS, SENTENCES, TASKS, require
@@ -236,6 +237,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=None, help="processes; all cores when not given")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (0)")
     parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
+    add_push_arguments(parser)
     options = parser.parse_args(argv)
     height, width = options.resolution
     recipe = Recipe(
@@ -248,4 +250,4 @@ def main(argv: list[str] | None = None) -> int:
         environment_state=options.environment_state or options.cameras == "none",
     )
     write_aloha_demos(options.root, recipe, options.episodes, options.workers, options.overwrite)
-    return 0
+    return push_if_asked(options, options.root)
