@@ -134,7 +134,7 @@ def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], ob
 def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
     """Milliseconds with and without processors, and every ratio that is claimed."""
     how: dict[str, Any] = {"rounds": scale.rounds, "seconds": scale.seconds, "clock": scale.clock}
-    once = {"calls": {SHIPPED: 1}, "rounds_of": {SHIPPED: scale.shipped_rounds}}
+    once: dict[str, Any] = {"calls": {SHIPPED: 1}, "rounds_of": {SHIPPED: scale.shipped_rounds}}
     whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **how, **once)
     quick = {name: _policy_only(c) for name, c in contenders.items() if name != SHIPPED}
     only = common.take_turns(quick, label="without processors", **how)
