@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         config = ours.policy.config
     contenders = _contenders(ours, scale, compiled=not args.no_compile)
     print("latency: batch 1, contenders in turns")
-    result: dict[str, Any] = {"quick": args.quick, "policy": str(args.policy or args.config), "clock": args.clock}
+    result: dict[str, Any] = {"quick": args.quick, "policy": (args.policy or args.config).name, "clock": args.clock}
     result |= _batch_one(contenders, scale)
     result["floor"] = {str(batch): _floor(ours, batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)

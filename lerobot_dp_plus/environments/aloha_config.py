@@ -9,7 +9,7 @@ from lerobot.envs.configs import EnvConfig
 from lerobot.envs.utils import NEW_ROLLOUT_OPTION, FreezeAfterEpisodeEnd
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
 
-from lerobot_dp_plus.environments.aloha_lite import POSE, check_options
+from lerobot_dp_plus.environments.aloha_lite import POSE, check_options, check_visualization
 from lerobot_dp_plus.environments.aloha_physics import FPS, JOINTS, OBJECT_NAMES
 
 #: LeRobot's name of a task -> gym_aloha's.
@@ -31,8 +31,8 @@ class AlohaLiteConfig(EnvConfig):
     obs_type: str = "pixels_agent_pos"
     observation_height: int = 120
     observation_width: int = 160
-    visualization_height: int = 240
-    visualization_width: int = 320
+    visualization_height: int | None = None
+    visualization_width: int | None = None
     look: str = "lite"
     success: str = "first_contact"
     render_mode: str = "rgb_array"
@@ -54,6 +54,7 @@ class AlohaLiteConfig(EnvConfig):
         if self.episode_length < 1:
             raise ValueError(f"env.episode_length={self.episode_length}: legal are integers from 1")
         check_options(self.obs_type, self.success, self.observation_height, self.observation_width, self.look)
+        check_visualization(self.visualization_height, self.visualization_width, self.look)
         self.features[ACTION] = PolicyFeature(type=FeatureType.ACTION, shape=(JOINTS,))
         self.features["agent_pos"] = PolicyFeature(type=FeatureType.STATE, shape=(JOINTS,))
         if self.obs_type == "pixels_agent_pos":

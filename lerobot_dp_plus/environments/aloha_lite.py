@@ -11,6 +11,7 @@ from lerobot_dp_plus.environments.aloha_render import CAMERA, check_picture, ren
 
 OBS_TYPES = ("pixels_agent_pos", "environment_state_agent_pos")
 SUCCESSES = ("first_contact", "completed")
+VISUALIZATION = (240, 320)  # (height, width) of what is filmed where no picture is observed
 POSE = 7  # position and quaternion of one object
 
 
@@ -20,6 +21,16 @@ def check_options(obs_type: str, success: str, height: int, width: int, look: st
         if value not in legal:
             raise ValueError(f"{name}={value!r}: legal are {', '.join(legal)}")
     check_picture(height, width, look)
+
+
+def check_visualization(height: int | None, width: int | None, look: str) -> tuple[int, int] | None:
+    """(height, width) of the film, None if neither is given; ValueError for one without the other or an illegal one."""
+    if height is None and width is None:
+        return None
+    if height is None or width is None:
+        raise ValueError(f"visualization_height={height}, visualization_width={width}: legal are both or neither")
+    check_picture(height, width, look)
+    return height, width
 
 
 class AlohaLite(gym.Env):
@@ -44,8 +55,8 @@ class AlohaLite(gym.Env):
         obs_type: str = "pixels_agent_pos",
         observation_height: int = 120,
         observation_width: int = 160,
-        visualization_height: int = 240,
-        visualization_width: int = 320,
+        visualization_height: int | None = None,
+        visualization_width: int | None = None,
         look: str = "lite",
         success: str = "first_contact",
         render_mode: str = "rgb_array",
@@ -56,7 +67,8 @@ class AlohaLite(gym.Env):
             task: `transfer_cube` or `insertion`.
             obs_type: one of `OBS_TYPES`.
             observation_height, observation_width: of the observed pictures, pixels.
-            visualization_height, visualization_width: of what `render` returns, pixels.
+            visualization_height, visualization_width: of what `render` returns, pixels. None: the observed picture
+                itself, which costs nothing more, or 240×320 where poses are observed.
             look: `lite` or `stock`, of both.
             success: one of `SUCCESSES`.
             render_mode: `rgb_array`, nothing else.
@@ -66,7 +78,7 @@ class AlohaLite(gym.Env):
             MissingExtra: the aloha extra is not installed; the message says how to.
         """
         check_options(obs_type, success, observation_height, observation_width, look)
-        check_picture(visualization_height, visualization_width, look)
+        visualization = check_visualization(visualization_height, visualization_width, look)
         if render_mode != "rgb_array":
             raise ValueError(f"render_mode={render_mode!r}: legal is rgb_array")
         self.physics = AlohaPhysics(task)
@@ -75,7 +87,8 @@ class AlohaLite(gym.Env):
         self.obs_type = obs_type
         self.render_mode = render_mode
         self._size = observation_height, observation_width
-        self._visualization = visualization_height, visualization_width
+        self._visualization = visualization
+        self._picture: np.ndarray | None = None  # the last observed
         self._look = look
         self._success = success
         self._touched = False
@@ -104,12 +117,15 @@ class AlohaLite(gym.Env):
 
     def render(self) -> np.ndarray:
         """(visualization_height, visualization_width, 3) uint8."""
-        return render(self.physics, *self._visualization, self._look)
+        if self._visualization is None and self._picture is not None:
+            return self._picture.copy()
+        return render(self.physics, *(self._visualization or VISUALIZATION), self._look)
 
     def _observation(self) -> dict[str, Any]:
         joints = self.physics.joints
         if self.obs_type == "pixels_agent_pos":
-            return {"agent_pos": joints, "pixels": {CAMERA: render(self.physics, *self._size, self._look)}}
+            self._picture = render(self.physics, *self._size, self._look)
+            return {"agent_pos": joints, "pixels": {CAMERA: self._picture}}
         return {"agent_pos": joints, "environment_state": self.physics.objects}
 
     def _info(self) -> dict[str, bool]:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ type Step = Callable[[], None]
 def contenders(task: str) -> dict[str, Step]:
     """Name -> a function that makes one control step as an evaluation does, its observation included."""
     stock = require("gym_aloha.env").AlohaEnv(task, obs_type="pixels_agent_pos")
-    size = {"observation_height": 480, "observation_width": 640}
+    size: dict[str, Any] = {"observation_height": 480, "observation_width": 640}
     made = {
         "aloha_lite, object poses, no rendering": AlohaLite(task, obs_type="environment_state_agent_pos"),
         "aloha_lite, top camera 120×160": AlohaLite(task),

@@ -53,7 +53,11 @@ def test_pictures_show_the_scene_that_is_simulated():
     # The top camera sees 78 degrees over 60 rows, 0.75 m above the cube; x runs along the columns.
     assert reds[1][1] - reds[0][1] == pytest.approx(0.15 * 60 / (2 * 0.75 * np.tan(np.radians(39))), abs=1.0)
     assert reds[1][0] == pytest.approx(reds[0][0], abs=1.0)
-    assert env.render().shape == (240, 320, 3)
+    np.testing.assert_array_equal(env.render(), picture)
+    assert AlohaLite("transfer_cube", visualization_height=64, visualization_width=80).render().shape == (64, 80, 3)
+    blind = AlohaLite("transfer_cube", obs_type=STATE)
+    blind.reset(seed=3)
+    assert blind.render().shape == (240, 320, 3) and blind.render().std() > 10
 
 
 def test_lite_look_leaves_the_shared_model_as_it_was():
@@ -118,6 +122,7 @@ def test_finished_episodes_wait_until_somebody_resets():
         ("success", "touch", "success='touch'"),
         ("look", "pretty", "look='pretty'"),
         ("observation_height", 4, "height=4: legal are 16 to 2048 pixels"),
+        ("visualization_width", 64, "visualization_height=None, visualization_width=64: legal are both or neither"),
         ("episode_length", 0, "env.episode_length=0"),
     ],
 )

@@ -21,6 +21,7 @@ import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.augmentation import Augmentation
 from lerobot_dp_plus.encoders import ImageEncoderConfig
 from lerobot_dp_plus.evaluation import report
+from lerobot_dp_plus.foresight import Foresight
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.hub.card_use import policy_class
@@ -37,6 +38,7 @@ AXES: dict[str, Any] = {
     "sampler": Sampler,
     "image_encoder": ImageEncoderConfig,
     "guidance": Guidance,
+    "foresight": Foresight,
     "selection": Selection,
     "augmentation": Augmentation,
 }

@@ -43,7 +43,7 @@ def test_the_server_goes_down(online, old, new, step):
     started = time.monotonic()
     with pytest.raises(HubUnreachable, match=rf"upload to {NAME}: the Hub at {online.url} cannot be reached .*3 tries"):
         repository().upload(new)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10  # huggingface_hub alone: 23 s
     assert_old_then_completed(online, new)
 
 
@@ -61,11 +61,16 @@ def test_the_server_is_down_when_the_repository_is_made(online, new):
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "verify"])
 def test_the_server_falls_silent(online, old, new, step):
     repository().upload(old)
-    online.fail(*STEPS[step], stall=0.5)
+    over = threading.Event()
+    online.fail(*STEPS[step], before=lambda: over.wait(60))
     with pytest.raises(HubUnreachable, match=r"did not answer (GET|POST|PUT) /.* in time"):
-        repository(patience=Patience(silence=0.2, tries=2, pause=0.01)).upload(new)
+        repository(patience=Patience(silence=0.4, tries=2, pause=0.01)).upload(new)
+    assert online.files(NAME) == contents(b"old ")
     # What was sent into the silence is still carried out: the commit of two tries is made once.
-    time.sleep(0.7 if step == "commit" else 0)
+    over.set()
+    deadline = time.monotonic() + 20
+    while step == "commit" and len(online.titles(NAME)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert online.files(NAME) == contents(b"new " if step == "commit" else b"old ")
     online.faults.clear()
     repository().upload(new)
@@ -73,8 +78,10 @@ def test_the_server_falls_silent(online, old, new, step):
 
 
 def test_silence_after_the_file_is_there_costs_one_more_try(online, new):
-    online.fail("POST", "/lfs-verify", stall=0.5)
-    assert repository(patience=Patience(silence=0.2, tries=2, pause=0.01)).upload(new).changed
+    over = threading.Event()
+    online.fail("POST", "/lfs-verify", before=lambda: over.wait(60))
+    assert repository(patience=Patience(silence=0.5, tries=2, pause=0.01)).upload(new).changed
+    over.set()
     assert online.files(NAME) == contents(b"new ") and online.count("PUT", "/lfs/") == 3
 
 
@@ -92,7 +99,7 @@ def test_the_server_says_when_to_come_back(online, new):
     online.fail("POST", "/preupload/", calls=(1,), status=429, retry_after=1)
     started = time.monotonic()
     repository().upload(new)
-    assert 1.0 < time.monotonic() - started < 2.5
+    assert 1.0 < time.monotonic() - started < 10
     online.fail("GET", "/api/models/", status=429, retry_after=3600)
     with pytest.raises(HubUnreachable, match=r"answered 429 .*asks to come back in 3600 s"):
         repository().upload(new)

@@ -9,7 +9,7 @@ from lerobot_dp_plus.hub.upload import Repository
 
 NAME = "alice/pusht"
 #: The same rules as people get, in a hurry.
-QUICK = Patience(connect=2.0, silence=0.5, tries=3, pause=0.02, give_up=3.0, longest_pause=1.5)
+QUICK = Patience(connect=2.0, silence=5.0, tries=3, pause=0.02, give_up=3.0, longest_pause=1.5)
 CARD = b"---\nlicense: apache-2.0\n---\n# PushT\n"
 
 

@@ -136,7 +136,10 @@ def test_network_sees_x_t_and_the_paths_time(objective: Objective) -> None:
     ("make", "message"),
     [
         (lambda: Diffusion(prediction="noise"), "objective.prediction = 'noise': legal are epsilon, x1, v"),
-        (lambda: Diffusion(path=StraightPath()), "objective.path = StraightPath.*squared_cosine or linear_beta"),
+        (
+            lambda: Diffusion(path=StraightPath()),
+            "objective.path = StraightPath.*squared_cosine, linear_beta or diffusers",
+        ),
         (lambda: Diffusion(clip_range=0.0), "objective.clip_range = 0.0: must be positive"),
         (lambda: FlowMatching(clip_range=-1.0), "objective.clip_range = -1.0: must be positive"),
     ],

@@ -27,7 +27,7 @@ from lerobot_dp_plus.publishing.checks import actions_of
 from lerobot_dp_plus.publishing.publish import Publisher
 
 NAME = "alice/pusht"
-QUICK = Patience(connect=2.0, silence=2.0, tries=2, pause=0.02, give_up=2.0)
+QUICK = Patience(connect=2.0, silence=10.0, tries=2, pause=0.02, give_up=2.0)
 
 
 def publisher(**more) -> Publisher:

@@ -111,7 +111,7 @@ def assert_saved(output: Path, failure: pytest.ExceptionInfo) -> None:
 
 @pytest.fixture
 def hurried(monkeypatch) -> None:
-    quick = Patience(connect=1.0, silence=0.3, tries=2, pause=0.02, give_up=1.0)
+    quick = Patience(connect=1.0, silence=1.0, tries=2, pause=0.02, give_up=1.0)
     monkeypatch.setattr(publication, "PATIENCE", quick)
 
 
@@ -165,7 +165,7 @@ def test_offline(hub, no_connections, finished):
 @pytest.mark.parametrize(
     "path, how, said",
     [
-        ("/commit/", {"stall": 0.8}, "did not answer POST"),
+        ("/commit/", {"stall": 2.5}, "did not answer POST"),
         ("/repos/create", {"status": 403}, "the Hub says 403"),
         ("/repos/create", {"status": 503, "retry_after": 600}, "asks to come back in 600 s"),
     ],
