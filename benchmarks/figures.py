@@ -18,16 +18,22 @@ def latency(result: dict[str, Any]) -> Figure:
         error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
         bars.barh(row, took["median"], xerr=error, color=BARS[row % len(BARS)])
         bars.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
-    limit = result["floor"]["1"]["milliseconds"]["median"]
+    limit = result["reading the weights"]["median"]
     bars.axvline(limit, color=FLOOR, ls="--", lw=1)
-    bars.set(xscale="log", xlabel="ms a chunk, batch 1 (log); dashed: floor", title="Observation in, action out")
+    bars.set(
+        xscale="log",
+        xlabel="ms a chunk, batch 1 (log); dashed: reading the weights",
+        title="Observation in, action out",
+    )
     bars.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
     bars.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
     bars.invert_yaxis()
     for name, sweep in result.get("growth", {}).items():
-        values = [int(value) for value in sweep]
-        growth.plot(values, [found["milliseconds"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name)
-    growth.set(xscale="log", yscale="log", xlabel="value of the field (log)", title="How a chunk's cost grows, ms")
+        factors = [int(value) / int(next(iter(sweep))) for value in sweep]
+        growth.plot(
+            factors, [found["times_the_first"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name
+        )
+    growth.set(xscale="log", yscale="log", xlabel="times the first value (log)", title="Times the first cost (log)")
     if result.get("growth"):
         growth.legend(fontsize=7)
     for axes in (bars, growth):

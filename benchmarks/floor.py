@@ -55,6 +55,18 @@ def count(module: nn.Module, call: Callable[[], object]) -> Work:
     return Work(weights.bytes, products.get_total_flops())
 
 
+def reading(work: Work, calls: int) -> Callable[[], object]:
+    """A call that reads as many bytes as `work`, as matrix-vector products over the same share for each of `calls`."""
+    matrix, vector = torch.randn(max(1, work.bytes // calls // 4 // 1024), 1024), torch.randn(1024)
+
+    @torch.no_grad()
+    def read() -> None:
+        for _ in range(calls):
+            torch.mv(matrix, vector)
+
+    return read
+
+
 def floor(work: Work, calls: int, rows: int, width: int, rounds: int, clock: str) -> dict[str, Any]:
     """Milliseconds under which no chunk of this `work` can be had here, with what it was derived from.
 

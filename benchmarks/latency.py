@@ -16,12 +16,13 @@ import torch
 
 from benchmarks import common, figures
 from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
-from benchmarks.floor import count, floor
+from benchmarks.floor import Work, count, floor, reading
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import Densest
 
 RESULTS = Path(__file__).parent / "results"
 OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, equal size"
+FLOOR = "reading the weights"
 BATCHES = (1, 50, 1024)
 CALLS = (1, 2, 4, 8, 10)
 
@@ -62,8 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
     contenders = _contenders(ours, scale, compiled=not args.no_compile)
     print("latency: batch 1, contenders in turns")
     result: dict[str, Any] = {"quick": args.quick, "policy": (args.policy or args.config).name, "clock": args.clock}
-    result |= _batch_one(contenders, scale)
-    result["floor"] = {str(batch): _floor(ours, batch, scale) for batch in scale.batches}
+    work = {batch: _work(ours, batch) for batch in scale.batches}
+    result |= _batch_one(contenders, work[1], scale)
+    result["floor"] = {str(batch): _floor(config, work[batch], batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)
     if args.policy is None:
         result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
@@ -131,12 +133,13 @@ def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], ob
     return call
 
 
-def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
+def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> dict[str, Any]:
     """Milliseconds with and without processors, and every ratio that is claimed."""
     how: dict[str, Any] = {"rounds": scale.rounds, "seconds": scale.seconds, "clock": scale.clock}
     once: dict[str, Any] = {"calls": {SHIPPED: 1}, "rounds_of": {SHIPPED: scale.shipped_rounds}}
     whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **how, **once)
     quick = {name: _policy_only(c) for name, c in contenders.items() if name != SHIPPED}
+    quick[FLOOR] = reading(work, contenders[OURS].policy.config.sampler.num_calls)
     only = common.take_turns(quick, label="without processors", **how)
     fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
     return {
@@ -154,7 +157,9 @@ def _batch_one(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any
             for fast in dict.fromkeys((OURS, fastest))
             for slow in (SHIPPED, SMALL, OURS)
             if slow != fast
-        },
+        }
+        | {f"{name} ÷ {FLOOR}": common.ratios(only[name], only[FLOOR]) for name in contenders if name.startswith(OURS)},
+        FLOOR: common.summary(only[FLOOR]),
         "fastest": fastest,
     }
 
@@ -165,14 +170,17 @@ def _calls(config: Any) -> int:
     return config.num_inference_steps or config.num_train_timesteps
 
 
-def _floor(ours: Checkpoint, batch_size: int, scale: Scale) -> dict[str, Any]:
+def _work(ours: Checkpoint, batch_size: int) -> Work:
     policy = ours.policy
     window = {k: v[:, None].expand(-1, policy.config.n_obs_steps, -1) for k, v in _states(ours, batch_size).items()}
-    work = count(policy, lambda: policy.sample(window))
-    network = policy.config.network
-    rows = batch_size * policy.config.horizon // getattr(network, "patch_size", 1)
+    return count(policy, lambda: policy.sample(window))
+
+
+def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> dict[str, Any]:
+    network: Any = config.network
+    rows = batch_size * config.horizon // getattr(network, "patch_size", 1)
     width = getattr(network, "dim", None) or network.down_dims[-1]
-    return floor(work, policy.config.sampler.num_calls, rows, width, scale.rounds, scale.clock)
+    return floor(work, config.sampler.num_calls, rows, width, scale.rounds, scale.clock)
 
 
 def _states(checkpoint: Checkpoint, batch_size: int) -> dict[str, torch.Tensor]:
@@ -244,11 +252,6 @@ def _print(result: dict[str, Any]) -> None:
     )
     rows = [(name, common.spread(values, 1)) for name, values in result["ratios"].items()]
     least = result["floor"]["1"]
-    rows += [
-        (f"{name} ÷ floor", f"{c['policy_milliseconds']['median'] / least['milliseconds']['median']:.2f}")
-        for name, c in result["contenders"].items()
-        if name.startswith(OURS)
-    ]
     common.print_table("ratios", ("median (p10–p90)",), rows)
     print(
         f"floor: {common.spread(least['milliseconds'])} ms, limited by {least['limited_by']} ({least['bytes'] / 1e6:.1f} MB of "
@@ -256,10 +259,16 @@ def _print(result: dict[str, Any]) -> None:
         f"a bare sum reads {least['sum_bytes_per_s']['median'] / 1e9:.0f} GB/s"
     )
     rows = [
-        (batch, common.spread(found[OURS], 0), common.spread(found[SMALL], 0), common.spread(found["ratio"], 1))
+        (
+            batch,
+            common.spread(found[OURS], 0),
+            common.spread(found[SMALL], 0),
+            common.spread(found["ratio"], 1),
+            _at_best(result, batch),
+        )
         for batch, found in result["throughput"].items()
     ]
-    common.print_table("chunks a second", (OURS, SMALL, "ratio"), rows)
+    common.print_table("chunks a second", (OURS, SMALL, "ratio", "ours at best"), rows)
     for name, sweep in result.get("growth", {}).items():
         rows = [
             (
@@ -271,6 +280,10 @@ def _print(result: dict[str, Any]) -> None:
             for value, found in sweep.items()
         ]
         common.print_table(f"{name}: milliseconds", ("parameters", "ms", "÷ first row"), rows)
+
+
+def _at_best(result: dict[str, Any], batch: str) -> str:
+    return f"{1e3 * int(batch) / result['floor'][batch]['milliseconds']['median']:,.0f}"
 
 
 if __name__ == "__main__":
