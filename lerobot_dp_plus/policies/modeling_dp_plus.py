@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from lerobot_dp_plus.policies.loading import load_policy
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
+from lerobot_dp_plus.policies.windows import check_finite
 
 
 class DpPlusPolicy(PreTrainedPolicy):
@@ -110,7 +111,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
         action_dim = self.config.action_feature.shape[0]  # type: ignore[union-attr]
         batch_of = self.config.windows.split(batch, self._observed, action_dim, self.config.mask_padded_actions)
-        _check_finite(batch, [*self.config.low_dimensional_features, ACTION])
+        check_finite(batch, [*self.config.low_dimensional_features, ACTION])
         x1, valid = batch_of.chunk, batch_of.valid
         held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
@@ -199,7 +200,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         config = self.config
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
-        _check_finite(window, config.low_dimensional_features)
+        check_finite(window, config.low_dimensional_features)
         count = candidates or config.selection.candidates
         reference = next(iter(window.values()))
         shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
@@ -268,13 +269,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         model.unlearned = checkpoint.objective_change(model.config, file.parent)
         checkpoint.load_strictly(model, checkpoint.read_weights(file), file)
         return model.to(map_location)
-
-
-def _check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
-    for key in keys:
-        bad = int((~torch.isfinite(batch[key])).sum())
-        if bad:
-            raise ValueError(f"{key}: {bad} of {batch[key].numel()} values in the batch are NaN or infinite")
 
 
 class DpPlusUnetPolicy(DpPlusPolicy):

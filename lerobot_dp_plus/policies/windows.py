@@ -1,6 +1,6 @@
 """Which frames of the data a training sample holds, and who reads which of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -113,3 +113,11 @@ class Split:
     actions: Tensor
     ahead: dict[str, Tensor]
     real: Tensor
+
+
+def check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
+    """Raise a ValueError that names the first of `keys` with NaN or infinity in the batch, and counts them."""
+    for key in keys:
+        bad = int((~torch.isfinite(batch[key])).sum())
+        if bad:
+            raise ValueError(f"{key}: {bad} of {batch[key].numel()} values in the batch are NaN or infinite")
