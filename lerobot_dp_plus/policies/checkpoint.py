@@ -43,9 +43,22 @@ def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         save_file({key: value.detach().contiguous().cpu() for key, value in state.items()}, temporary, header)
+        sort_header(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # there only if saving failed
+
+
+def sort_header(file: Path) -> None:
+    """Sorts the metadata of a safetensors file, which are written in a random order: equal weights become equal files."""
+    with file.open("r+b") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= size
+        stream.seek(8)
+        stream.write(text.ljust(size))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ config stays as it was trained with: loading fills the average from the file, an
 weights and starts averaging afresh. What only a resumed training needs, the state of its random numbers, is left out.
 """
 
-import json
 import logging
 import shutil
 import tempfile
@@ -77,19 +76,6 @@ def stage_checkpoint(pretrained: Path, folder: Path) -> None:
         shutil.copyfile(pretrained / name, folder / name)
     weights = folder / SAFETENSORS_SINGLE_FILE
     write_weights(published_weights(read_weights(pretrained / SAFETENSORS_SINGLE_FILE)), weights)
-    sort_header(weights)
-
-
-def sort_header(file: Path) -> None:
-    """Sorts the metadata of a safetensors file, which are written in a random order: equal weights become equal files."""
-    with file.open("r+b") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        assert len(text) <= size
-        stream.seek(8)
-        stream.write(text.ljust(size))
 
 
 def push_model_to_hub(
