@@ -99,13 +99,19 @@ def episode_file(folder: Path, index: int) -> Path:
 
 
 def generate_file(recipe: Recipe, index: int, folder: Path) -> tuple[bool, bool]:
-    """Play episode `index` into its file, unless it is there already; returns (success, completed)."""
+    """Play episode `index` into its file, unless it is there already; returns (success, completed).
+
+    A simulation that becomes unstable is an attempt that failed.
+    """
     path = episode_file(folder, index)
     if not path.exists():
-        episode = generate(recipe, index)
-        completed = bool(episode.completed.any())
-        record = {"success": np.array(episode.success), "completed": np.array(completed)}
-        if episode.success and completed:
+        try:
+            episode = generate(recipe, index)
+            success, completed = episode.success, bool(episode.completed.any())
+        except FloatingPointError:
+            success = completed = False
+        record = {"success": np.array(success), "completed": np.array(completed)}
+        if success and completed:
             record |= {key: getattr(episode, key) for key in ("action", "state", "objects", "reward")}
             if recipe.picture is not None:
                 record["image"] = pictures(recipe, index, episode.action)

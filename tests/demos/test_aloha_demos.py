@@ -113,8 +113,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demos", "whole"]
 
 
-def test_an_expert_that_fails_too_often_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(aloha_episodes, "generate", lambda recipe, index: short_episode(recipe, 1))
+@pytest.mark.parametrize("unstable", [False, True])
+def test_an_expert_that_fails_too_often_is_reported(tmp_path, monkeypatch, unstable):
+    def fail(recipe: Recipe, index: int) -> Episode:
+        if unstable:
+            raise FloatingPointError("the ALOHA simulation became unstable")
+        return short_episode(recipe, 1)
+
+    monkeypatch.setattr(aloha_episodes, "generate", fail)
     with pytest.raises(RuntimeError, match="only 0 of 22 episodes succeeded"):
         write_aloha_demos(tmp_path / "demos", STATE_ONLY, episodes=1, workers=1)
     assert not (tmp_path / "demos").exists()
