@@ -41,4 +41,4 @@ def test_config_fits_its_environment(path):
 
 def test_there_is_a_config_for_every_task_and_preset():
     wanted = {f"aloha_{task}_{kind}" for task in ("transfer", "insertion") for kind in ("unet", "transformer", "flow")}
-    assert {path.stem for path in CONFIGS} == wanted | {"aloha_transfer_state"}
+    assert {path.stem for path in CONFIGS} == wanted | {"aloha_transfer_state", "aloha_insertion_state"}
