@@ -67,6 +67,21 @@ def reading(work: Work, calls: int) -> Callable[[], object]:
     return read
 
 
+def products(work: Work, calls: int, rows: int, width: int) -> Callable[[], object]:
+    """A call that does `work`'s operations and nothing else: (rows, width) × (width, 4·width) products, each with weights
+    of its own, as many in each of `calls` as make up the sum."""
+    count = max(1, round(work.operations / calls / (2 * rows * 4 * width * width)))
+    weights, x = [torch.randn(4 * width, width) for _ in range(count)], torch.randn(rows, width)
+
+    @torch.no_grad()
+    def multiply() -> None:
+        for _ in range(calls):
+            for weight in weights:
+                F.linear(x, weight)
+
+    return multiply
+
+
 def floor(work: Work, calls: int, rows: int, width: int, rounds: int, clock: str) -> dict[str, Any]:
     """Milliseconds under which no chunk of this `work` can be had here, with what it was derived from.
 

@@ -1,9 +1,8 @@
-"""Milliseconds per chunk, ours and the host's, and how they grow: `python -m benchmarks.latency`.
+"""Milliseconds per chunk, ours and LeRobot's, and how they grow: `python -m benchmarks.latency`.
 
-Observation in, action out, right after a reset, so that every call computes exactly one chunk; and the same without the
-processors. LeRobot's `diffusion` is measured as it ships (263 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net
-of our number of parameters. All take turns in one process; ratios are between neighbours in time. Weights are random
-unless `--policy` names a checkpoint: no figure here depends on their values.
+A call goes from observation to action right after a reset, so that it computes exactly one chunk. LeRobot's `diffusion` is
+measured as it ships (263 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net of our number of parameters. All take
+turns in one process; ratios are between neighbours in time. Weights are random unless `--policy` names a checkpoint.
 """
 
 import argparse
@@ -16,13 +15,13 @@ import torch
 
 from benchmarks import common, figures
 from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
-from benchmarks.floor import Work, count, floor, reading
+from benchmarks.floor import Work, count, floor, products, reading
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import Densest
 
 RESULTS = Path(__file__).parent / "results"
 OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, equal size"
-FLOOR = "reading the weights"
+FLOOR, PRODUCTS = "reading the weights", "the bare products"
 BATCHES = (1, 50, 1024)
 CALLS = (1, 2, 4, 8, 10)
 
@@ -139,7 +138,9 @@ def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> d
     once: dict[str, Any] = {"calls": {SHIPPED: 1}, "rounds_of": {SHIPPED: scale.shipped_rounds}}
     whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **how, **once)
     quick = {name: _policy_only(c) for name, c in contenders.items() if name != SHIPPED}
-    quick[FLOOR] = reading(work, contenders[OURS].policy.config.sampler.num_calls)
+    config = contenders[OURS].policy.config
+    quick[FLOOR] = reading(work, config.sampler.num_calls)
+    quick[PRODUCTS] = products(work, config.sampler.num_calls, *_shape(config, 1))
     only = common.take_turns(quick, label="without processors", **how)
     fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
     return {
@@ -158,8 +159,14 @@ def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> d
             for slow in (SHIPPED, SMALL, OURS)
             if slow != fast
         }
-        | {f"{name} ÷ {FLOOR}": common.ratios(only[name], only[FLOOR]) for name in contenders if name.startswith(OURS)},
+        | {
+            f"{name} ÷ {least}": common.ratios(only[name], only[least])
+            for name in contenders
+            if name.startswith(OURS)
+            for least in (FLOOR, PRODUCTS)
+        },
         FLOOR: common.summary(only[FLOOR]),
+        PRODUCTS: common.summary(only[PRODUCTS]),
         "fastest": fastest,
     }
 
@@ -177,10 +184,13 @@ def _work(ours: Checkpoint, batch_size: int) -> Work:
 
 
 def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> dict[str, Any]:
-    network: Any = config.network
-    rows = batch_size * config.horizon // getattr(network, "patch_size", 1)
-    width = getattr(network, "dim", None) or network.down_dims[-1]
-    return floor(work, config.sampler.num_calls, rows, width, scale.rounds, scale.clock)
+    return floor(work, config.sampler.num_calls, *_shape(config, batch_size), scale.rounds, scale.clock)
+
+
+def _shape(config: DpPlusConfig, batch_size: int) -> tuple[int, int]:
+    """Rows and columns of what the network's largest products take in."""
+    size = vars(config.network)
+    return batch_size * config.horizon // size.get("patch_size", 1), size.get("dim") or size["down_dims"][-1]
 
 
 def _states(checkpoint: Checkpoint, batch_size: int) -> dict[str, torch.Tensor]:

@@ -44,3 +44,8 @@ class ChunkModel(nn.Module):
         error = self.foresight.loss(split.newest, split.actions, split.ahead, split.real).mean(-1)  # (B, K)
         count = split.real.sum(1)
         return error.sum(1) / count.clamp_min(1), error.sum() / count.sum().clamp_min(1)
+
+
+def is_backbone(parameter: str) -> bool:
+    """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone."""
+    return parameter.startswith("encoder.image_encoders.") and ".backbone." in parameter

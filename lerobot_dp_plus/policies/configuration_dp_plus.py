@@ -64,6 +64,9 @@ class DpPlusConfig(PreTrainedConfig):
     )
     #: Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
+    #: How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
+    #: encoded once, so where cameras are the cost, more of these teach more per second (arXiv 2406.11838, §4.2: four).
+    noise_draws: int = 1
     #: Whether chunks are drawn by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++ compiler.
     compile_sampler: bool = False
     #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
@@ -73,6 +76,8 @@ class DpPlusConfig(PreTrainedConfig):
     format_version: int = FORMAT_VERSION
 
     optimizer_lr: float = 3e-4
+    #: Learning rate of the image encoders' backbones, lower than the others' where they are pretrained; null: `optimizer_lr`.
+    optimizer_lr_backbone: float | None = None
     optimizer_betas: tuple[float, float] = (0.9, 0.95)
     optimizer_eps: float = 1e-8
     optimizer_weight_decay: float = 1e-3
@@ -87,6 +92,13 @@ class DpPlusConfig(PreTrainedConfig):
                 f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
             )
         self._check_horizons()
+        if self.noise_draws < 1:
+            raise ValueError(f"noise_draws = {self.noise_draws}: must be at least 1")
+        if self.optimizer_lr_backbone is not None and self.optimizer_lr_backbone < 0:
+            raise ValueError(
+                f"optimizer_lr_backbone = {self.optimizer_lr_backbone}: must be at least 0, which leaves the backbones as "
+                "they are, or null for optimizer_lr"
+            )
         self.network.check(horizon=self.horizon)
         missing = self.sampler.needs - self.objective.gives
         if missing:

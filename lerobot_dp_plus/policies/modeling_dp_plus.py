@@ -16,7 +16,7 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 
 from lerobot_dp_plus.policies import checkpoint
-from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.chunk_model import ChunkModel, is_backbone
 from lerobot_dp_plus.policies.compiled import CompiledDraw, draw_chunks
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     FORMAT_VERSION,
@@ -93,8 +93,15 @@ class DpPlusPolicy(PreTrainedPolicy):
     def _no_split_modules(self) -> list[str]:  # where accelerate looks
         return list(self._fsdp_wrap_modules)
 
-    def get_optim_params(self) -> list[nn.Parameter]:  # type: ignore[override]
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+    def get_optim_params(self) -> list[Any]:  # type: ignore[override]
+        """The trained parameters; in two groups, the backbones' second, if these have a learning rate of their own."""
+        named = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
+        rate = self.config.optimizer_lr_backbone
+        backbones = {name for name, _ in named if rate is not None and is_backbone(name)}
+        others = [weight for name, weight in named if name not in backbones]
+        if not backbones:
+            return others
+        return [{"params": others}, {"params": [weight for name, weight in named if name in backbones], "lr": rate}]
 
     # Training
 
@@ -116,8 +123,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
         with drawing_from(self.stream, x1.device) if self.training else nullcontext():
-            condition = model.condition(batch_of.seen)
-            error = self.config.objective.loss(model.network, x1, condition, valid)
+            draws = self.config.noise_draws
+            condition = model.condition(batch_of.seen, draws)
+            repeated = [value.repeat_interleave(draws, dim=0) for value in (x1, valid)]
+            error = self.config.objective.loss(model.network, repeated[0], condition, repeated[1])
+            error = error.unflatten(0, (-1, draws)).mean(1)  # (B, H, A)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
         parts = {}

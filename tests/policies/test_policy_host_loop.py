@@ -94,7 +94,8 @@ def evaluate(folder: Path, output: Path, obs_type: str, *more: str) -> dict:
 
 @pytest.fixture(scope="module")
 def pixel_training(datasets, tmp_path_factory) -> Path:
-    encoder = [f"--policy.{switch}" for switch in SMALL_IMAGES]
+    switches = [*SMALL_IMAGES, "noise_draws=2", "optimizer_lr_backbone=1e-5"]
+    encoder = [f"--policy.{switch}" for switch in switches]
     return train(datasets[PIXELS], tmp_path_factory.mktemp("pixels") / "run", "dp_plus_unet", *encoder)
 
 

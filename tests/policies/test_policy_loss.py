@@ -122,3 +122,34 @@ def test_without_an_average_there_is_none():
     made = policy(ema=EmaConfig(enabled=False))
     step(made, torch.optim.SGD(made.get_optim_params(), lr=0.1))
     assert made.ema is None and not [key for key in made.state_dict() if key.startswith("ema")]
+
+
+def test_noise_draws_average_over_draws_of_one_encoding(made, monkeypatch):
+    batch = training_batch(made.config)
+    seen = []
+    monkeypatch.setattr(
+        type(made.config.objective), "loss", lambda self, network, x1, condition, valid: seen.append((x1, valid)) or x1
+    )
+    made.config.noise_draws = 3
+    encoded = []
+    made.model.encoder.register_forward_hook(lambda module, inputs, output: encoded.append(output.shape[0]))
+    each, _ = loss(made, batch, reduction="none")
+    (x1, valid), kept = seen[0], ~batch["action_is_pad"]
+    assert encoded == [3]  # three samples, each encoded once
+    assert torch.equal(x1, batch["action"].repeat_interleave(3, 0)) and torch.equal(valid, kept.repeat_interleave(3, 0))
+    torch.testing.assert_close(each, batch["action"].sum((1, 2)) / (kept.sum(1) * x1.shape[2]))
+
+
+def test_noise_draws_expect_the_same_loss_with_less_spread():
+    one, many = trained(noise_draws=1).train(), trained(noise_draws=16).train()
+    many.model.load_state_dict(one.model.state_dict())
+    batch = training_batch(one.config)
+    losses = torch.tensor([[made(batch)[0].item() for _ in range(100)] for made in (one, many)])
+    spread = losses.std(1)
+    assert (losses[0].mean() - losses[1].mean()).abs() < 4 * spread[0] / 10
+    assert 2.5 < spread[0] / spread[1] < 6.5  # √16
+
+
+def test_noise_draws_below_one_are_refused():
+    with pytest.raises(ValueError, match="noise_draws = 0: must be at least 1"):
+        trained(noise_draws=0)
