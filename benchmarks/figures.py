@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 #: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
 BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
 FLOOR = "#555555"
+LIGHT = "#9ecae1"
 
 
 def latency(result: dict[str, Any]) -> Figure:

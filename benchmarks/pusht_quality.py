@@ -1,9 +1,9 @@
 """Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
 
-Each row trains a config through `lerobot train`, with some fields changed, once per training seed, and evaluates the last
-checkpoint on seeds that chose nothing: 100000 and up for the recipe itself, selection seeds from 90000 for the one-factor
-rows, which are there to choose by. Rows that only change how a trained policy is used, such as the number of candidates,
-evaluate the recipe's own weights. Finished rows are kept in `--folder` and not run again.
+The recipe is trained through `lerobot train` once per training seed and its last checkpoint evaluated on seeds that chose
+nothing, 100000 and up. With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
+Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.
+Finished rows are kept in `--folder` and not run again, so a study may be run in parts.
 """
 
 import argparse
@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from benchmarks.common import positive, print_table, provenance, write_json
+from benchmarks.common import positive, print_table, provenance, write_figure, write_json
 from benchmarks.contenders import ROOT
+from benchmarks.figures import BARS, LIGHT
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 RESULTS = Path(__file__).parent / "results"
@@ -36,6 +38,8 @@ class Row:
     train: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
 
+
+RECIPE_ROW = Row("the recipe")
 
 #: What the recipe is made of, each taken away or changed alone.
 FACTORS = (
@@ -57,6 +61,12 @@ FACTORS = (
     ),
     Row("no mirror images", train=("--policy.augmentation.type=none",)),
     Row("flow matching, velocity", train=("--policy.objective.type=flow_matching",)),
+    Row("diffusion on noise", train=("--policy.objective.prediction=epsilon",)),
+    Row("logit-normal times", train=("--policy.objective.times.type=logit_normal",)),
+    Row("four actions a token", train=("--policy.network.patch_size=4",)),
+    Row("half the width", train=("--policy.network.dim=128",)),
+    Row("DiT", train=("--policy.network.type=dit",)),
+    Row("no average of the weights", train=("--policy.ema.enabled=false",)),
 )
 
 
@@ -117,17 +127,39 @@ def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
+def together(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
+    """Success in percent over all training seeds and the ends of its Wilson interval."""
+    successes, episodes = sum(r["successes"] for r in rows), sum(r["episodes"] for r in rows)
+    interval = binomtest(successes, episodes).proportion_ci(method="wilson")
+    return 100 * successes / episodes, 100 * interval.low, 100 * interval.high
+
+
+def draw(study: Sequence[Sequence[dict[str, Any]]]) -> Figure:
+    """A bar for each row with its interval, a dot for each training seed, a line at the recipe."""
+    figure = Figure(figsize=(8, 0.6 + 0.32 * len(study)))
+    axes = figure.subplots()
+    for place, rows in enumerate(study):
+        rate, low, high = together(rows)
+        axes.barh(place, rate, xerr=[[rate - low], [high - rate]], color=BARS[0] if place == 0 else LIGHT, capsize=2)
+        axes.plot([r["success_percent"] for r in rows], [place] * len(rows), "o", ms=3, color="black")
+    axes.axvline(together(study[0])[0], color=BARS[0], lw=1, ls="--")
+    axes.set_yticks(range(len(study)), [rows[0]["name"] for rows in study], fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 100), xlabel="success, % (bar: all seeds, 95 % Wilson interval; dots: training seeds)")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """A line of the table: every training seed, and all episodes together with their Wilson interval.
 
     The interval is that of the episodes; how much training seeds differ is seen from their rates.
     """
-    successes, episodes = sum(r["successes"] for r in rows), sum(r["episodes"] for r in rows)
-    interval = binomtest(successes, episodes).proportion_ci(method="wilson")
+    rate, low, high = together(rows)
     return (
         rows[0]["name"],
         ", ".join(f"{r['success_percent']:.1f}" for r in rows),
-        f"{100 * successes / episodes:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f}) of {episodes}",
+        f"{rate:.1f} ({low:.1f}–{high:.1f}) of {sum(r['episodes'] for r in rows)}",
         f"{sum(r['score'] for r in rows) / len(rows):.3f}",
         f"{sum(r['seconds'] for r in rows) / len(rows) / 60:.1f}",
     )
@@ -139,23 +171,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=RECIPE)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
     parser.add_argument("--episodes", type=positive, default=500, help="of the recipe, on reporting seeds")
-    parser.add_argument("--study", action="store_true", help="also one factor at a time, on selection seeds")
+    parser.add_argument("--study", action="store_true", help="one factor at a time instead, on selection seeds")
+    parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name holds one of these")
     parser.add_argument("--study-episodes", type=positive, default=100)
     parser.add_argument("--steps", type=positive, help="updates, if not the config's")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
-    parser.add_argument("--json", type=Path, default=RESULTS / "pusht_quality.json")
+    parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
     options = parser.parse_args(argv)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Row("the recipe")
-    plan = [(recipe, True)] + ([(row, False) for row in (recipe, *FACTORS)] if options.study else [])
+    rows = (RECIPE_ROW, *(row for row in FACTORS if any(text in row.name for text in options.only)))
     lines, every = [], []
-    for row, reporting in plan:
-        measured = [measure(row, seed, options, folder, reporting) for seed in options.seeds]
-        every += measured
+    for row in rows if options.study else (RECIPE_ROW,):
+        measured = [measure(row, seed, options, folder, reporting=not options.study) for seed in options.seeds]
+        every.append(measured)
         lines.append(pooled(measured))
         print(" | ".join(lines[-1]), flush=True)
-    write_json(options.json, provenance(config=options.config.name, rows=every))
+    path = options.json or RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
+    write_json(path, provenance(config=options.config.name, rows=[report for row in every for report in row]))
+    if options.study:
+        write_figure(draw(every), path.with_suffix(".png"))
     columns = ("what", "success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
     print_table("PushT, last checkpoint", columns, lines)
     return 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import draccus
+import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.crop import centre_crop, random_crop
@@ -29,6 +30,7 @@ class ImageEncoder(nn.Module):
         feature_dim: int,
         crop_ratio: float,
         crop_shape: tuple[int, int] | None,
+        gains: tuple[float, float] = (1.0, 1.0),
     ):
         super().__init__()
         self.crop_ratio = crop_ratio
@@ -36,7 +38,11 @@ class ImageEncoder(nn.Module):
         self.backbone = backbone
         self.attention = nn.Conv2d(backbone_channels, num_keypoints, 1)
         self.keypoints = SpatialSoftmax()
-        self.project = nn.Sequential(nn.Linear(2 * num_keypoints, feature_dim), nn.ReLU())
+        linear = nn.Linear(2 * num_keypoints, feature_dim)
+        self.project = nn.Sequential(linear, nn.ReLU())
+        with torch.no_grad():
+            self.attention.weight.mul_(gains[0])
+            linear.weight.mul_(gains[1])
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, T_o, 3, H, W), normalised -> (B, T_o, feature_dim)."""
@@ -70,6 +76,8 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
 
     #: The backbone maps `stride` pixels to one; a keypoint needs at least two of those on each side.
     stride: ClassVar[int]
+    #: How much larger than torch's the first weights of attention and projection are.
+    gains: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     crop_ratio: float = 0.9
     crop_shape: tuple[int, int] | None = None
@@ -94,6 +102,7 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
             feature_dim=self.feature_dim,
             crop_ratio=self.crop_ratio,
             crop_shape=self.crop_shape,
+            gains=self.gains,
         )
 
     def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -94,7 +94,8 @@ def _hold(
         cache.refuse_full_disk(present)
     elif needed > limit_bytes:
         raise NotInMemory(
-            f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB"
+            f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB; "
+            f"`lerobot train` takes memory_limit_gb={needed // 2**30 + 1} or, for disk, cache_dir=DIR"
         )
     else:
         cache = None

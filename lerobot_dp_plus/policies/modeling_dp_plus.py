@@ -13,7 +13,7 @@ from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from lerobot.configs import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
-from torch import Tensor, nn
+from torch import Tensor
 
 from lerobot_dp_plus.policies import checkpoint
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, is_backbone

@@ -1,0 +1,75 @@
+"""Success rates of recipes: what is counted together, what is reused, what is compared."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks import pusht_quality, time_to_success
+from benchmarks.contenders import ROOT
+from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
+
+DEMOS = ROOT / "lerobot_dp_plus" / "assets" / "pusht_demos"
+
+
+def report(successes: int, **more) -> dict:
+    return {"name": "row", "successes": successes, "episodes": 100, "success_percent": successes, "score": 0.9} | more
+
+
+def test_training_seeds_are_counted_together():
+    rows = [report(80, seconds=60), report(90, seconds=120)]
+    rate, low, high = pusht_quality.together(rows)
+    # Wilson's interval of 170 of 200, written out.
+    p, n, z = 0.85, 200, 1.959964
+    middle, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    ends = [100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
+    assert (rate, low, high) == pytest.approx((85.0, *ends), abs=1e-3)
+    assert pusht_quality.pooled(rows) == ("row", "80.0, 90.0", "85.0 (79.4–89.3) of 200", "0.900", "1.5")
+
+
+def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
+    from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
+    for row in FACTORS:
+        saved = json.loads(pusht_quality.RECIPE.read_text())["policy"]
+        switches = [flag.removeprefix("--policy.") for flag in (*row.train, *row.evaluate)]
+        (tmp_path / "config.json").write_text(json.dumps(saved))
+        flags = [f"--{switch}" for switch in switches]
+        assert isinstance(DpPlusConfig.from_pretrained(tmp_path, cli_overrides=flags), DpPlusConfig), row.name
+
+
+def test_a_row_is_trained_and_evaluated_once(tmp_path, capsys):
+    recipe = json.loads(pusht_quality.RECIPE.read_text())
+    recipe["policy"]["network"] |= {"dim": 16, "depth": 1, "num_heads": 2}
+    recipe["policy"]["foresight"] |= {"dim": 16, "depth": 1}
+    (tmp_path / "tiny.json").write_text(json.dumps(recipe))
+    options = [f"--root={DEMOS}", f"--config={tmp_path / 'tiny.json'}", "--steps=2", f"--folder={tmp_path / 'kept'}"]
+    options += ["--study", "--study-episodes=1", f"--json={tmp_path / 'found.json'}", "--only", "4 candidates"]
+    assert pusht_quality.main(options) == 0
+    found = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["name"] for row in found] == [RECIPE_ROW.name, "4 candidates"]
+    assert found[0]["weights_sha256"] == found[1]["weights_sha256"]  # the same weights, otherwise used
+    assert all(row["seeds"][0] == pusht_quality.SELECTION_SEED for row in found)
+    assert (tmp_path / "found.png").stat().st_size > 5000
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+    assert pusht_quality.main(options) == 0
+    assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+
+
+def points(*pairs: tuple[float, float]) -> list[dict]:
+    return [{"seconds": seconds, "success_percent": percent} for seconds, percent in pairs]
+
+
+@pytest.mark.parametrize(
+    ("host", "ratio", "bound"),
+    [(points((600, 10), (1200, 61)), 10, False), (points((600, 10), (3000, 40)), 25, True)],
+    ids=["reached", "never reached"],
+)
+def test_time_to_a_rate(host, ratio, bound):
+    found = time_to_success.compare({"ours": points((60, 40), (120, 70)), "host": host}, target=60)
+    assert found["ratio"] == ratio and found["bound"] is bound and found["ours_minutes"] == 2
+
+
+def test_without_our_own_success_there_is_nothing_to_compare():
+    with pytest.raises(ValueError, match="ours did not reach 60"):
+        time_to_success.compare({"ours": points((60, 40)), "host": points((60, 80))}, target=60)
