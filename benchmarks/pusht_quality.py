@@ -191,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
     write_json(path, provenance(config=options.config.name, rows=[report for row in every for report in row]))
     if options.study:
         write_figure(draw(every), path.with_suffix(".png"))
-    columns = ("what", "success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
+    columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
     print_table("PushT, last checkpoint", columns, lines)
     return 0
 

@@ -152,6 +152,9 @@ def draw(curves: dict[str, list[dict[str, Any]]], target: float, path: Path) -> 
         axes.errorbar(minutes, rates, yerr=[low, high], color=colour, marker="o", capsize=3, label=label)
     axes.axhline(target, color="#999999", linewidth=1)
     axes.set(xlabel="minutes of training, one thread", ylabel="success, %", ylim=(0, 100), xscale="log")
+    axes.set_xticks(ticks := [1, 2, 5, 10, 20, 50, 100], [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(0.8 * min(p["seconds"] for c in curves.values() for p in c) / 60)
     axes.legend(frameon=False)
     write_figure(figure, path)
     plt.close(figure)
@@ -195,6 +198,7 @@ def main(argv: list[str] | None = None) -> int:
         ("ours", "LeRobot's diffusion, equal size", "ratio"),
         [
             (
+                "minutes",
                 f"{result['ours_minutes']:.1f}",
                 ("more than " if result["bound"] else "") + f"{result['host_minutes']:.1f}",
                 f"{least}{result['ratio']:.1f}×",

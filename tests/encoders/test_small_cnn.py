@@ -1,0 +1,51 @@
+"""The light encoder sees small things from the first update on."""
+
+import torch
+
+from lerobot_dp_plus.encoders import ImageEncoder, SmallCnnConfig
+
+
+def squares(size: int = 4) -> torch.Tensor:
+    """One bright square on a dark table, (positions, 1, 3, 60, 80), at places of a coarse grid."""
+    places = [(y, x) for y in range(8, 50, 8) for x in range(8, 70, 8)]
+    images = torch.full((len(places), 1, 3, 60, 80), -0.7)
+    for image, (y, x) in zip(images, places, strict=True):
+        image[0, 0, y : y + size, x : x + size] = 3.0
+    return images
+
+
+def spread(encoder: ImageEncoder) -> float:
+    """How much features differ between images."""
+    with torch.no_grad():
+        return encoder.eval()(squares()).std(0).mean().item()
+
+
+def test_size():
+    weights = sum(weight.numel() for weight in SmallCnnConfig().build().parameters())
+    assert weights < 1e6
+
+
+def test_a_small_object_moves_the_features_of_fresh_weights():
+    torch.manual_seed(0)
+    ours = SmallCnnConfig(crop_ratio=1.0).build()
+    plain = SmallCnnConfig(crop_ratio=1.0).build()
+    plain.load_state_dict(ours.state_dict())
+    sharpness, scale = SmallCnnConfig.gains
+    with torch.no_grad():
+        plain.attention.weight.div_(sharpness)
+        plain.project[0].weight.div_(scale)
+    # Much more than the projection's own scale makes of it.
+    assert spread(ours) > 4 * scale * spread(plain)
+
+
+def test_it_learns_where_a_small_object_is():
+    torch.manual_seed(0)
+    images, encoder, head = squares(), SmallCnnConfig(crop_ratio=1.0).build().train(), torch.nn.Linear(64, 2)
+    grid = torch.cartesian_prod(torch.linspace(-1, 1, 6), torch.linspace(-1, 1, 8))
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=1e-3)
+    for _ in range(60):
+        error = (head(encoder(images)[:, 0]) - grid).square().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    assert error < 0.1 * grid.square().mean()
