@@ -1,6 +1,7 @@
 """The module that is trained and averaged."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -49,3 +50,13 @@ class ChunkModel(nn.Module):
 def is_backbone(parameter: str) -> bool:
     """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone."""
     return parameter.startswith("encoder.image_encoders.") and ".backbone." in parameter
+
+
+def parameter_groups(model: ChunkModel, backbone_rate: float | None) -> list[Any]:
+    """What an optimizer trains: the parameters; or, with a learning rate for the backbones, two groups, theirs second."""
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    backbones = [weight for name, weight in named if is_backbone(name)]
+    if backbone_rate is None or not backbones:
+        return [weight for _, weight in named]
+    others = [weight for name, weight in named if not is_backbone(name)]
+    return [{"params": others}, {"params": backbones, "lr": backbone_rate}]

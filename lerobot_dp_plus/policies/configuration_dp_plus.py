@@ -67,6 +67,9 @@ class DpPlusConfig(PreTrainedConfig):
     #: How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
     #: encoded once, so where cameras are the cost, more of these teach more per second (arXiv 2406.11838, §4.2: four).
     noise_draws: int = 1
+    #: Standard deviation of the noise that chunks start from. Training knows 1; less gives up variety for chunks nearer to
+    #: the middle of what demonstrators do, 0 always the same one. Not for stochastic samplers, which draw more on the way.
+    noise_scale: float = 1.0
     #: Whether chunks are drawn by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++ compiler.
     compile_sampler: bool = False
     #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
@@ -94,6 +97,14 @@ class DpPlusConfig(PreTrainedConfig):
         self._check_horizons()
         if self.noise_draws < 1:
             raise ValueError(f"noise_draws = {self.noise_draws}: must be at least 1")
+        if self.noise_scale < 0:
+            raise ValueError(f"noise_scale = {self.noise_scale}: must be at least 0")
+        if self.noise_scale != 1 and self.sampler.order is None:
+            legal = [n for n, s in Sampler.get_known_choices().items() if s.order is not None]
+            raise ValueError(
+                f"noise_scale = {self.noise_scale}: must be 1 with the stochastic sampler.type = "
+                f"{Sampler.get_choice_name(type(self.sampler))}; or use one of {legal}"
+            )
         if self.optimizer_lr_backbone is not None and self.optimizer_lr_backbone < 0:
             raise ValueError(
                 f"optimizer_lr_backbone = {self.optimizer_lr_backbone}: must be at least 0, which leaves the backbones as "

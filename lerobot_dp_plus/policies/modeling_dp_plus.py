@@ -16,7 +16,7 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.policies import checkpoint
-from lerobot_dp_plus.policies.chunk_model import ChunkModel, is_backbone
+from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.compiled import CompiledDraw, draw_chunks
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     FORMAT_VERSION,
@@ -94,14 +94,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         return list(self._fsdp_wrap_modules)
 
     def get_optim_params(self) -> list[Any]:  # type: ignore[override]
-        """The trained parameters; in two groups, the backbones' second, if these have a learning rate of their own."""
-        named = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
-        rate = self.config.optimizer_lr_backbone
-        backbones = {name for name, _ in named if rate is not None and is_backbone(name)}
-        others = [weight for name, weight in named if name not in backbones]
-        if not backbones:
-            return others
-        return [{"params": others}, {"params": [weight for name, weight in named if name in backbones], "lr": rate}]
+        return parameter_groups(self.model, self.config.optimizer_lr_backbone)
 
     # Training
 
@@ -124,9 +117,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         model = self._averaged_model if held_out else self.model
         with drawing_from(self.stream, x1.device) if self.training else nullcontext():
             draws = self.config.noise_draws
-            condition = model.condition(batch_of.seen, draws)
-            repeated = [value.repeat_interleave(draws, dim=0) for value in (x1, valid)]
-            error = self.config.objective.loss(model.network, repeated[0], condition, repeated[1])
+            chunks, counted = (value.repeat_interleave(draws, dim=0) for value in (x1, valid))
+            error = self.config.objective.loss(model.network, chunks, model.condition(batch_of.seen, draws), counted)
             error = error.unflatten(0, (-1, draws)).mean(1)  # (B, H, A)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
@@ -166,9 +158,8 @@ class DpPlusPolicy(PreTrainedPolicy):
     def predict_action_chunk(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """Normalised actions (B, H − T_o + 1, A) from the current step on.
 
-        The batch holds the newest frame (B, ...) of every observation, the policy remembers the earlier ones, or whole
-        windows (B, T_o, ...). noise (B, H, A), or (B, N, H, A) for a selection among N candidates, makes the result
-        deterministic, also for stochastic samplers.
+        The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
+        (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
         """
         return self._chunk(self._history.see(batch), noise)
 
@@ -216,7 +207,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
         generator = None
         if noise is None:
-            noise = torch.randn(shape, device=reference.device)
+            noise = config.noise_scale * torch.randn(shape, device=reference.device)
         else:
             if noise.numel() != torch.Size(shape).numel() or noise.shape[-2:] != shape[-2:]:
                 legal = shape if count > 1 else (shape[0], *shape[2:])

@@ -1,8 +1,10 @@
 """Receding horizon: the history, the plan, determinism, evaluation mode."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from tiny import BATCH, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
+from tiny import ACTION_DIM, BATCH, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
 
 from lerobot_dp_plus.samplers import Ancestral
 from lerobot_dp_plus.selection import Coherent, Densest, Selection
@@ -12,6 +14,8 @@ from lerobot_dp_plus.selection import Coherent, Densest, Selection
 @pytest.mark.parametrize("kind", ["state", "mix"])
 def test_single_frames_equal_windows(preset, kind):
     made = trained(preset, OBSERVATIONS[kind], n_obs_steps=3)
+    # Hardly trained networks overshoot, and clipped to ±1 all chunks would be alike.
+    made.config.objective = replace(made.config.objective, clip_range=None)
     frames = [frame(made.config) for _ in range(5)]
     chunks = [made.predict_action_chunk(one, noise=noise(made.config)) for one in frames]
     padded = [frames[0], frames[0], *frames]  # before the episode its first frame stands
@@ -175,6 +179,33 @@ def test_the_selection_is_shown_the_unexecuted_tail():
     assert tails[0] is None
     # Old step j + n_action_steps is new step j; a chunk hides the T_o − 1 steps before now.
     torch.testing.assert_close(tails[1], plans[0][:, 3 - (made.config.n_obs_steps - 1) :])
+
+
+def test_noise_of_another_scale(monkeypatch):
+    made = trained(noise_scale=0.25)
+    seen = window([frame(made.config)] * made.config.n_obs_steps)
+    torch.manual_seed(0)
+    drawn = made.sample(seen)
+    torch.manual_seed(0)
+    noise_of_one = torch.randn(BATCH, 1, made.config.horizon, ACTION_DIM)
+    assert torch.equal(drawn, made.sample(seen, noise=0.25 * noise_of_one))
+    made.config.noise_scale = 0.0
+    assert torch.equal(made.sample(seen), made.sample(seen))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"noise_scale": -0.5}, "noise_scale = -0.5: must be at least 0"),
+        (
+            {"noise_scale": 0.5, "sampler": Ancestral()},
+            "noise_scale = 0.5: must be 1 with the stochastic .* ancestral; .*ddim",
+        ),
+    ],
+)
+def test_illegal_scales_of_noise(fields, message):
+    with pytest.raises(ValueError, match=message):
+        trained(**fields)
 
 
 def test_wrong_noise_is_refused():
