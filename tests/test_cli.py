@@ -47,6 +47,15 @@ def test_a_folder_is_a_path_and_not_a_type(tmp_path: Path, monkeypatch: pytest.M
     assert args.translate(["policy=trained"]) == ["--policy.path=trained"]
 
 
+def test_the_folder_of_a_training_is_its_last_checkpoint(tmp_path: Path) -> None:
+    model = tmp_path / "run" / "checkpoints" / "last" / "pretrained_model"
+    model.mkdir(parents=True)
+    assert args.translate([f"policy={tmp_path / 'run'}"]) == [f"--policy.path={tmp_path / 'run'}"]
+    (model / "config.json").write_text("{}")
+    assert args.translate([f"policy={tmp_path / 'run'}"]) == [f"--policy.path={model}"]
+    assert args.translate([f"policy={model}"]) == [f"--policy.path={model}"]
+
+
 def test_own_options_are_taken_out() -> None:
     given = ["--steps=3", "--fast_loading=false", "--memory_limit_gb", "2.5", "--seed=1"]
     enabled, rest = args.pop_bool(given, "fast_loading", default=True)

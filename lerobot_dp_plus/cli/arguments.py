@@ -2,6 +2,7 @@
 
     policy=dp_plus_flow steps=1000    →   --policy.type=dp_plus_flow --steps=1000
     policy=outputs/run/pretrained     →   --policy.path=outputs/run/pretrained
+    policy=outputs/run                →   --policy.path=outputs/run/checkpoints/last/pretrained_model
     dataset=lerobot/pusht env=pusht   →   --dataset.repo_id=lerobot/pusht --env.type=pusht
 
 Whatever already starts with a dash passes untouched, and so does the value that follows a bare `--flag`.
@@ -10,6 +11,8 @@ Whatever already starts with a dash passes untouched, and so does the value that
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from lerobot_dp_plus.evaluation.folders import pretrained_folder
 
 # What a bare `name=value` means for the config fields that are objects rather than numbers.
 SHORTHANDS = {
@@ -40,7 +43,8 @@ def translate(arguments: Sequence[str]) -> list[str]:
             translated.append(argument)
         else:
             key, value = match["key"], match["value"]
-            translated.append(f"--{_full_key(key, value)}={value}")
+            full = _full_key(key, value)
+            translated.append(f"--{full}={_trained(value) if full == f'{key}.path' else value}")
         previous = argument
     return translated
 
@@ -49,6 +53,14 @@ def _full_key(key: str, value: str) -> str:
     if key in LOADABLE and ("/" in value or Path(value).is_dir()):
         return f"{key}.path"
     return SHORTHANDS.get(key, key)
+
+
+def _trained(value: str) -> str:
+    """The last checkpoint where `value` is the folder of a training, otherwise the value as it is."""
+    try:
+        return str(pretrained_folder(Path(value)))
+    except FileNotFoundError:
+        return value
 
 
 def value_of(arguments: Sequence[str], key: str) -> str | None:
