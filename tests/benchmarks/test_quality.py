@@ -47,6 +47,7 @@ def in_this_process(arguments, log) -> float:
 def test_a_row_is_trained_and_evaluated_once(tmp_path, monkeypatch):
     monkeypatch.setattr(pusht_quality, "run", in_this_process)
     recipe = json.loads(pusht_quality.RECIPE.read_text())
+    recipe["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
     recipe["policy"]["network"] |= {"dim": 16, "depth": 1, "num_heads": 2}
     recipe["policy"]["foresight"] |= {"dim": 16, "depth": 1}
     (tmp_path / "tiny.json").write_text(json.dumps(recipe))

@@ -199,7 +199,7 @@ from lerobot_dp_plus.environments.aloha_render import render
 physics = AlohaPhysics("transfer_cube")
 physics.reset(sample_objects("transfer_cube", 1))
 ours = render(physics, 480, 640, "stock")
-print(numpy.abs(theirs.astype(int) - ours).max(), theirs.std() > 20, ours.shape)
+print(numpy.abs(theirs.astype(int) - ours).max(), theirs.std() > 20, ours.shape, flush=True)
 import os
 os._exit(0)  # two OpenGL users in one process complain about each other when they end
 """
