@@ -65,7 +65,7 @@ class DpPlusConfig(PreTrainedConfig):
     #: Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
     #: How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
-    #: encoded once, so where cameras are the cost, more of these teach more per second (arXiv 2406.11838, §4.2: four).
+    #: encoded once, so where cameras are the cost, more of these teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
     #: Standard deviation of the noise that chunks start from. Training knows 1; less gives up variety for chunks nearer to
     #: the middle of what demonstrators do, 0 always the same one. Not for stochastic samplers, which draw more on the way.
