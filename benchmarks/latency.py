@@ -1,7 +1,7 @@
 """Milliseconds per chunk, ours and LeRobot's, and how they grow: `python -m benchmarks.latency`.
 
 A call goes from observation to action right after a reset, so that it computes exactly one chunk. LeRobot's `diffusion` is
-measured as it ships (263 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net of our number of parameters. All take
+measured as it ships (249 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net of our number of parameters. All take
 turns in one process; ratios are between neighbours in time. Weights are random unless `--policy` names a checkpoint.
 """
 
