@@ -9,7 +9,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,15 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from scipy.stats import binomtest
 
-import lerobot_dp_plus
 from lerobot_dp_plus.demos.aloha_episodes import CAMERAS, Recipe, episode_file, generate_file
 from lerobot_dp_plus.demos.aloha_features import ROBOT_TYPE, aloha_features, episode_columns
 from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
 from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
+from lerobot_dp_plus.demos.resuming import PROVENANCE, arguments, claim, same_or_refuse
 from lerobot_dp_plus.demos.writer import write_dataset
 from lerobot_dp_plus.environments.aloha_physics import FPS, SENTENCES, TASKS, require
 from lerobot_dp_plus.environments.aloha_render import LOOKS
 
-PROVENANCE = "provenance.json"
 STOCK_SIZE = (480, 640)
 _PATIENCE = 20  # attempts beyond twice the wanted episodes before giving up
 
@@ -67,8 +65,8 @@ def write_aloha_demos(
     if overwrite and root.exists():
         shutil.rmtree(root)
     if root.exists():
-        return _same_or_refuse(root, recipe, episodes)
-    _claim(folder, recipe, overwrite)
+        return same_or_refuse(root, recipe, episodes)
+    claim(folder, recipe, overwrite)
     with _progress() as progress:
         outcomes = _run(recipe, episodes, folder, workers, progress)
         kept = [index for index in sorted(outcomes) if all(outcomes[index])]
@@ -116,7 +114,7 @@ def _provenance(
         }
     steps = [len(_load(folder, index)["action"]) for index in kept]
     return {
-        **_arguments(recipe),
+        **arguments(recipe),
         "episodes": episodes,
         "attempted": attempted,
         "dropped": attempted - len(kept),
@@ -125,44 +123,6 @@ def _provenance(
         "generator": "lerobot_dp_plus.demos.aloha",
         "simulator": {name: importlib.metadata.version(name) for name in ("gym-aloha", "mujoco")},
     }
-
-
-def _arguments(recipe: Recipe) -> dict[str, Any]:
-    """What decides about the content of an episode; a change of version may change the expert."""
-    return {"package_version": lerobot_dp_plus.__version__, **asdict(recipe)}
-
-
-def _same_or_refuse(root: Path, recipe: Recipe, episodes: int) -> dict[str, Any]:
-    """The provenance of the complete dataset at `root`, if it is what would be written; FileExistsError otherwise."""
-    wanted = {**_arguments(recipe), "episodes": episodes}
-    path = root / PROVENANCE
-    found = json.loads(path.read_text()) if path.is_file() else {}
-    differing = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
-    if differing:
-        what = f"was written with {differing}" if found else f"exists and holds no {PROVENANCE}"
-        raise FileExistsError(f"root={root} {what}; choose another folder or pass --overwrite")
-    print(f"{root}: complete already, nothing to do")
-    return found
-
-
-def _claim(folder: Path, recipe: Recipe, overwrite: bool) -> None:
-    """Make the folder of kept episodes; FileExistsError if it holds episodes of another recipe."""
-    note = folder / "recipe.json"
-    wanted = _arguments(recipe)
-    found = json.loads(note.read_text()) if note.is_file() else None
-    if found is not None and found != wanted:
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} holds episodes of an unfinished run with {found}, not {wanted}; "
-                "repeat its arguments, remove the folder, or pass --overwrite"
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob("*.tmp"):
-        leftover.unlink()
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps(wanted))
-    partial.rename(note)
 
 
 def _load(folder: Path, index: int) -> dict[str, np.ndarray]:
