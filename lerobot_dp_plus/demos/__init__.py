@@ -17,5 +17,6 @@ pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable
 aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, its joints replayed
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
+resuming.py         a folder of episodes belongs to one set of arguments, whichever expert writes it
 publication.py      `--push-to-hub` of every demos command; push.py does it later
 """
