@@ -32,11 +32,12 @@ ENTRY = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True)
 class Row:
-    """One factor: flags of the training and of the evaluation."""
+    """One factor: flags of the training and of the evaluation, and how many late checkpoints are averaged, if any."""
 
     name: str
     train: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
+    average: int = 0
 
 
 RECIPE_ROW = Row("the recipe")
@@ -49,6 +50,7 @@ FACTORS = (
     Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
     Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
+    Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
     Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
     Row(
         "demonstrations at their own speed",
@@ -65,8 +67,11 @@ FACTORS = (
     Row("logit-normal times", train=("--policy.objective.times.type=logit_normal",)),
     Row("four actions a token", train=("--policy.network.patch_size=4",)),
     Row("half the width", train=("--policy.network.dim=128",)),
+    Row("U-Net", train=("--policy.network.type=unet1d", "--policy.network.down_dims=[112,224]")),
     Row("DiT", train=("--policy.network.type=dit",)),
     Row("no average of the weights", train=("--policy.ema.enabled=false",)),
+    Row("mean of 5 late checkpoints instead", train=("--policy.ema.enabled=false", "--save_freq=250"), average=5),
+    Row("mean of 5 late checkpoints as well", train=("--save_freq=250",), average=5),
 )
 
 
@@ -103,8 +108,13 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path, repo
         flags = [f"--config_path={options.config.resolve()}", *data, f"--seed={seed}", f"--output_dir={trained}"]
         seconds = run(["train", *flags, *more, *row.train], log)
         write_json(done, {"seconds": seconds})
+    subject = trained
+    if row.average:
+        subject = trained.with_name(f"{trained.name}_mean")
+        flags = [str(trained), f"--last={row.average}", f"--output={subject}", "--overwrite"]
+        run(["average", *flags], subject.with_suffix(".log"))
     evaluated = folder / f"{_slug(row.name)}_eval_{seed}"
-    flags = [f"--policy={trained}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={evaluated}"]
+    flags = [f"--policy={subject}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={evaluated}"]
     run(["evaluate", *flags, *row.evaluate], evaluated.with_suffix(".log"))
     keys = (
         "successes",
@@ -118,6 +128,7 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path, repo
     )
     report = json.loads((evaluated / "report.json").read_text())
     measured = {"name": row.name, "training_seed": seed, "train": row.train, "evaluate": row.evaluate}
+    measured |= {"averaged_checkpoints": row.average} if row.average else {}
     measured |= {key: report[key] for key in keys} | json.loads(done.read_text())
     write_json(result, measured)
     return measured

@@ -61,7 +61,12 @@ def _import_lerobot(arguments: list[str]) -> int:
     return importlib.import_module("lerobot_dp_plus.publishing.import_lerobot").main(arguments)
 
 
+def _average(arguments: list[str]) -> int:
+    return importlib.import_module("lerobot_dp_plus.publishing.average").main(arguments)
+
+
 OURS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+    "average": (_average, "the mean of a training's late checkpoints as one policy"),
     "demo": (_demo, "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs"),
     "demos": (_demos, "write demonstrations as a LeRobotDataset: dp-plus demos pusht --episodes 300 --root DIR"),
     "convert": (_convert, "data of other projects as a LeRobotDataset: dp-plus convert zarr FILE --root DIR"),

@@ -13,8 +13,6 @@ The result keeps LeRobot's sampler, step for step, so that it can be compared; a
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from lerobot_dp_plus.policies.checkpoint import load_strictly
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusUnetConfig
 from lerobot_dp_plus.policies.loading import filled_from
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusUnetPolicy
+from lerobot_dp_plus.publishing.appearing import appearing, refuse_existing
 from lerobot_dp_plus.publishing.import_lerobot_check import Difference, largest_difference, require_diffusers
 from lerobot_dp_plus.publishing.import_lerobot_config import Translation, translate
 from lerobot_dp_plus.publishing.import_lerobot_source import Source, read_source
@@ -56,14 +55,13 @@ def import_lerobot(
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive")
-    if output.exists() and not overwrite:
-        raise FileExistsError(f"output = {output} exists; choose another folder or pass --overwrite")
+    refuse_existing(output, overwrite)
     if Path(checkpoint).resolve().is_relative_to(output.resolve()):
         raise ValueError(f"output = {output} holds the checkpoint itself; choose another folder")
     require_diffusers()
     source = read_source(checkpoint, revision)
     translation = translate(source.config)
-    with _appearing(output) as partial:
+    with appearing(output) as partial:
         write_checkpoint(source, translation.config, partial)
         difference = largest_difference(source, partial)
         if not difference.normalised <= tolerance:
@@ -128,26 +126,6 @@ def say(source: Source, translation: Translation, difference: Difference, output
     fast = "--policy.sampler.type=dpmpp_2m --policy.sampler.num_steps=10"
     print(f"10 network calls a chunk instead of {sampler.num_steps}, and then no longer the same actions:")
     print(f"  lerobot eval --policy.path={output} {fast} --env.type=ENV")
-
-
-@contextmanager
-def _appearing(output: Path) -> Iterator[Path]:
-    """An empty folder beside `output` that takes its place if nothing is raised, and vanishes if something is."""
-    output = output.absolute()
-    partial, old = (output.with_name(f".{output.name}.{what}") for what in ("partial", "old"))
-    if old.exists() and not output.exists():  # killed between the two renamings
-        old.rename(output)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if output.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            output.rename(old)
-        partial.rename(output)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def main(argv: list[str]) -> int:

@@ -1,7 +1,9 @@
 """Success rates of recipes: what is counted together, what is reused, what is compared."""
 
+import argparse
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +34,10 @@ def test_training_seeds_are_counted_together():
 def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
     for row in FACTORS:
         saved = json.loads(pusht_quality.RECIPE.read_text())["policy"]
-        switches = [flag.removeprefix("--policy.") for flag in (*row.train, *row.evaluate)]
+        flags = [flag for flag in (*row.train, *row.evaluate) if not flag.startswith("--save_freq=")]
+        assert all(flag.startswith("--policy.") for flag in flags), row.name
+        flags = [flag.replace("--policy.", "--", 1) for flag in flags]
         (tmp_path / "config.json").write_text(json.dumps(saved))
-        flags = [f"--{switch}" for switch in switches]
         assert isinstance(DpPlusConfig.from_pretrained(tmp_path, cli_overrides=flags), DpPlusConfig), row.name
 
 
@@ -62,6 +65,30 @@ def test_a_row_is_trained_and_evaluated_once(tmp_path, monkeypatch):
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
     assert pusht_quality.main(options) == 0
     assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+
+
+def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monkeypatch):
+    called = []
+
+    def note(arguments, log) -> float:
+        called.append(arguments)
+        if arguments[0] == "evaluate":
+            report = dict.fromkeys(("successes", "success_percent", "interval_percent", "score", "seeds"), 1)
+            report |= {"weights_sha256": "", "latency_ms": 1, "episodes": 1}
+            (log.with_suffix("")).mkdir()
+            (log.with_suffix("") / "report.json").write_text(json.dumps(report))
+        if arguments[0] == "train":
+            next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
+        return 1.0
+
+    monkeypatch.setattr(pusht_quality, "run", note)
+    row = next(row for row in FACTORS if row.average)
+    options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, episodes=1)
+    pusht_quality.measure(row, 1, options, tmp_path, reporting=False)
+    trained = tmp_path / pusht_quality._slug(row.name) / "seed_1"
+    assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
+    assert called[1][:2] == ["average", str(trained)] and f"--last={row.average}" in called[1]
+    assert f"--policy={trained}_mean" in called[2] and f"--output={trained}_mean" in called[1]
 
 
 def points(*pairs: tuple[float, float]) -> list[dict]:
