@@ -6,11 +6,12 @@ config stays as it was trained with: loading fills the average from the file, an
 weights and starts averaging afresh. What only a resumed training needs, the state of its random numbers, is left out.
 """
 
+import json
 import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.constants import CONFIG_NAME, SAFETENSORS_SINGLE_FILE
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.hub.card import write_card
 from lerobot_dp_plus.hub.patience import Patience
-from lerobot_dp_plus.hub.publication import Publication, read_json, training_step
+from lerobot_dp_plus.hub.publication import Publication, read_json, size_of_dataset, training_step
 from lerobot_dp_plus.hub.upload import Repository, Uploaded
 from lerobot_dp_plus.policies.checkpoint import AVERAGE, AVERAGED_MODEL, MODEL, STREAM, read_weights, write_weights
 
@@ -73,9 +74,32 @@ def stage_checkpoint(pretrained: Path, folder: Path) -> None:
     if missing:
         raise FileNotFoundError(f"{pretrained} holds no {', '.join(missing)}: it cannot be used by others")
     for name in names:
-        shutil.copyfile(pretrained / name, folder / name)
+        if name in (CONFIG_NAME, TRAIN_CONFIG):
+            public = without_folders(read_json(pretrained / name))
+            (folder / name).write_text(json.dumps(public, indent=4) + "\n", encoding="utf-8")
+        else:
+            shutil.copyfile(pretrained / name, folder / name)
     weights = folder / SAFETENSORS_SINGLE_FILE
     write_weights(published_weights(read_weights(pretrained / SAFETENSORS_SINGLE_FILE)), weights)
+
+
+def without_folders(value: Any, key: str = "") -> Any:
+    """A config's JSON with every absolute path reduced to its last part, and without the place it was started from."""
+    if isinstance(value, dict):
+        return {name: without_folders(entry, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [without_folders(entry) for entry in value]
+    if not isinstance(value, str):
+        return value
+    kind = PureWindowsPath if "\\" in value else PurePosixPath
+    if not kind(value).is_absolute() and not value.startswith("~"):
+        return value
+    return None if key == "pretrained_path" else kind(value).name
+
+
+def dataset_size(pretrained: Path) -> dict[str, int]:
+    """Episodes and frames of the data the checkpoint in `pretrained` was trained on, if they are on this disk."""
+    return size_of_dataset(read_json(pretrained / TRAIN_CONFIG).get("dataset") or {})
 
 
 def push_model_to_hub(
@@ -101,7 +125,8 @@ def push_model_to_hub(
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             stage_checkpoint(checkpoint, folder)
-            Publication.collect(folder, step=training_step(checkpoint), repo_id=repo_id).write(folder)
+            facts = {"step": training_step(checkpoint), "repo_id": repo_id, **dataset_size(checkpoint)}
+            Publication.collect(folder, **facts).write(folder)
             write_card(folder)
             made = Repository(repo_id, patience=PATIENCE).upload(
                 folder, private=private, title="Upload policy, processors and card"

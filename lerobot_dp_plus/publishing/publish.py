@@ -30,7 +30,7 @@ from lerobot_dp_plus.hub.patience import HubFailure, Patience
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.hub.upload import Repository, Uploaded
 from lerobot_dp_plus.hub.verify import HubDamaged, download
-from lerobot_dp_plus.policies.publication import stage_checkpoint
+from lerobot_dp_plus.policies.publication import dataset_size, stage_checkpoint
 from lerobot_dp_plus.publishing.checks import actions_of
 from lerobot_dp_plus.publishing.evaluation_dir import collect_evaluation
 
@@ -120,7 +120,8 @@ class Publisher:
         earlier = asdict(Publication.read(pretrained))
         kept = {name: earlier[name] for name in (*FACTS, *KEPT)}
         given = {**self.facts, "eval_first_seed": self.eval_seed, "step": step, "repo_id": self.repo_id}
-        return kept | {name: value for name, value in given.items() if value is not None}
+        found = {**dataset_size(pretrained), **{name: value for name, value in kept.items() if value is not None}}
+        return found | {name: value for name, value in given.items() if value is not None}
 
     def publish(self, checkpoint: Path, folder: Path) -> Published:
         """All of it (module docstring), through the upload folder `folder`.

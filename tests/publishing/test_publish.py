@@ -55,6 +55,20 @@ def test_round_trip(online, checkpoint, tmp_path):
     assert torch.equal(chunk(theirs), chunk(DpPlusPolicy.from_pretrained(local(checkpoint))))
 
 
+@pytest.mark.parametrize(
+    ("value", "public"),
+    [
+        ({"root": "/home/alice/data/pusht"}, {"root": "pusht"}),
+        ({"policy": {"pretrained_path": "/home/alice/run"}}, {"policy": {"pretrained_path": None}}),
+        ({"pretrained_path": "alice/pusht"}, {"pretrained_path": "alice/pusht"}),
+        ({"files": ["~/a.json", "C:\\data\\b.json", "c/d.json"]}, {"files": ["a.json", "b.json", "c/d.json"]}),
+        ({"steps": 5, "seed": None, "url": "https://a.org/b"}, {"steps": 5, "seed": None, "url": "https://a.org/b"}),
+    ],
+)
+def test_folders_of_the_machine_are_not_published(value, public):
+    assert publication.without_folders(value) == public
+
+
 def test_the_published_weights_are_the_average_alone(online, checkpoint, tmp_path):
     publish(checkpoint, tmp_path / "upload")
     trained, published = (

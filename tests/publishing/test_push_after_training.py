@@ -1,5 +1,6 @@
 """`policy.push_to_hub=true` in LeRobot's own training script: one commit with everything, and no loss without a Hub."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,12 @@ def test_one_commit_with_everything_and_the_same_actions(online, dataset, tmp_pa
     for name, content in files.items():
         (pushed / name).write_bytes(content)
     assert torch.equal(actions_of(pushed), actions_of(saved))
+    assert not any(str(place).encode() in content for content in files.values() for place in (tmp_path, dataset))
+    assert json.loads(files["train_config.json"])["dataset"]["root"] == dataset.name  # not null: it is no Hub dataset
+    assert (
+        json.loads(files["publication.json"])["dataset_frames"]
+        == LeRobotDatasetMetadata("made/up", dataset).total_frames
+    )
     card = files["README.md"].decode()
     assert "Not evaluated" in card and f'checkpoint = "{NAME}"' in card
     # Publishing the training afterwards only adds the tag.
@@ -90,7 +97,9 @@ def test_a_pipeline_that_was_loaded_or_augments_makes_no_second_commit(online, d
     first = train(dataset, tmp_path / "first", "--policy.augmentation.type=pusht_mirror")
     assert len(online.titles(NAME)) == 1
     assert any("augmentation" in name for name in online.files(NAME))
-    train(dataset, tmp_path / "second", f"--policy.path={first}")
+    saved = train(dataset, tmp_path / "second", f"--policy.path={first}")
+    assert str(tmp_path) in (saved / "config.json").read_text()
+    assert not any(str(tmp_path).encode() in content for content in online.files(NAME).values())
     assert len(online.titles(NAME)) == 2
     assert isinstance(DpPlusFlowPolicy.from_pretrained(NAME).config.augmentation, PushTMirror)
 
