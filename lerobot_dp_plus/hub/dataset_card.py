@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from huggingface_hub import DatasetCardData
 
 from lerobot_dp_plus.hub.card_markdown import Markdown, environment, one_line
+from lerobot_dp_plus.hub.publication import read_json
 
 TEMPLATE = Path(__file__).with_name("dataset.md.jinja")
 INFO = "meta/info.json"
@@ -58,7 +59,7 @@ class Data:
         """
         if not (folder / INFO).is_file():
             raise FileNotFoundError(f"{folder} holds no {INFO}: it is no LeRobotDataset")
-        info = _json(folder / INFO)
+        info = read_json(folder / INFO)
         version = str(info.get("codebase_version"))
         if not version.startswith(FORMAT):
             raise ValueError(f"{folder}: codebase_version = {version!r}; legal are versions {FORMAT}x of the format")
@@ -76,7 +77,7 @@ def read_note(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: the note is no JSON object.
     """
-    return next((_json(folder / name) for name in NOTES if (folder / name).is_file()), {})
+    return next((read_json(folder / name) for name in NOTES if (folder / name).is_file()), {})
 
 
 def successful(files: Iterable[Path], info: dict[str, Any]) -> int | None:
@@ -190,13 +191,3 @@ def facts(note: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for name, value in note.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         yield {"what": name.replace("_", " "), "value": text}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is truncated or no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}; expected an object")
-    return content

@@ -136,8 +136,8 @@ class Publication:
         return cls(**stored)
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in `file`, empty if there is no such file.
+def read_json(file: Path, name: str | None = None) -> dict[str, Any]:
+    """The object in `file`, which messages call `name`; empty if there is no such file.
 
     Raises:
         ValueError: not JSON, or not an object.
@@ -147,9 +147,9 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
+        raise ValueError(f"{name or file} is truncated or no JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} holds a {type(content).__name__}; expected an object")
+        raise ValueError(f"{name or file} holds a {type(content).__name__}; expected an object")
     return content
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.evaluation.report import read_report, write_atomically
+from lerobot_dp_plus.hub.publication import read_json
 
 EVAL_INFO, REPORT, PICTURE, VIDEOS = "eval_info.json", "report.json", "action_distribution.png", "videos"
 #: Films beyond these are left out: the page shows two, and everybody who evaluates downloads them.
@@ -31,11 +32,11 @@ def collect_evaluation(
     """
     info_file, report_file = source / EVAL_INFO, source / REPORT
     reports = {
-        file.name: _read(file) for file in [report_file, *sorted(source.glob("report_*.json"))] if file.is_file()
+        file.name: read_json(file) for file in [report_file, *sorted(source.glob("report_*.json"))] if file.is_file()
     }
     if not info_file.is_file() and REPORT not in reports:
         raise FileNotFoundError(f"{source} holds no {EVAL_INFO} and no {REPORT}: not the output of an evaluation")
-    info = _read(info_file) if info_file.is_file() else {}
+    info = read_json(info_file) if info_file.is_file() else {}
     for name, report in reports.items():
         weights = report.get("weights_sha256")
         if weights not in (None, evaluated, published):
@@ -93,16 +94,6 @@ def _public(value: Any, kept: set[str], key: str = "") -> Any:
     if key in FILM_KEYS and isinstance(value, list):
         return [f"{VIDEOS}/{Path(film).name}" for film in value if Path(film).name in kept]
     return [_public(entry, kept) for entry in value] if isinstance(value, list) else value
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} holds a {type(content).__name__}; expected an object")
-    return content
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 Normalisation is in two processor files, or, in checkpoints older than those, in buffers among the weights.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from torch import Tensor
 
+from lerobot_dp_plus.hub.publication import read_json
 from lerobot_dp_plus.policies.checkpoint import COMPILED, read_weights
 from lerobot_dp_plus.policies.fetching import Checkpoint
 from lerobot_dp_plus.policies.loading_errors import CheckpointUnavailable
@@ -70,7 +70,7 @@ def read_source(name: str, revision: str | None = None) -> Source:
     checkpoint = Checkpoint(name, revision=revision)
     folder = checkpoint.fetch(CONFIG_NAME).parent
     title = name if checkpoint.is_local else f"{name} at commit {folder.name[:8]}"
-    saved = _read_json(folder / CONFIG_NAME, title)
+    saved = read_json(folder / CONFIG_NAME, f"{CONFIG_NAME} of {title}")
     config = read_config(saved, folder, title)
     state = read_weights(checkpoint.fetch(SAFETENSORS_SINGLE_FILE))
     state = {key.replace(COMPILED, ""): value for key, value in state.items()}
@@ -154,7 +154,7 @@ def _fetch_pipelines(checkpoint: Checkpoint, title: str, required: bool) -> Iter
                 if required
                 else str(error)
             ) from error
-        steps = _read_json(path, title).get("steps", [])
+        steps = read_json(path, f"{name} of {title}").get("steps", [])
         names = [str(step.get("registry_name") or step.get("class")) for step in steps]
         strange = [step for step in names if step not in legal]
         if strange:
@@ -165,13 +165,3 @@ def _fetch_pipelines(checkpoint: Checkpoint, title: str, required: bool) -> Iter
                 raise ValueError(f"{name} of {title} names the file {file!r}; legal is a *.safetensors beside it")
             checkpoint.fetch(file)
             yield file
-
-
-def _read_json(path: Path, title: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} of {title} is truncated or no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} of {title} holds a {type(content).__name__}; expected an object")
-    return content

@@ -90,7 +90,7 @@ def test_a_file_with_an_unknown_field_or_no_json_is_refused(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="unknown field flavour"):
         Publication.read(tmp_path)
     (tmp_path / "publication.json").write_text('{"step": 1')
-    with pytest.raises(ValueError, match=r"publication.json is not JSON"):
+    with pytest.raises(ValueError, match=r"publication.json is truncated or no JSON"):
         Publication.read(tmp_path)
 
 

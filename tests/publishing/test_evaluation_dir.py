@@ -107,7 +107,7 @@ def test_folders_that_are_no_evaluation(no_connections, checkpoint, evaluation, 
     with pytest.raises(FileNotFoundError, match=r"holds no eval_info\.json and no report\.json"):
         write(checkpoint, tmp_path / "upload", tmp_path)
     (evaluation / "eval_info.json").write_text("{")
-    with pytest.raises(ValueError, match=r"eval_info\.json is not JSON"):
+    with pytest.raises(ValueError, match=r"eval_info\.json is truncated or no JSON"):
         write(checkpoint, tmp_path / "upload", evaluation)
 
 
