@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `first` | the only candidate | | `first.py` |
 | `coherent` | argmin Σ ρʲ‖a_j − tail_j‖² to the unexecuted tail | BID, arXiv 2408.17355 eq. 3 | `coherent.py` |
-| `lowest_energy` | argmin of the foreseen distance from where demonstrations end | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
+| `lowest_energy` | the first within a tolerance of the least foreseen distance from where demonstrations end | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
 | `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
 """
 

@@ -11,7 +11,11 @@ from lerobot_dp_plus.selection.base import Energy, Selection, check_candidates, 
 @Selection.register_subclass("lowest_energy")
 @dataclass(frozen=True)
 class LowestEnergy(Selection):
-    """argmin_n E(a⁽ⁿ⁾): the candidate whose foreseen outcome is nearest to where demonstrations end.
+    """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance: foreseen to lead nearest to where demonstrations end, or as good.
+
+    Candidates are drawn alike, so the first within the tolerance is the policy's own draw among what foresight cannot tell
+    apart. With a tolerance of 0 the lowest wins by however little, and near the goal that is too often a chunk that risks
+    nothing and finishes nothing; the more so the more candidates there are.
 
     Sampling proposes, the learned model disposes: "random shooting" (arXiv 1708.02596) with the policy as proposal, so
     that no chunk is considered that a demonstrator would not have tried. Cost: the network at batch B·N, and one call
@@ -21,9 +25,12 @@ class LowestEnergy(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"energy"})
 
     num_candidates: int = 16
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         check_candidates(self.num_candidates)
+        if not self.tolerance >= 0:
+            raise ValueError(f"selection.tolerance = {self.tolerance}: must be at least 0, in units of the energy")
 
     @property
     def candidates(self) -> int:
@@ -34,4 +41,6 @@ class LowestEnergy(Selection):
             raise ValueError(
                 "selection.type=lowest_energy needs an energy of the chunks; foresight.type=outcome gives one"
             )
-        return take(chunks, energy(chunks))
+        cost = energy(chunks)  # (B, N)
+        good = cost <= cost.amin(1, keepdim=True) + self.tolerance
+        return take(chunks, (~good).float())  # of equals argmin gives the first

@@ -85,6 +85,31 @@ def test_lowest_energy_takes_the_cheapest_and_first_never_asks():
     assert First().choose(chunks, None, never).flatten().tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize(("tolerance", "taken"), [(0.0, 3), (0.4, 3), (0.6, 1), (2.5, 0), (9.0, 0)])
+def test_within_the_tolerance_the_first_is_taken(tolerance, taken):
+    chunks = torch.arange(5.0).reshape(1, 5, 1, 1).expand(2, -1, -1, -1)
+    cost = torch.tensor([[3.0, 1.5, 2.0, 1.0, 1.2]])
+    far = torch.full((1, 5), 7.0)  # another observation's energies are no measure of these
+    chosen = LowestEnergy(5, tolerance).choose(chunks, None, lambda _: torch.cat([cost, far]))
+    assert chosen.flatten().tolist() == [taken, 0]
+
+
+def test_the_tolerance_draws_fairly_among_what_is_as_good():
+    """Two of five candidates are good; over shuffled orders each is taken as often."""
+    generator = torch.Generator().manual_seed(0)
+    cost = torch.tensor([1.0, 1.03, 2.0, 3.0, 4.0])
+    order = torch.stack([torch.randperm(5, generator=generator) for _ in range(2000)])  # (B, N)
+    chosen = LowestEnergy(5, 0.05).choose(order[:, :, None, None].float(), None, lambda _: cost[order]).flatten()
+    assert set(chosen.tolist()) == {0.0, 1.0}
+    assert abs(chosen.mean().item() - 0.5) < 0.05  # 4.5 standard errors
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, float("nan")])
+def test_illegal_tolerances_are_named(tolerance):
+    with pytest.raises(ValueError, match=rf"selection\.tolerance = {tolerance}: must be at least 0"):
+        LowestEnergy(tolerance=tolerance)
+
+
 def test_padded_steps_do_not_teach():
     model = Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2)
     states, actions, future = batch(6, torch.Generator().manual_seed(5))
