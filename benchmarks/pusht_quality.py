@@ -3,7 +3,8 @@
 The recipe is trained through `lerobot train` once per training seed and its last checkpoint evaluated on seeds that chose
 nothing, 100000 and up. With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
 Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.
-Finished rows are kept in `--folder` and not run again, so a study may be run in parts.
+Finished rows are kept in `--folder` and not run again, so a study may be run in parts. Flags `--policy.…` change the recipe
+of all rows.
 """
 
 import argparse
@@ -47,6 +48,13 @@ FACTORS = (
     Row("one candidate, no choice", evaluate=("--policy.selection.type=first",)),
     Row("4 candidates", evaluate=("--policy.selection.num_candidates=4",)),
     Row("64 candidates", evaluate=("--policy.selection.num_candidates=64",)),
+    Row("energy tolerance 0", evaluate=("--policy.selection.tolerance=0",)),
+    Row("energy tolerance 0.05", evaluate=("--policy.selection.tolerance=0.05",)),
+    Row("energy tolerance 0.15", evaluate=("--policy.selection.tolerance=0.15",)),
+    Row(
+        "64 candidates, energy tolerance 0.05",
+        evaluate=("--policy.selection.num_candidates=64", "--policy.selection.tolerance=0.05"),
+    ),
     Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
     Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
@@ -106,7 +114,7 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path, repo
         trained.parent.mkdir(parents=True, exist_ok=True)
         log = trained.with_suffix(".log")
         flags = [f"--config_path={options.config.resolve()}", *data, f"--seed={seed}", f"--output_dir={trained}"]
-        seconds = run(["train", *flags, *more, *row.train], log)
+        seconds = run(["train", *flags, *more, *options.policy, *row.train], log)
         write_json(done, {"seconds": seconds})
     subject = trained
     if row.average:
@@ -188,7 +196,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=positive, help="updates, if not the config's")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
     parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
-    options = parser.parse_args(argv)
+    options, options.policy = parser.parse_known_args(argv)
+    strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows = (RECIPE_ROW, *(row for row in FACTORS if any(text in row.name for text in options.only)))
@@ -199,7 +210,10 @@ def main(argv: list[str] | None = None) -> int:
         lines.append(pooled(measured))
         print(" | ".join(lines[-1]), flush=True)
     path = options.json or RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
-    write_json(path, provenance(config=options.config.name, rows=[report for row in every for report in row]))
+    write_json(
+        path,
+        provenance(config=options.config.name, policy=options.policy, rows=[report for row in every for report in row]),
+    )
     if options.study:
         write_figure(draw(every), path.with_suffix(".png"))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")

@@ -84,11 +84,21 @@ def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monke
     monkeypatch.setattr(pusht_quality, "run", note)
     row = next(row for row in FACTORS if row.average)
     options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, episodes=1)
+    options.policy = ["--policy.selection.tolerance=0"]
     pusht_quality.measure(row, 1, options, tmp_path, reporting=False)
     trained = tmp_path / pusht_quality._slug(row.name) / "seed_1"
     assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
+    assert set(options.policy) < set(called[0]) and not set(options.policy) & set(
+        called[2]
+    )  # it is in the weights' config
     assert called[1][:2] == ["average", str(trained)] and f"--last={row.average}" in called[1]
     assert f"--policy={trained}_mean" in called[2] and f"--output={trained}_mean" in called[1]
+
+
+def test_flags_that_are_not_the_policys_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        pusht_quality.main([f"--root={DEMOS}", "--stduy", "--policy.horizon=16"])
+    assert "unrecognized arguments: --stduy\n" in capsys.readouterr().err
 
 
 def points(*pairs: tuple[float, float]) -> list[dict]:
