@@ -48,11 +48,9 @@ FACTORS = (
     Row("one candidate, no choice", evaluate=("--policy.selection.type=first",)),
     Row("4 candidates", evaluate=("--policy.selection.num_candidates=4",)),
     Row("64 candidates", evaluate=("--policy.selection.num_candidates=64",)),
-    Row("energy tolerance 0", evaluate=("--policy.selection.tolerance=0",)),
-    Row("energy tolerance 0.05", evaluate=("--policy.selection.tolerance=0.05",)),
-    Row("energy tolerance 0.15", evaluate=("--policy.selection.tolerance=0.15",)),
+    Row("the first within 0.05 of the lowest energy", evaluate=("--policy.selection.tolerance=0.05",)),
     Row(
-        "64 candidates, energy tolerance 0.05",
+        "that of 64 candidates",
         evaluate=("--policy.selection.num_candidates=64", "--policy.selection.tolerance=0.05"),
     ),
     Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
