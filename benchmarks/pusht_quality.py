@@ -189,7 +189,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
     parser.add_argument("--episodes", type=positive, default=500, help="of the recipe, on reporting seeds")
     parser.add_argument("--study", action="store_true", help="one factor at a time instead, on selection seeds")
-    parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name holds one of these")
+    parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name begins with one of these")
     parser.add_argument("--study-episodes", type=positive, default=100)
     parser.add_argument("--steps", type=positive, help="updates, if not the config's")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    rows = (RECIPE_ROW, *(row for row in FACTORS if any(text in row.name for text in options.only)))
+    rows = (RECIPE_ROW, *(row for row in FACTORS if row.name.startswith(tuple(options.only))))
     lines, every = [], []
     for row in rows if options.study else (RECIPE_ROW,):
         measured = [measure(row, seed, options, folder, reporting=not options.study) for seed in options.seeds]
