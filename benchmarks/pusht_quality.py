@@ -98,11 +98,22 @@ def run(arguments: Sequence[str], log: Path) -> float:
     return time.monotonic() - started
 
 
-def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path, reporting: bool) -> dict[str, Any]:
+def judged_on(options: argparse.Namespace) -> tuple[int, int]:
+    """First environment seed and number of episodes."""
+    return (SELECTION_SEED, options.study_episodes) if options.study else (REPORTING_SEED, options.episodes)
+
+
+def kept(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> Path:
+    """The file of a finished row."""
+    first, episodes = judged_on(options)
+    return folder / f"{_slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
+
+
+def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train (or reuse), evaluate; the report with the seconds of training."""
     trained = folder / ("recipe" if not row.train else _slug(row.name)) / f"seed_{seed}"
-    first, episodes = (REPORTING_SEED, options.episodes) if reporting else (SELECTION_SEED, options.study_episodes)
-    result = folder / f"{_slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
+    first, episodes = judged_on(options)
+    result = kept(row, seed, options, folder)
     if result.exists():
         return json.loads(result.read_text())
     done = trained / "seconds.json"
@@ -192,6 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name begins with one of these")
     parser.add_argument("--study-episodes", type=positive, default=100)
     parser.add_argument("--steps", type=positive, help="updates, if not the config's")
+    parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
     parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
     options, options.policy = parser.parse_known_args(argv)
@@ -203,7 +215,10 @@ def main(argv: list[str] | None = None) -> int:
     rows = (RECIPE_ROW, *(row for row in FACTORS if row.name.startswith(tuple(options.only))))
     lines, every = [], []
     for row in rows if options.study else (RECIPE_ROW,):
-        measured = [measure(row, seed, options, folder, reporting=not options.study) for seed in options.seeds]
+        seeds = [s for s in options.seeds if not options.finished or kept(row, s, options, folder).exists()]
+        if not seeds:
+            continue
+        measured = [measure(row, seed, options, folder) for seed in seeds]
         every.append(measured)
         lines.append(pooled(measured))
         print(" | ".join(lines[-1]), flush=True)

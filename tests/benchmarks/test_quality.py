@@ -64,6 +64,8 @@ def test_a_row_is_trained_and_evaluated_once(tmp_path, monkeypatch):
     assert (tmp_path / "found.png").stat().st_size > 5000
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
     assert pusht_quality.main(options) == 0
+    assert pusht_quality.main([*options, "--only", "", "--seeds", "1", "2", "--finished"]) == 0
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
     assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
 
 
@@ -83,9 +85,9 @@ def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monke
 
     monkeypatch.setattr(pusht_quality, "run", note)
     row = next(row for row in FACTORS if row.average)
-    options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, episodes=1)
+    options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, study=True)
     options.policy = ["--policy.selection.tolerance=0"]
-    pusht_quality.measure(row, 1, options, tmp_path, reporting=False)
+    pusht_quality.measure(row, 1, options, tmp_path)
     trained = tmp_path / pusht_quality._slug(row.name) / "seed_1"
     assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
     assert set(options.policy) < set(called[0]) and not set(options.policy) & set(
