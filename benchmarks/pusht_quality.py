@@ -57,6 +57,8 @@ FACTORS = (
     Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
     Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
+    Row("ends weighted by information", evaluate=("--policy.foresight.weighting=information",)),
+    Row("ends weighted equally", evaluate=("--policy.foresight.weighting=equal",)),
     Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
     Row(
         "demonstrations at their own speed",

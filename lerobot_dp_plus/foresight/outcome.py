@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.foresight.base import Foresight, ForesightModel
-from lerobot_dp_plus.foresight.ends import Ends
+from lerobot_dp_plus.foresight.ends import WEIGHTINGS, Ends
 from lerobot_dp_plus.foresight.frames import Frame, Observed, Scene
 from lerobot_dp_plus.foresight.units import Units
 
@@ -27,12 +27,14 @@ class Outcome(Foresight):
         steps: K, in frames of the data.
         dim, depth: width and number of residual blocks; 8·depth·dim² weights.
         weight: of this loss beside the policy's.
+        weighting: how the coordinates of an end count in the energy, by `information` or `equal`; see `Ends`.
     """
 
     steps: int = 12
     dim: int = 384
     depth: int = 3
     weight: float = 1.0
+    weighting: str = WEIGHTINGS[0]
     frame: Frame = field(default_factory=Observed)
 
     def __post_init__(self) -> None:
@@ -41,6 +43,8 @@ class Outcome(Foresight):
                 raise ValueError(f"foresight.{name} = {getattr(self, name)}: must be at least 1")
         if not self.weight > 0:
             raise ValueError(f"foresight.weight = {self.weight}: must be positive; to go without, foresight.type=none")
+        if self.weighting not in WEIGHTINGS:
+            raise ValueError(f"foresight.weighting = {self.weighting!r}: legal are {', '.join(WEIGHTINGS)}")
 
     @property
     def reach(self) -> int:
@@ -66,6 +70,7 @@ class Outcome(Foresight):
             dim=self.dim,
             depth=self.depth,
             weight=self.weight,
+            weighting=self.weighting,
             frame=self.frame,
         )
 
@@ -82,10 +87,12 @@ class OutcomeModel(ForesightModel):
         dim: int,
         depth: int,
         weight: float,
+        weighting: str,
         frame: Frame,
     ):
         super().__init__()
         self.keys, self.steps, self.weight, self.frame = tuple(state_dims), steps, weight, frame
+        self.weighting = weighting
         self.units = Units({**state_dims, ACTION: action_dim})
         self.ends = Ends(sum(state_dims.values()))
         features, outputs = self._sizes(state_dims, action_dim)
@@ -128,7 +135,7 @@ class OutcomeModel(ForesightModel):
         """Mean of the distances from the ends when `executed` steps are done, and as far as is seen."""
         batch, candidates, length, _ = chunks.shape
         repeated = {key: states[key].repeat_interleave(candidates, 0) for key in self.keys}
-        distance = self.ends.distance(self(repeated, chunks.flatten(0, 1)))  # (B·N, K)
+        distance = self.ends.distance(self(repeated, chunks.flatten(0, 1)), self.weighting)  # (B·N, K)
         last = min(length, self.steps) - 1
         return ((distance[:, min(executed - 1, last)] + distance[:, last]) / 2).unflatten(0, (batch, candidates))
 

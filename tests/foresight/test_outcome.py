@@ -1,5 +1,7 @@
 """The learned outcome: a system with a known law is learned, ends are counted right, energies rank."""
 
+import math
+
 import pytest
 import torch
 
@@ -147,7 +149,45 @@ def test_distance_counts_in_standard_deviations_and_constants_have_a_floor():
     ends = Ends(2)
     ends.gather(torch.tensor([[1.0, 3.0], [1.0, 5.0]]))  # deviations 0 and 1
     expected = ((0.02 / FLOOR) ** 2 / 2 + 2.0**2 / 2) ** 0.5
-    torch.testing.assert_close(ends.distance(torch.tensor([1.02, 6.0])), torch.tensor(expected), atol=1e-4, rtol=1e-4)
+    found = ends.distance(torch.tensor([1.02, 6.0]), "equal")
+    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_coordinates_count_by_what_an_end_tells_of_them():
+    """Differences of entropy in closed form: a Gaussian's is log(s) and a constant."""
+    ends = Ends(3)
+    spreads = torch.tensor([0.02, 0.2, 2.0])  # the third varies more than if nothing were known
+    ends.gather(torch.stack([spreads, -spreads]))
+    nats = [math.log(3**-0.5 / 0.02), math.log(3**-0.5 / 0.2), 0.0]
+    for off, expected in (
+        ([0.02, 0, 0], nats[0]),
+        ([0, 0.2, 0], nats[1]),
+        ([0, 0.6, 0], 9 * nats[1]),
+        ([0, 0, 2.0], 0),
+    ):
+        found = ends.distance(torch.tensor(off)).item()
+        assert found == pytest.approx((expected / sum(nats)) ** 0.5, abs=2e-3)
+
+
+def test_where_ends_tell_of_no_coordinate_all_count_alike():
+    ends = Ends(2)
+    ends.gather(torch.tensor([[1.0, 3.0], [-1.0, -3.0]]))
+    observation = torch.tensor([0.5, 2.0])
+    torch.testing.assert_close(ends.distance(observation), ends.distance(observation, "equal"))
+
+
+def test_a_robot_at_rest_is_no_task_done():
+    """Two candidates: one leaves the task a little undone and rests where ends do, one finishes it elsewhere."""
+    ends = Ends(2)  # of the task, of the robot
+    ends.gather(torch.tensor([[0.02, 0.2], [-0.02, -0.2]]))
+    resting, finished = torch.tensor([0.016, 0.0]), torch.tensor([0.0, 0.2])
+    assert ends.distance(resting, "equal") < ends.distance(finished, "equal")
+    assert ends.distance(finished) < ends.distance(resting)
+
+
+def test_illegal_weightings_are_named():
+    with pytest.raises(ValueError, match=r"foresight\.weighting = 'entropy': legal are information, equal"):
+        Outcome(weighting="entropy")
 
 
 def test_without_an_end_there_is_no_energy():
