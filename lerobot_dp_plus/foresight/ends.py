@@ -19,7 +19,7 @@ class Ends(nn.Module):
         d(o) = √(Σ_d w_d ((o_d − μ_d) / s_d)² / Σ_d w_d),   w_d = max(0, log(S / s_d)),  S = 1/√3
 
     is a distance from being done that nobody had to define. w_d is what knowing that an episode ended tells of coordinate
-    d, in nats. With equal weights a robot that waits where demonstrators like to rest counts for as much as the last
+    d, in nats. With equal weights a robot near to where demonstrators leave it counts for as much as the last
     millimetres of its task, and is the safer of the two to foresee.
 
     Chan et al.'s update of mean and sum of squares.
