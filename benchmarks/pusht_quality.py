@@ -49,16 +49,11 @@ FACTORS = (
     Row("4 candidates", evaluate=("--policy.selection.num_candidates=4",)),
     Row("64 candidates", evaluate=("--policy.selection.num_candidates=64",)),
     Row("the first within 0.05 of the lowest energy", evaluate=("--policy.selection.tolerance=0.05",)),
-    Row(
-        "that of 64 candidates",
-        evaluate=("--policy.selection.num_candidates=64", "--policy.selection.tolerance=0.05"),
-    ),
     Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
     Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
     Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
-    Row("ends weighted by information", evaluate=("--policy.foresight.weighting=information",)),
-    Row("ends weighted equally", evaluate=("--policy.foresight.weighting=equal",)),
+    Row("ends weighted equally", evaluate=("--policy.foresight.weighting.type=equal",)),
     Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
     Row(
         "demonstrations at their own speed",
@@ -76,6 +71,10 @@ FACTORS = (
     Row("four actions a token", train=("--policy.network.patch_size=4",)),
     Row("half the width", train=("--policy.network.dim=128",)),
     Row("U-Net", train=("--policy.network.type=unet1d", "--policy.network.down_dims=[112,224]")),
+    Row(
+        "U-Net, half the updates",  # about the same time
+        train=("--policy.network.type=unet1d", "--policy.network.down_dims=[112,224]", "--steps=1250"),
+    ),
     Row("DiT", train=("--policy.network.type=dit",)),
     Row("no average of the weights", train=("--policy.ema.enabled=false",)),
     Row("mean of 5 late checkpoints instead", train=("--policy.ema.enabled=false", "--save_freq=250"), average=5),

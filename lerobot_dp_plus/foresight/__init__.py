@@ -13,6 +13,7 @@ actions do, and that is far easier to learn; they also show where episodes end. 
 |---|---|
 | `frames.py` | in which coordinates g predicts: as `observed`, or, exact for PushT, in the frame of the block |
 | `ends.py` | where demonstrations end, and how far an observation is from there |
+| `weighting.py` | how much each coordinate of an end counts: by `information`, or all `equal` |
 | `units.py` | normalised values and the dataset's own units |
 """
 
@@ -20,5 +21,17 @@ from lerobot_dp_plus.foresight.base import Foresight, ForesightModel
 from lerobot_dp_plus.foresight.frames import Frame, Observed, PushTBlock
 from lerobot_dp_plus.foresight.none import NoForesight
 from lerobot_dp_plus.foresight.outcome import Outcome
+from lerobot_dp_plus.foresight.weighting import Equal, Information, Weighting
 
-__all__ = ["Foresight", "ForesightModel", "Frame", "NoForesight", "Observed", "Outcome", "PushTBlock"]
+__all__ = [
+    "Equal",
+    "Foresight",
+    "ForesightModel",
+    "Frame",
+    "Information",
+    "NoForesight",
+    "Observed",
+    "Outcome",
+    "PushTBlock",
+    "Weighting",
+]

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus.foresight.weighting import Weighting
+
 #: Least standard deviation, in normalised units: a coordinate that ends everywhere the same may still be off by this.
 FLOOR = 0.01
-#: Standard deviation of a coordinate of which nothing is known: uniform over the normalised range [−1, 1].
-UNKNOWN = 3**-0.5
-#: How the coordinates of an end count.
-WEIGHTINGS = ("information", "equal")
 
 
 class Ends(nn.Module):
@@ -16,11 +14,9 @@ class Ends(nn.Module):
 
     What a task demands is what varies least over its ends, so
 
-        d(o) = √(Σ_d w_d ((o_d − μ_d) / s_d)² / Σ_d w_d),   w_d = max(0, log(S / s_d)),  S = 1/√3
+        d(o) = √(Σ_d w_d ((o_d − μ_d) / s_d)² / Σ_d w_d)
 
-    is a distance from being done that nobody had to define. w_d is what knowing that an episode ended tells of coordinate
-    d, in nats. With equal weights a robot near to where demonstrators leave it counts for as much as the last
-    millimetres of its task, and is the safer of the two to foresee.
+    is a distance from being done that nobody had to define; `weighting.py` says where the weights w come from.
 
     Chan et al.'s update of mean and sum of squares.
     """
@@ -47,8 +43,8 @@ class Ends(nn.Module):
         self.mean += shift * len(last) / total
         self.count += len(last)
 
-    def distance(self, observation: Tensor, weighting: str = WEIGHTINGS[0]) -> Tensor:
-        """d of observations (..., C), normalised, -> (...); all w_d = 1 if the weighting is `equal`.
+    def distance(self, observation: Tensor, weighting: Weighting) -> Tensor:
+        """d of observations (..., C), normalised, -> (...).
 
         Raises:
             ValueError: no end has been seen yet.
@@ -58,8 +54,5 @@ class Ends(nn.Module):
                 "foresight has seen no end of an episode, so nothing says where a chunk should lead: train it first"
             )
         spread = (self.squares / self.count).sqrt().clamp_min(FLOOR)
-        weight = torch.ones_like(spread)
-        if weighting == "information":
-            # Where ends tell of no coordinate, all count alike.
-            weight = (UNKNOWN / spread).log().clamp_min(1e-6)
+        weight = weighting.weigh(spread)
         return (weight / weight.sum() * ((observation - self.mean) / spread).square()).sum(-1).sqrt()

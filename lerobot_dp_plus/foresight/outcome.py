@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.foresight.base import Foresight, ForesightModel
-from lerobot_dp_plus.foresight.ends import WEIGHTINGS, Ends
+from lerobot_dp_plus.foresight.ends import Ends
 from lerobot_dp_plus.foresight.frames import Frame, Observed, Scene
 from lerobot_dp_plus.foresight.units import Units
+from lerobot_dp_plus.foresight.weighting import Information, Weighting
 
 ACTION = "action"
 
@@ -26,16 +27,16 @@ class Outcome(Foresight):
     Args:
         steps: K, in frames of the data.
         dim, depth: width and number of residual blocks; 8·depth·dim² weights.
+        weighting: how much each coordinate of an end counts in the energy.
         weight: of this loss beside the policy's.
-        weighting: how the coordinates of an end count in the energy, by `information` or `equal`; see `Ends`.
     """
 
     steps: int = 12
     dim: int = 384
     depth: int = 3
     weight: float = 1.0
-    weighting: str = WEIGHTINGS[0]
     frame: Frame = field(default_factory=Observed)
+    weighting: Weighting = field(default_factory=Information)
 
     def __post_init__(self) -> None:
         for name in ("steps", "dim", "depth"):
@@ -43,8 +44,6 @@ class Outcome(Foresight):
                 raise ValueError(f"foresight.{name} = {getattr(self, name)}: must be at least 1")
         if not self.weight > 0:
             raise ValueError(f"foresight.weight = {self.weight}: must be positive; to go without, foresight.type=none")
-        if self.weighting not in WEIGHTINGS:
-            raise ValueError(f"foresight.weighting = {self.weighting!r}: legal are {', '.join(WEIGHTINGS)}")
 
     @property
     def reach(self) -> int:
@@ -70,8 +69,8 @@ class Outcome(Foresight):
             dim=self.dim,
             depth=self.depth,
             weight=self.weight,
-            weighting=self.weighting,
             frame=self.frame,
+            weighting=self.weighting,
         )
 
 
@@ -87,8 +86,8 @@ class OutcomeModel(ForesightModel):
         dim: int,
         depth: int,
         weight: float,
-        weighting: str,
         frame: Frame,
+        weighting: Weighting,
     ):
         super().__init__()
         self.keys, self.steps, self.weight, self.frame = tuple(state_dims), steps, weight, frame

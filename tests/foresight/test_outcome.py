@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lerobot_dp_plus.foresight import NoForesight, Outcome
+from lerobot_dp_plus.foresight import Equal, Information, NoForesight, Outcome
 from lerobot_dp_plus.foresight.ends import FLOOR, Ends
 from lerobot_dp_plus.foresight.units import Units
 from lerobot_dp_plus.selection import First, LowestEnergy
@@ -142,14 +142,14 @@ def test_ends_gathered_in_pieces_are_those_gathered_at_once():
     for ends in (whole, pieces):
         torch.testing.assert_close(ends.mean, values.mean(0))
         torch.testing.assert_close((ends.squares / ends.count).sqrt(), values.std(0, correction=0))
-    torch.testing.assert_close(whole.distance(values.mean(0)), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole.distance(values.mean(0), Equal()), torch.tensor(0.0), atol=1e-5, rtol=0)
 
 
 def test_distance_counts_in_standard_deviations_and_constants_have_a_floor():
     ends = Ends(2)
     ends.gather(torch.tensor([[1.0, 3.0], [1.0, 5.0]]))  # deviations 0 and 1
     expected = ((0.02 / FLOOR) ** 2 / 2 + 2.0**2 / 2) ** 0.5
-    found = ends.distance(torch.tensor([1.02, 6.0]), "equal")
+    found = ends.distance(torch.tensor([1.02, 6.0]), Equal())
     torch.testing.assert_close(found, torch.tensor(expected), atol=1e-4, rtol=1e-4)
 
 
@@ -165,7 +165,7 @@ def test_coordinates_count_by_what_an_end_tells_of_them():
         ([0, 0.6, 0], 9 * nats[1]),
         ([0, 0, 2.0], 0),
     ):
-        found = ends.distance(torch.tensor(off)).item()
+        found = ends.distance(torch.tensor(off), Information()).item()
         assert found == pytest.approx((expected / sum(nats)) ** 0.5, abs=2e-3)
 
 
@@ -173,7 +173,7 @@ def test_where_ends_tell_of_no_coordinate_all_count_alike():
     ends = Ends(2)
     ends.gather(torch.tensor([[1.0, 3.0], [-1.0, -3.0]]))
     observation = torch.tensor([0.5, 2.0])
-    torch.testing.assert_close(ends.distance(observation), ends.distance(observation, "equal"))
+    torch.testing.assert_close(ends.distance(observation, Information()), ends.distance(observation, Equal()))
 
 
 def test_a_robot_at_rest_is_no_task_done():
@@ -181,18 +181,32 @@ def test_a_robot_at_rest_is_no_task_done():
     ends = Ends(2)  # of the task, of the robot
     ends.gather(torch.tensor([[0.02, 0.2], [-0.02, -0.2]]))
     resting, finished = torch.tensor([0.016, 0.0]), torch.tensor([0.0, 0.2])
-    assert ends.distance(resting, "equal") < ends.distance(finished, "equal")
-    assert ends.distance(finished) < ends.distance(resting)
+    assert ends.distance(resting, Equal()) < ends.distance(finished, Equal())
+    assert ends.distance(finished, Information()) < ends.distance(resting, Information())
 
 
-def test_illegal_weightings_are_named():
-    with pytest.raises(ValueError, match=r"foresight\.weighting = 'entropy': legal are information, equal"):
-        Outcome(weighting="entropy")
+def test_the_energy_is_by_the_weighting_of_the_config():
+    generator = torch.Generator().manual_seed(7)
+    states, _, _ = batch(4, generator)
+    chunks = torch.rand(4, 3, STEPS, 2, generator=generator)
+    found = []
+    for weighting in (Information(), Equal()):
+        model = Outcome(steps=STEPS, dim=8, depth=1, weighting=weighting).build(DIMS, 2)
+        width = sum(DIMS.values())
+        model.ends.gather(torch.linspace(0.01, 0.9, width) * torch.tensor([[1.0], [-1.0]]))
+        expected = model.ends.distance(model(repeated(states, 3), chunks.flatten(0, 1)), weighting)[:, [1, STEPS - 1]]
+        found.append(model.energy(states, chunks, executed=2))
+        torch.testing.assert_close(found[-1], expected.mean(1).unflatten(0, (4, 3)))
+    assert not torch.allclose(*found)
+
+
+def repeated(states, count):
+    return {key: value.repeat_interleave(count, 0) for key, value in states.items()}
 
 
 def test_without_an_end_there_is_no_energy():
     with pytest.raises(ValueError, match="has seen no end of an episode"):
-        Ends(2).distance(torch.zeros(2))
+        Ends(2).distance(torch.zeros(2), Equal())
 
 
 def test_units_are_those_of_the_new_data_when_fine_tuning():
