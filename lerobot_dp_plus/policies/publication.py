@@ -3,7 +3,8 @@
 A training's checkpoint holds the weights twice: as they are trained, and averaged (EMA). Inference uses the average, so
 that the published file holds it alone, under the names of the weights: half the size, the same actions bit for bit. The
 config stays as it was trained with: loading fills the average from the file, and fine-tuning goes on from the averaged
-weights and starts averaging afresh. What only a resumed training needs, the state of its random numbers, is left out.
+weights and starts averaging afresh. Left out are what only a resumed training needs, the state of its random numbers,
+and the folders of the machine that trained.
 """
 
 import json
@@ -91,10 +92,11 @@ def without_folders(value: Any, key: str = "") -> Any:
         return [without_folders(entry) for entry in value]
     if not isinstance(value, str):
         return value
-    kind = PureWindowsPath if "\\" in value else PurePosixPath
-    if not kind(value).is_absolute() and not value.startswith("~"):
+    path = PureWindowsPath(value)  # splits at / and \
+    in_a_home = value.startswith("~") and len(path.parts) > 1
+    if not (in_a_home or path.is_absolute() or PurePosixPath(value).is_absolute()):
         return value
-    return None if key == "pretrained_path" else kind(value).name
+    return None if key == "pretrained_path" else path.name
 
 
 def dataset_size(pretrained: Path) -> dict[str, int]:

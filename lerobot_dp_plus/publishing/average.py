@@ -16,7 +16,6 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies import get_policy_class
 from torch.optim.swa_utils import AveragedModel
 
-from lerobot_dp_plus.evaluation.folders import training_step
 from lerobot_dp_plus.policies.checkpoint import write_weights
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
@@ -67,7 +66,7 @@ def average(training: Path, output: Path, *, last: int = 3, overwrite: bool = Fa
     for folder in folders[1:]:
         mean.update_parameters(_sampling(folder, folders[0]).model)
     policy.model = mean.module  # type: ignore[assignment]
-    steps = [step for folder in folders if (step := training_step(folder)) is not None]
+    steps = [int(folder.parent.name) for folder in folders]
     with appearing(output) as partial:
         write_weights(policy.state_dict(), partial / SAFETENSORS_SINGLE_FILE)
         for file in folders[0].iterdir():

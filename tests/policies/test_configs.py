@@ -10,7 +10,8 @@ from lerobot.configs.train import TrainPipelineConfig
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.json"))
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
@@ -29,5 +30,6 @@ def test_a_config_is_read_whole(file: Path) -> None:
             elif not isinstance(part, dict):
                 assert getattr(found, name) in (part, tuple(part) if isinstance(part, list) else part), (field, name)
     assert (read.steps, read.seed, str(read.output_dir)) == (written["steps"], written["seed"], written["output_dir"])
+    assert read.dataset.root is None or (ROOT / read.dataset.root / "meta" / "info.json").is_file()
     folder = Path("outputs/demo/train") if file.stem == "demo_pusht" else Path("outputs") / file.stem
     assert read.output_dir == folder  # two configs must not overwrite each other's results

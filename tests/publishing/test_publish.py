@@ -61,7 +61,8 @@ def test_round_trip(online, checkpoint, tmp_path):
         ({"root": "/home/alice/data/pusht"}, {"root": "pusht"}),
         ({"policy": {"pretrained_path": "/home/alice/run"}}, {"policy": {"pretrained_path": None}}),
         ({"pretrained_path": "alice/pusht"}, {"pretrained_path": "alice/pusht"}),
-        ({"files": ["~/a.json", "C:\\data\\b.json", "c/d.json"]}, {"files": ["a.json", "b.json", "c/d.json"]}),
+        ({"files": ["~/a.json", "~al/b.json", "~ 5 min"]}, {"files": ["a.json", "b.json", "~ 5 min"]}),
+        ({"files": ["C:\\data\\b.json", "C:/data/c.json", "c/d.json"]}, {"files": ["b.json", "c.json", "c/d.json"]}),
         ({"steps": 5, "seed": None, "url": "https://a.org/b"}, {"steps": 5, "seed": None, "url": "https://a.org/b"}),
     ],
 )
