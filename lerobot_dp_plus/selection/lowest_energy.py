@@ -14,8 +14,8 @@ class LowestEnergy(Selection):
     """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance: foreseen to lead nearest to where demonstrations end, or as good.
 
     Candidates are drawn alike, so the first within the tolerance is the policy's own draw among what foresight cannot tell
-    apart. With a tolerance of 0 the lowest wins by however little, and near the goal that is too often a chunk that risks
-    nothing and finishes nothing; the more so the more candidates there are.
+    apart. With a tolerance of 0 the lowest wins by however little, which may be an error of the model; the more so the
+    more candidates there are and the less the model was trained. `benchmarks/README.md` has figures.
 
     Sampling proposes, the learned model disposes: "random shooting" (arXiv 1708.02596) with the policy as proposal, so
     that no chunk is considered that a demonstrator would not have tried. Cost: the network at batch B·N, and one call
