@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 #: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
 BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
@@ -35,6 +36,10 @@ def latency(result: dict[str, Any]) -> Figure:
             factors, [found["times_the_first"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name
         )
     growth.set(xscale="log", yscale="log", xlabel="times the first value (log)", title="Times the first cost (log)")
+    for axis, ticks in ((growth.xaxis, (1, 2, 4, 8, 16, 32, 64)), (growth.yaxis, (1, 2, 4, 8, 16))):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter("{x:.0f}")
+        axis.set_minor_locator(NullLocator())
     if result.get("growth"):
         growth.legend(fontsize=7)
     for axes in (bars, growth):

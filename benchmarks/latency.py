@@ -6,12 +6,14 @@ turns in one process; ratios are between neighbours in time. Weights are random 
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch._inductor.utils import fresh_cache
 
 from benchmarks import common, figures
 from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
@@ -60,10 +62,11 @@ def main(arguments: list[str] | None = None) -> None:
         ours = Checkpoint.load(args.policy)
         config = ours.policy.config
     contenders = _contenders(ours, scale, compiled=not args.no_compile)
+    first = {name: _first_call(contenders[name]) for name in (OURS, COMPILED) if name in contenders}
     print("latency: batch 1, contenders in turns")
     result: dict[str, Any] = {"quick": args.quick, "policy": (args.policy or args.config).name, "clock": args.clock}
     work = {batch: _work(ours, batch) for batch in scale.batches}
-    result |= _batch_one(contenders, work[1], scale)
+    result |= _batch_one(contenders, work[1], scale) | {"first_call_seconds": first}
     result["floor"] = {str(batch): _floor(config, work[batch], batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)
     if args.policy is None:
@@ -119,6 +122,15 @@ def _whole(checkpoint: Checkpoint) -> Callable[[], object]:
         return checkpoint.act(seen)
 
     return call
+
+
+def _first_call(checkpoint: Checkpoint) -> float:
+    """Seconds of the first chunk in a process; a compiled sampler compiles in it, without what earlier processes kept."""
+    call = _whole(checkpoint)
+    with fresh_cache():
+        started = time.perf_counter()
+        call()
+        return time.perf_counter() - started
 
 
 def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], object]:
@@ -260,6 +272,8 @@ def _print(result: dict[str, Any]) -> None:
     common.print_table(
         "one chunk at batch 1, milliseconds: median (p10–p90)", ("parameters", "calls", "whole", "policy only"), rows
     )
+    first = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result["first_call_seconds"].items())
+    print(f"the first chunk of a process: {first}")
     rows = [(name, common.spread(values, 1)) for name, values in result["ratios"].items()]
     least = result["floor"]["1"]
     common.print_table("ratios", ("median (p10–p90)",), rows)

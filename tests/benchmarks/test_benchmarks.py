@@ -36,6 +36,8 @@ def test_latency(tmp_path, capsys):
     expected = [a / b for a, b in zip(slow, fast, strict=True)]
     assert result["ratios"][f"{latency.SMALL} ÷ {latency.OURS}"]["values"] == pytest.approx(expected)
     assert result["floor"]["1"]["bytes"] > 0 and result["floor"]["3"]["operations"] > result["floor"]["1"]["operations"]
+    assert result["first_call_seconds"].keys() == {latency.OURS}
+    assert result["first_call_seconds"][latency.OURS] > 0
     assert result["ratios"][f"{latency.OURS} ÷ {latency.FLOOR}"]["median"] > 1
     assert result["growth"]["calls"].keys() == {"1", "2", "4", "8", "10"}
     assert "ratios" in capsys.readouterr().out
