@@ -49,7 +49,7 @@ def latency(result: dict[str, Any]) -> Figure:
 
 
 def training(result: dict[str, Any]) -> Figure:
-    """Bars of samples a second at every size, with the share of a step that waits for data."""
+    """Bars of samples a second at every size, with the share of a step that waits for data and that of the limit."""
     figure = Figure(figsize=(4.6 * len(result["sizes"]), 2.8))
     for axes, (name, size) in zip(
         figure.subplots(1, len(result["sizes"]), squeeze=False)[0], result["sizes"].items(), strict=True
@@ -61,7 +61,7 @@ def training(result: dict[str, Any]) -> Figure:
             axes.text(
                 rate["p90"] * 1.02,
                 row,
-                f" {rate['median']:,.0f}; {100 * waiting:.0f} % waiting",
+                f" {rate['median']:,.0f}; {100 * waiting:.0f} % waiting\n {100 * found['share_of_limit']:.0f} % of the limit",
                 va="center",
                 fontsize=7,
             )

@@ -55,6 +55,28 @@ def count(module: nn.Module, call: Callable[[], object]) -> Work:
     return Work(weights.bytes, products.get_total_flops())
 
 
+def operations(call: Callable[[], object]) -> int:
+    """Floating-point operations of the products and convolutions of `call`, those of backward passes included."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def peak(rounds: int, side: int = 1024) -> list[float]:
+    """Operations a second of square products, in whichever number format is faster; a figure each round.
+
+    The most this machine does with the threads given: what is counted by `operations` takes at least its share of this.
+    """
+    factors = {dtype: torch.randn(side, side, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    with torch.no_grad():
+        times = take_turns(
+            {str(dtype): lambda x=factor: x @ x for dtype, factor in factors.items()},  # type: ignore[misc]
+            rounds,
+            label="physical limit",
+        )
+    return [2 * side**3 / (milliseconds / 1e3) for milliseconds in min(times.values(), key=sum)]
+
+
 def reading(work: Work, calls: int) -> Callable[[], object]:
     """A call that reads as many bytes as `work`, as matrix-vector products over the same share for each of `calls`."""
     matrix, vector = torch.randn(max(1, work.bytes // calls // 4 // 1024), 1024), torch.randn(1024)

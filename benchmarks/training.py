@@ -2,7 +2,8 @@
 
 Two loaders (from memory, LeRobot's) × two policies (ours, LeRobot's `diffusion` of our number of parameters), at state and
 pixel size, each a short run of LeRobot's own training script in this process. The runs take turns and every ratio is
-between runs of one round. A step's wait for data is what LeRobot calls `data_s`: fetching the batch and normalising it.
+between runs of one round. A step's wait for data is what LeRobot calls `data_s`: fetching the batch and normalising it. The
+limit is that of the products a step consists of, forward and backward, at the most operations a second this machine does.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +29,7 @@ from tqdm import tqdm
 
 from benchmarks import common, figures
 from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
+from benchmarks.floor import operations, peak
 from lerobot_dp_plus.encoders import ResNet18Config
 from lerobot_dp_plus.loading import fast_loading
 
@@ -126,27 +129,39 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
     count = parameters(fresh(ours).policy)
     dims = equal_dims(count, horizon=16, n_action_steps=8, **shapes)
     host = host_config(down_dims=dims, horizon=16, n_action_steps=8, **shapes)
-    variants = (VARIANTS[0], VARIANTS[-1]) if args.quick else VARIANTS
-    found: dict[str, list[dict[str, float]]] = {" + ".join(variant): [] for variant in variants}
-    order = [variant for _ in range(1 if args.quick else args.rounds) for variant in variants]
+    pairs = (VARIANTS[0], VARIANTS[-1]) if args.quick else VARIANTS
+    found: dict[str, list[dict[str, float]]] = {" + ".join(pair): [] for pair in pairs}
+    order = [pair for _ in range(1 if args.quick else args.rounds) for pair in pairs]
     for number, (policy, loader) in enumerate(tqdm(order, desc=f"training at {name} size", unit="run", leave=False)):
         run = _train(ours if policy == "ours" else host, size, loader, scratch / f"{name}_{number}")
         found[f"{policy} + {loader}"].append(run)
     rates = {variant: [run["samples_per_s"] for run in runs] for variant, runs in found.items()}
     first, *_, last = found
+    variants: dict[str, Any] = {
+        variant: {
+            "samples_per_s": common.summary(rates[variant]),
+            "share_waiting": common.summary([run["share_waiting"] for run in runs]),
+        }
+        for variant, runs in found.items()
+    }
+    fastest = peak(2 if args.quick else 7)
+    limits = {}
+    for policy, config in (("ours", ours), ("host", host)):
+        work = operations(partial(_run, config, size, 1, scratch / f"{name}_{policy}"))
+        limits[policy] = {
+            "operations_a_step": work,
+            "samples_per_s": common.summary([size.batch_size * rate / work for rate in fastest]),
+        }
+    for (policy, _), variant in zip(pairs, variants.values(), strict=True):
+        variant["share_of_limit"] = variant["samples_per_s"]["median"] / limits[policy]["samples_per_s"]["median"]
     return {
         "frames": LeRobotDatasetMetadata("made/up", root=size.root).total_frames,
         "pixels": size.pixels,
         "batch_size": size.batch_size,
         "parameters": {"ours": count, "host": parameters(fresh(host).policy)},
         "down_dims": dims,
-        "variants": {
-            variant: {
-                "samples_per_s": common.summary(rates[variant]),
-                "share_waiting": common.summary([run["share_waiting"] for run in runs]),
-            }
-            for variant, runs in found.items()
-        },
+        "variants": variants,
+        "limits": limits,
         "ratios": {f"{variant} ÷ {last}": common.ratios(rates[variant], rates[last]) for variant in list(found)[:-1]},
         "claimed": f"{first} ÷ {last}",
     }
@@ -160,7 +175,17 @@ def _tiny() -> dict[str, Any]:
 
 def _train(policy: Any, size: Size, loader: str, output: Path) -> dict[str, float]:
     """One short training by LeRobot's script; rates are those of the steps after the warm-up."""
-    steps = WARM_UP + size.steps[loader]
+    with _stopwatch() as step_times, fast_loading(loader == "memory"):
+        _run(policy, size, WARM_UP + size.steps[loader], output)
+    walls = np.diff([finished for finished, _ in step_times])[WARM_UP - 1 :]
+    waits = np.array([waited for _, waited in step_times])[WARM_UP:]
+    return {
+        "samples_per_s": float(size.batch_size / np.median(walls)),
+        "share_waiting": float(waits.sum() / walls.sum()),
+    }
+
+
+def _run(policy: Any, size: Size, steps: int, output: Path) -> None:
     config = TrainPipelineConfig(
         dataset=DatasetConfig("made/up", root=str(size.root), video_backend="pyav"),
         policy=copy.deepcopy(policy),  # the script writes into it
@@ -173,14 +198,8 @@ def _train(policy: Any, size: Size, loader: str, output: Path) -> dict[str, floa
         save_checkpoint=False,
         seed=1,
     )
-    with _stopwatch() as step_times, fast_loading(loader == "memory"), _quiet():
+    with _quiet():
         lerobot_train.train(config)
-    walls = np.diff([finished for finished, _ in step_times])[WARM_UP - 1 :]
-    waits = np.array([waited for _, waited in step_times])[WARM_UP:]
-    return {
-        "samples_per_s": float(size.batch_size / np.median(walls)),
-        "share_waiting": float(waits.sum() / walls.sum()),
-    }
 
 
 @contextlib.contextmanager
@@ -212,11 +231,17 @@ def _quiet() -> Iterator[None]:
 def _print(result: dict[str, Any]) -> None:
     for name, size in result["sizes"].items():
         rows = [
-            (variant, common.spread(found["samples_per_s"], 0), f"{100 * found['share_waiting']['median']:.1f} %")
+            (
+                variant,
+                common.spread(found["samples_per_s"], 0),
+                f"{100 * found['share_waiting']['median']:.1f} %",
+                f"{100 * found['share_of_limit']:.0f} %",
+            )
             for variant, found in size["variants"].items()
         ]
         title = f"{name}, batch {size['batch_size']}: policy + loader"
-        common.print_table(title, ("samples/s, median (p10–p90)", "of the step waiting for data"), rows)
+        columns = ("samples/s, median (p10–p90)", "of the step waiting for data", "of the limit")
+        common.print_table(title, columns, rows)
         common.print_table(
             "ratios", ("median (p10–p90)",), [(k, common.spread(v, 1)) for k, v in size["ratios"].items()]
         )

@@ -9,7 +9,7 @@ from lerobot.policies import get_policy_class
 
 from benchmarks import common, latency, training
 from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
-from benchmarks.floor import Work, count, floor
+from benchmarks.floor import Work, count, floor, operations, peak
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.samplers import DDIM
 
@@ -53,6 +53,10 @@ def test_training(tmp_path, size):
         ours["samples_per_s"]["median"] / host["samples_per_s"]["median"]
     )
     assert all(0 < variant["share_waiting"]["median"] < 1 for variant in (ours, host))
+    for name, variant in (("ours", ours), ("host", host)):
+        limit = measured["limits"][name]["samples_per_s"]["median"]
+        assert variant["share_of_limit"] == pytest.approx(variant["samples_per_s"]["median"] / limit)
+        assert 0 < variant["share_of_limit"] < 1
     assert abs(measured["parameters"]["host"] / measured["parameters"]["ours"] - 1) < 0.1
 
 
@@ -87,6 +91,20 @@ def test_the_work_of_a_chunk_is_what_a_hand_counts():
     expected = [*once, *(calls * each)]
     work = count(policy.model if policy.ema is None else policy.ema.module, lambda: policy.sample(window))
     assert work == Work(sum(part.bytes for part in expected), sum(part.operations for part in expected))
+
+
+def test_operations_of_a_backward_pass_count():
+    rows, inputs, outputs = 3, 4, 5
+    layer, x = torch.nn.Linear(inputs, outputs), torch.rand(rows, inputs)
+    product = 2 * rows * inputs * outputs
+    assert operations(lambda: layer(x)) == product
+    assert operations(lambda: layer(x).sum().backward()) == 2 * product  # and the weight's gradient
+    assert operations(lambda: layer(x.clone().requires_grad_()).sum().backward()) == 3 * product
+
+
+def test_the_peak_is_that_of_the_faster_number_format():
+    rates = peak(rounds=3, side=64)
+    assert len(rates) == 3 and all(1e6 < rate < 1e15 for rate in rates)
 
 
 def test_the_floor_is_the_slower_of_reading_and_multiplying():

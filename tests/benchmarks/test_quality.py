@@ -119,3 +119,15 @@ def test_time_to_a_rate(host, ratio, bound):
 def test_without_our_own_success_there_is_nothing_to_compare():
     with pytest.raises(ValueError, match="ours did not reach 60"):
         time_to_success.compare({"ours": points((60, 40)), "host": points((60, 80))}, target=60)
+
+
+def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path, monkeypatch):
+    recipe = json.loads(time_to_success.RECIPE.read_text())
+    recipe["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    monkeypatch.setattr(time_to_success, "RECIPE", tmp_path / "recipe.json")
+    two, four = (
+        time_to_success.operations_of_an_update(DEMOS, tmp_path / f"{size}", f"--batch_size={size}") for size in (2, 4)
+    )
+    parameters = 3_000_000
+    assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
