@@ -1,11 +1,11 @@
 """Who is compared: our policy, LeRobot's `diffusion` as it ships, and the same shrunk to our number of parameters."""
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import draccus
 import numpy as np
 import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
@@ -36,10 +36,16 @@ def observation() -> Observation:
     return {"agent_pos": rng.uniform(0, 512, 2), "environment_state": rng.uniform(0, 512, 16)}
 
 
-def our_config(file: Path = DEMO, /, **fields: Any) -> Any:
-    """The policy's config in a training config `file`, on the CPU, for keypoints unless `fields` say otherwise."""
-    saved = json.loads(file.read_text())["policy"]
-    config = draccus.decode(PreTrainedConfig, saved | {"device": "cpu", "push_to_hub": False})
+def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
+    """The policy's config in a training config `file`, on the CPU, for keypoints unless `fields` say otherwise.
+
+    Flags `--policy.…` change it as they do a training.
+    """
+    saved = json.loads(file.read_text())["policy"] | {"device": "cpu", "push_to_hub": False}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(saved))
+        overrides = [flag.replace("--policy.", "--", 1) for flag in flags]
+        config = PreTrainedConfig.from_pretrained(folder, cli_overrides=overrides)
     return replace(config, **({**features(), "pretrained_path": None} | fields))
 
 

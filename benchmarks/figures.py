@@ -1,5 +1,6 @@
 """The pictures of the measurements."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -70,5 +71,33 @@ def training(result: dict[str, Any]) -> Figure:
         axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def quality(every: Sequence[Sequence[dict[str, Any]]], limit: float) -> Figure:
+    """Success with its Wilson interval, and score, of each training seed: ours beside the host's, and the limit."""
+    figure = Figure(figsize=(7.5, 3.2))
+    success, score = figure.subplots(1, 2)
+    width = 0.8 / len(every)
+    for number, reports in enumerate(every):
+        colour, places = BARS[2 * number], [place + number * width for place in range(len(reports))]
+        rates, scores = [r["success_percent"] for r in reports], [r["score"] for r in reports]
+        error = [
+            [r["success_percent"] - r["interval_percent"][0] for r in reports],
+            [r["interval_percent"][1] - r["success_percent"] for r in reports],
+        ]
+        bars = success.bar(places, rates, width, yerr=error, capsize=3, color=colour, label=reports[0]["name"])
+        success.bar_label(bars, fmt="%.1f", fontsize=8, padding=5)
+        score.bar_label(score.bar(places, scores, width, color=colour), fmt="%.3f", fontsize=8, padding=5)
+    for axes in (success, score):
+        ticks = [place + width * (len(every) - 1) / 2 for place in range(len(every[0]))]
+        axes.set_xticks(ticks, [f"seed {r['training_seed']}" for r in every[0]])
+        axes.spines[["top", "right"]].set_visible(False)
+    success.axhline(limit, color=FLOOR, ls="--", lw=1)
+    success.set(ylim=(0, 115), ylabel="success, %", yticks=range(0, 101, 20))
+    success.set_title("dashed: episodes that some training solved", fontsize=8)
+    score.set(ylim=(0, 1.15), ylabel="score", yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, -0.08))
     figure.tight_layout()
     return figure

@@ -1,7 +1,11 @@
 """Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
 
-The recipe is trained through `lerobot train` once per training seed and its last checkpoint evaluated on seeds that chose
-nothing, 100000 and up. With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
+The recipe is trained through `lerobot train` once per training seed, and at the same time LeRobot's `diffusion` with as many
+parameters through its own script and loader, each with one thread; the last checkpoints are evaluated on the same seeds that
+chose nothing, 100000 and up. Ratios are over the same episodes, with the interval of a paired bootstrap over them. The limit
+is the share of episodes that at least one of these policies solved. With `--no-host` the recipe runs alone.
+
+With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
 Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.
 Finished rows are kept in `--folder` and not run again, so a study may be run in parts. Flags `--policy.…` change the recipe
 of all rows.
@@ -9,36 +13,40 @@ of all rows.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 
 from benchmarks.common import positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import ROOT
-from benchmarks.figures import BARS, LIGHT
+from benchmarks.contenders import ROOT, our_config
+from benchmarks.figures import BARS, LIGHT, quality
+from benchmarks.paired import data_flags, dp_plus, host_training, run
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 RESULTS = Path(__file__).parent / "results"
 SELECTION_SEED, REPORTING_SEED = 90_000, 100_000
-ENTRY = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One factor: flags of the training and of the evaluation, and how many late checkpoints are averaged, if any."""
+    """One factor: flags of the training and of the evaluation, and how many late checkpoints are averaged, if any.
+
+    With a `command` that trains, instead of the recipe.
+    """
 
     name: str
     train: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
     average: int = 0
+    command: tuple[str, ...] = ()
 
 
 RECIPE_ROW = Row("the recipe")
@@ -82,23 +90,6 @@ FACTORS = (
 )
 
 
-def run(arguments: Sequence[str], log: Path) -> float:
-    """`dp-plus` with these arguments, offline, one thread; returns seconds.
-
-    Raises:
-        RuntimeError: it failed; with the end of what it printed.
-    """
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    started = time.monotonic()
-    with log.open("wb") as file:
-        status = subprocess.run(
-            [sys.executable, "-c", ENTRY, *arguments], stdout=file, stderr=file, env=environment, cwd=ROOT
-        ).returncode
-    if status:
-        raise RuntimeError(f"{' '.join(arguments)} ended with {status}: {log.read_text()[-1500:]}")
-    return time.monotonic() - started
-
-
 def judged_on(options: argparse.Namespace) -> tuple[int, int]:
     """First environment seed and number of episodes."""
     return (SELECTION_SEED, options.study_episodes) if options.study else (REPORTING_SEED, options.episodes)
@@ -112,28 +103,27 @@ def kept(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> Path
 
 def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train (or reuse), evaluate; the report with the seconds of training."""
-    trained = folder / ("recipe" if not row.train else _slug(row.name)) / f"seed_{seed}"
+    trained = folder / (_slug(row.name) if row.train or row.command else "recipe") / f"seed_{seed}"
     first, episodes = judged_on(options)
     result = kept(row, seed, options, folder)
     if result.exists():
         return json.loads(result.read_text())
     done = trained / "seconds.json"
     if not done.exists():
-        data = ["--dataset.repo_id=local/pusht", f"--dataset.root={options.root.resolve()}"]
-        more = [f"--steps={options.steps}"] if options.steps else []
         trained.parent.mkdir(parents=True, exist_ok=True)
-        log = trained.with_suffix(".log")
-        flags = [f"--config_path={options.config.resolve()}", *data, f"--seed={seed}", f"--output_dir={trained}"]
-        seconds = run(["train", *flags, *more, *options.policy, *row.train], log)
-        write_json(done, {"seconds": seconds})
+        flags = [*data_flags(options.root, seed), f"--output_dir={trained}"]
+        flags += [f"--steps={options.steps}"] if options.steps and not row.command else []
+        recipe = dp_plus("train", f"--config_path={options.config.resolve()}", *options.policy)
+        train = [*(row.command or recipe), *flags, *row.train]
+        write_json(done, {"seconds": run(train, trained.with_suffix(".log"))})
     subject = trained
     if row.average:
         subject = trained.with_name(f"{trained.name}_mean")
         flags = [str(trained), f"--last={row.average}", f"--output={subject}", "--overwrite"]
-        run(["average", *flags], subject.with_suffix(".log"))
+        run(dp_plus("average", *flags), subject.with_suffix(".log"))
     evaluated = folder / f"{_slug(row.name)}_eval_{seed}"
     flags = [f"--policy={subject}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={evaluated}"]
-    run(["evaluate", *flags, *row.evaluate], evaluated.with_suffix(".log"))
+    run(dp_plus("evaluate", *flags, *row.evaluate), evaluated.with_suffix(".log"))
     keys = (
         "successes",
         "episodes",
@@ -148,6 +138,8 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> d
     measured = {"name": row.name, "training_seed": seed, "train": row.train, "evaluate": row.evaluate}
     measured |= {"averaged_checkpoints": row.average} if row.average else {}
     measured |= {key: report[key] for key in keys} | json.loads(done.read_text())
+    (task,) = json.loads((evaluated / "eval_info.json").read_text())["per_task"]
+    measured["of_episodes"] = {name: task["metrics"][name] for name in ("successes", "max_rewards")}
     write_json(result, measured)
     return measured
 
@@ -161,6 +153,39 @@ def together(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
     successes, episodes = sum(r["successes"] for r in rows), sum(r["episodes"] for r in rows)
     interval = binomtest(successes, episodes).proportion_ci(method="wilson")
     return 100 * successes / episodes, 100 * interval.low, 100 * interval.high
+
+
+def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
+    """Percent of the episodes that at least one of these policies solved: what is known to be possible."""
+    return 100 * float(np.any([report["of_episodes"]["successes"] for row in every for report in row], axis=0).mean())
+
+
+def compare(ours: Sequence[dict[str, Any]], host: Sequence[dict[str, Any]]) -> dict[str, dict[str, float] | None]:
+    """LeRobot's failures ÷ ours and our score ÷ LeRobot's over the same episodes."""
+
+    def of_an_episode(name: str, reports: Sequence[dict[str, Any]]) -> np.ndarray:
+        return np.mean([report["of_episodes"][name] for report in reports], axis=0, dtype=float)
+
+    return {
+        "failures_ratio": ratio(1 - of_an_episode("successes", host), 1 - of_an_episode("successes", ours)),
+        "score_ratio": ratio(of_an_episode("max_rewards", ours), of_an_episode("max_rewards", host)),
+    }
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> dict[str, float] | None:
+    """Σ above ÷ Σ below with the 95 % interval of a paired bootstrap over episodes; None with fewer than 5 below."""
+    if np.count_nonzero(below) < 5:
+        return None
+    with np.errstate(divide="ignore"):  # a draw may hold none of the few
+        interval = bootstrap(
+            (above, below),
+            lambda a, b, axis: a.sum(axis) / b.sum(axis),
+            paired=True,
+            vectorized=True,
+            method="percentile",
+            rng=0,
+        ).confidence_interval
+    return {"ratio": float(above.sum() / below.sum()), "low": float(interval.low), "high": float(interval.high)}
 
 
 def draw(study: Sequence[Sequence[dict[str, Any]]]) -> Figure:
@@ -204,6 +229,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name begins with one of these")
     parser.add_argument("--study-episodes", type=positive, default=100)
     parser.add_argument("--steps", type=positive, help="updates, if not the config's")
+    parser.add_argument(
+        "--host", action=argparse.BooleanOptionalAction, default=True, help="LeRobot's beside the recipe"
+    )
+    parser.add_argument("--steps-host", type=positive, default=1500, help="its updates: no less time than ours take")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
     parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
@@ -213,25 +242,37 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    rows = (RECIPE_ROW, *(row for row in FACTORS if row.name.startswith(tuple(options.only))))
-    lines, every = [], []
-    for row in rows if options.study else (RECIPE_ROW,):
-        seeds = [s for s in options.seeds if not options.finished or kept(row, s, options, folder).exists()]
-        if not seeds:
-            continue
-        measured = [measure(row, seed, options, folder) for seed in seeds]
-        every.append(measured)
-        lines.append(pooled(measured))
-        print(" | ".join(lines[-1]), flush=True)
-    path = options.json or RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
-    write_json(
-        path,
-        provenance(config=options.config.name, policy=options.policy, rows=[report for row in every for report in row]),
-    )
+    rows: tuple[Row, ...] = (RECIPE_ROW,)
     if options.study:
-        write_figure(draw(every), path.with_suffix(".png"))
+        rows += tuple(row for row in FACTORS if row.name.startswith(tuple(options.only)))
+    elif options.host:
+        command = host_training(our_config(options.config, *options.policy), "--env_eval_freq=0")
+        rows += (Row("LeRobot's diffusion, equal size", (f"--steps={options.steps_host}",), command=tuple(command)),)
+    every: list[list[dict[str, Any]]] = []
+    for turn in [[row] for row in rows] if options.study else [rows]:  # those of a turn run at the same time
+        reports: list[list[dict[str, Any]]] = [[] for _ in turn]
+        for seed in options.seeds:
+            found = [row for row in turn if not options.finished or kept(row, seed, options, folder).exists()]
+            with ThreadPoolExecutor(len(turn)) as pool:
+                measured = pool.map(partial(measure, seed=seed, options=options, folder=folder), found)
+                for row, report in zip(found, measured, strict=True):
+                    reports[turn.index(row)].append(report)
+        for row in filter(None, reports):
+            every.append(row)
+            print(" | ".join(pooled(row)), flush=True)
+    path = options.json or RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
+    ratios = compare(*every) if not options.study and len(every) == 2 else {}
+    summary = ratios if options.study else {"limit_percent": solvable(every), **ratios}
+    published = [
+        {key: found for key, found in report.items() if key != "of_episodes"} for row in every for report in row
+    ]
+    write_json(path, provenance(config=options.config.name, policy=options.policy, **summary, rows=published))
+    write_figure(draw(every) if options.study else quality(every, summary["limit_percent"]), path.with_suffix(".png"))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
-    print_table("PushT, last checkpoint", columns, lines)
+    print_table("PushT, last checkpoint", columns, [pooled(row) for row in every])
+    for name, title in (("failures_ratio", "failures, LeRobot's ÷ ours"), ("score_ratio", "score, ours ÷ LeRobot's")):
+        if found := ratios.get(name):
+            print(f"{title}: {found['ratio']:.2f} (95 % {found['low']:.2f}–{found['high']:.2f})")
     return 0
 
 

@@ -5,17 +5,18 @@ in a process of its own with one thread: ours through `lerobot train`, LeRobot's
 Afterwards their checkpoints are evaluated in order, on selection seeds, until one reaches the target. A checkpoint's time
 is from the start of its process, imports included, to the moment it was complete; evaluation is not counted.
 
-Processes that do not reach the target in their budget give a lower bound, and the ratio is then printed as one. The limit
-is what the products of our updates alone would take at the most operations a second one thread of this machine does.
+Either side's learning rate falls to zero over its own number of updates. A side that does not reach the target in its
+budget gives a lower bound, and the ratio is then printed as one. The limit is what the products of our updates alone would
+take at the most operations a second one thread of this machine does.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,51 +25,30 @@ import numpy as np
 import torch
 
 from benchmarks.common import positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import ROOT, equal_dims, fresh, our_config, parameters
+from benchmarks.contenders import ROOT, our_config
+from benchmarks.figures import BARS
 from benchmarks.floor import operations, peak
+from benchmarks.paired import data_flags, dp_plus, host_training, run, start
 from lerobot_dp_plus import cli
 
-OURS, HOST_SMALL = "#0072B2", "#E69F00"  # Okabe and Ito's colours, told apart by everybody
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 RESULTS = Path(__file__).parent / "results"
 SELECTION_SEED = 90_000
-#: LeRobot's keypoint recipe: horizon 16, 8 executed, batch 64; ten DDIM calls, or evaluation would outlast the training.
-HOST = {
-    "horizon": 16,
-    "n_action_steps": 8,
-    "noise_scheduler_type": "DDIM",
-    "num_inference_steps": 10,
-}
 
 
-def commands(root: Path, folder: Path, save_every: int, steps: int) -> dict[str, list[str]]:
-    """What each side runs: ours `steps` updates, LeRobot's far more than its budget allows."""
-    data = ["--dataset.repo_id=local/pusht", f"--dataset.root={root.resolve()}"]
-    common = [*data, "--seed=1", "--env_eval_freq=0", "--log_freq=500"]
-    policy = fresh(our_config(RECIPE)).policy
-    dims = equal_dims(parameters(policy))
-    ours = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
-    return {
-        "ours": [
-            *(sys.executable, "-c", ours, "train", f"--config_path={RECIPE}", *common),
-            *(f"--steps={steps}", f"--save_freq={save_every}", f"--output_dir={folder / 'ours'}"),
-        ],
-        "host": [
-            *(sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=diffusion", *common),
-            *("--policy.push_to_hub=false", "--policy.device=cpu", f"--policy.down_dims={list(dims)}"),
-            *(f"--policy.{name}={value}" for name, value in HOST.items()),
-            *("--batch_size=64", "--num_workers=0", "--steps=1000000", f"--save_freq={save_every}"),
-            f"--output_dir={folder / 'host'}",
-        ],
+def commands(root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int]) -> dict[str, list[str]]:
+    """What each side runs: as many updates as its schedule has, a checkpoint every so many."""
+    flags = {
+        name: (
+            *(*data_flags(root, 1), "--env_eval_freq=0", "--log_freq=500"),
+            *(f"--steps={steps[name]}", f"--save_freq={save_every[name]}", f"--output_dir={folder / name}"),
+        )
+        for name in ("ours", "host")
     }
-
-
-def train(name: str, command: list[str], log: Path) -> tuple[subprocess.Popen[bytes], float]:
-    """Start a training with one thread, offline; its process and when it began."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    print(f"{name}: {' '.join(command)}", flush=True)
-    with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=ROOT), time.time()
+    return {
+        "ours": dp_plus("train", f"--config_path={RECIPE}", *flags["ours"]),
+        "host": host_training(our_config(RECIPE), *flags["host"]),
+    }
 
 
 def operations_of_an_update(root: Path, folder: Path, *more: str) -> int:
@@ -102,16 +82,8 @@ def checkpoints(folder: Path, began: float) -> list[tuple[float, int, Path]]:
 
 def success_of(model: Path, folder: Path, episodes: int) -> dict[str, Any]:
     """The report of `dp-plus evaluate` on selection seeds."""
-    code = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "evaluate", "--policy", str(model), "--episodes", str(episodes)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [*command, "--seed", str(SELECTION_SEED), "--output_dir", str(folder)],
-        check=True,
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-    )
+    flags = (f"--policy={model}", f"--episodes={episodes}", f"--seed={SELECTION_SEED}", f"--output_dir={folder}")
+    run(dp_plus("evaluate", *flags), folder.with_suffix(".log"))
     return json.loads((folder / "report.json").read_text())
 
 
@@ -138,17 +110,18 @@ def compare(curves: dict[str, list[dict[str, Any]]], target: float) -> dict[str,
         ValueError: ours never got there either, so there is nothing to compare.
     """
     reached = {
-        name: next((point["seconds"] for point in points if point["success_percent"] >= target), None)
+        name: next((point for point in points if point["success_percent"] >= target), None)
         for name, points in curves.items()
     }
-    if reached["ours"] is None:
+    if (ours := reached["ours"]) is None:
         raise ValueError(f"ours did not reach {target} % within its budget; raise --minutes-ours or lower --target")
-    host = reached["host"] if reached["host"] is not None else curves["host"][-1]["seconds"]
+    host = (reached["host"] or curves["host"][-1])["seconds"]
     return {
         "target_percent": target,
-        "ours_minutes": reached["ours"] / 60,
+        "ours_updates": ours["step"],
+        "ours_minutes": ours["seconds"] / 60,
         "host_minutes": host / 60,
-        "ratio": host / reached["ours"],
+        "ratio": host / ours["seconds"],
         "bound": reached["host"] is None,
     }
 
@@ -156,7 +129,7 @@ def compare(curves: dict[str, list[dict[str, Any]]], target: float) -> dict[str,
 def draw(curves: dict[str, list[dict[str, Any]]], target: float, path: Path) -> None:
     """Success with its interval over minutes of training."""
     figure, axes = plt.subplots(figsize=(6, 3.6))
-    for name, colour, label in (("ours", OURS, "ours"), ("host", HOST_SMALL, "LeRobot's diffusion, equal size")):
+    for name, colour, label in (("ours", BARS[0], "ours"), ("host", BARS[2], "LeRobot's diffusion, equal size")):
         points = curves[name]
         minutes, rates = [p["seconds"] / 60 for p in points], [p["success_percent"] for p in points]
         low = [p["success_percent"] - p["interval_percent"][0] for p in points]
@@ -178,22 +151,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--target", type=float, default=60.0, help="success in percent")
     parser.add_argument("--minutes-ours", type=float, default=10.0, help="budget of our training")
     parser.add_argument("--minutes-host", type=float, default=60.0, help="budget of LeRobot's")
-    parser.add_argument(
-        "--steps-ours", type=positive, default=3400, help="our schedule: the rate falls to zero over these"
-    )
-    parser.add_argument("--save-ours", type=positive, default=850, help="updates between checkpoints of ours")
+    parser.add_argument("--steps-ours", type=positive, default=3400, help="updates over which our rate falls to zero")
+    parser.add_argument("--steps-host", type=positive, default=7200, help="and LeRobot's")
+    parser.add_argument("--save-ours", type=positive, default=425, help="updates between checkpoints of ours")
     parser.add_argument("--save-host", type=positive, default=400, help="and of LeRobot's")
     parser.add_argument("--every-host", type=positive, default=4, help="evaluate every n-th checkpoint of LeRobot's")
     parser.add_argument("--episodes", type=positive, default=100)
+    parser.add_argument("--folder", type=Path, help="keep checkpoints and evaluations here, a new folder")
     parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        lines = {"ours": options.save_ours, "host": options.save_host}
-        started = {
-            name: train(name, commands(options.root, folder, save, options.steps_ours)[name], folder / f"{name}.log")
-            for name, save in lines.items()
-        }
+        if options.folder:
+            folder = options.folder.resolve()
+            if folder.exists():
+                parser.error(f"--folder {options.folder} exists; give one that does not")
+            folder.mkdir(parents=True)
+        steps = {"ours": options.steps_ours, "host": options.steps_host}
+        lines = commands(options.root, folder, steps, {"ours": options.save_ours, "host": options.save_host})
+        for name, command in lines.items():
+            print(f"{name}: {' '.join(command)}", flush=True)
+        started = {name: start(command, folder / f"{name}.log") for name, command in lines.items()}
         watch(started, {"ours": 60 * options.minutes_ours, "host": 60 * options.minutes_host})
         curves = {}
         for name, (_, began) in started.items():
@@ -203,8 +181,7 @@ def main(argv: list[str] | None = None) -> int:
             curves[name] = curve(name, folder, began, options.target, options.episodes, every)
         result = compare(curves, options.target)
         torch.set_num_threads(1)
-        updates = next(p["step"] for p in curves["ours"] if p["success_percent"] >= options.target)
-        work = updates * operations_of_an_update(options.root, folder / "counted")
+        work = result["ours_updates"] * operations_of_an_update(options.root, folder / "counted")
         result["limit_minutes"] = work / float(np.median(peak(7))) / 60
     write_json(options.json, provenance(result=result, curves=curves))
     draw(curves, options.target, options.json.with_suffix(".png"))

@@ -41,21 +41,76 @@ def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
         assert isinstance(DpPlusConfig.from_pretrained(tmp_path, cli_overrides=flags), DpPlusConfig), row.name
 
 
-def in_this_process(arguments, log) -> float:
-    """As `pusht_quality.run`, without the seconds of imports."""
-    assert cli.main(list(arguments)) == 0
+def in_this_process(command, log) -> float:
+    """As `pusht_quality.run` with a command of `dp-plus`, without the seconds of imports."""
+    assert cli.main(command[3:]) == 0
     return 1.0
 
 
-def test_a_row_is_trained_and_evaluated_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(pusht_quality, "run", in_this_process)
+@pytest.fixture
+def tiny(tmp_path) -> list[str]:
+    """Options with which the benchmark trains a tiny recipe for two updates."""
     recipe = json.loads(pusht_quality.RECIPE.read_text())
     recipe["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
     recipe["policy"]["network"] |= {"dim": 16, "depth": 1, "num_heads": 2}
     recipe["policy"]["foresight"] |= {"dim": 16, "depth": 1}
     (tmp_path / "tiny.json").write_text(json.dumps(recipe))
     options = [f"--root={DEMOS}", f"--config={tmp_path / 'tiny.json'}", "--steps=2", f"--folder={tmp_path / 'kept'}"]
-    options += ["--study", "--study-episodes=1", f"--json={tmp_path / 'found.json'}", "--only", "2 network calls"]
+    return [*options, f"--json={tmp_path / 'found.json'}"]
+
+
+def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, capsys):
+    more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
+    assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    ours, host = found["rows"]
+    assert ours["name"] == RECIPE_ROW.name and "LeRobot" in host["name"]
+    assert ours["seeds"] == host["seeds"] == [100_000, 100_001]
+    assert ours["weights_sha256"] != host["weights_sha256"] and min(ours["seconds"], host["seconds"]) > 0
+    assert (
+        json.loads(next((tmp_path / "kept").glob("LeRobot*/seed_1/checkpoints/last/*/config.json")).read_text())["type"]
+        == "diffusion"
+    )
+    assert found["limit_percent"] == 50 * len({*solved(tmp_path, 0), *solved(tmp_path, 1)})
+    assert (tmp_path / "found.png").stat().st_size > 5000
+    assert "LeRobot's diffusion, equal size" in capsys.readouterr().out
+
+
+def solved(folder, number) -> list[int]:
+    """Which of the episodes the `number`-th policy solved, as LeRobot's evaluation wrote it down."""
+    info = sorted((folder / "kept").glob("*_eval_1/eval_info.json"))[number]
+    (task,) = json.loads(info.read_text())["per_task"]
+    return [episode for episode, success in enumerate(task["metrics"]["successes"]) if success]
+
+
+def of_episodes(*solved: int) -> dict:
+    """A report on ten episodes of which these were solved; the others score 0.5."""
+    return {
+        "of_episodes": {
+            "successes": [episode in solved for episode in range(10)],
+            "max_rewards": [1.0 if episode in solved else 0.5 for episode in range(10)],
+        }
+    }
+
+
+def test_ratios_are_over_the_same_episodes():
+    ours, host = [of_episodes(0, 1, 2), of_episodes(0, 3, 4)], [of_episodes(0), of_episodes(5)]
+    found = pusht_quality.compare(ours, host)
+    assert found["failures_ratio"]["ratio"] == pytest.approx((9 + 9) / (7 + 7))
+    assert found["score_ratio"]["ratio"] == pytest.approx((6.5 + 6.5) / (5.5 + 5.5))
+    assert all(r["low"] < r["ratio"] < r["high"] for r in found.values())
+    assert pusht_quality.solvable([ours, host]) == 60.0
+    same = pusht_quality.compare(ours, ours)  # paired: what both share leaves no spread
+    assert all((r["low"], r["high"]) == (1, 1) for r in same.values())
+
+
+def test_few_failures_have_no_ratio():
+    assert pusht_quality.compare([of_episodes(*range(6))], [of_episodes()])["failures_ratio"] is None
+
+
+def test_a_row_is_trained_and_evaluated_once(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(pusht_quality, "run", in_this_process)
+    options = [*tiny, "--study", "--study-episodes=1", "--only", "2 network calls"]
     assert pusht_quality.main(options) == 0
     found = json.loads((tmp_path / "found.json").read_text())["rows"]
     assert [row["name"] for row in found] == [RECIPE_ROW.name, "2 network calls"]
@@ -72,13 +127,15 @@ def test_a_row_is_trained_and_evaluated_once(tmp_path, monkeypatch):
 def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monkeypatch):
     called = []
 
-    def note(arguments, log) -> float:
-        called.append(arguments)
+    def note(command, log) -> float:
+        called.append(arguments := command[3:])
         if arguments[0] == "evaluate":
             report = dict.fromkeys(("successes", "success_percent", "interval_percent", "score", "seeds"), 1)
             report |= {"weights_sha256": "", "latency_ms": 1, "episodes": 1}
             (log.with_suffix("")).mkdir()
             (log.with_suffix("") / "report.json").write_text(json.dumps(report))
+            info = {"per_task": [{"metrics": {"successes": [True], "max_rewards": [1.0]}}]}
+            (log.with_suffix("") / "eval_info.json").write_text(json.dumps(info))
         if arguments[0] == "train":
             next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
         return 1.0
@@ -103,7 +160,7 @@ def test_flags_that_are_not_the_policys_are_refused(capsys):
 
 
 def points(*pairs: tuple[float, float]) -> list[dict]:
-    return [{"seconds": seconds, "success_percent": percent} for seconds, percent in pairs]
+    return [{"seconds": seconds, "step": 10 * seconds, "success_percent": percent} for seconds, percent in pairs]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +170,8 @@ def points(*pairs: tuple[float, float]) -> list[dict]:
 )
 def test_time_to_a_rate(host, ratio, bound):
     found = time_to_success.compare({"ours": points((60, 40), (120, 70)), "host": host}, target=60)
-    assert found["ratio"] == ratio and found["bound"] is bound and found["ours_minutes"] == 2
+    assert found["ratio"] == ratio and found["bound"] is bound
+    assert found["ours_minutes"] == 2 and found["ours_updates"] == 1200
 
 
 def test_without_our_own_success_there_is_nothing_to_compare():
