@@ -1,6 +1,6 @@
 """The pictures of the measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -71,6 +71,27 @@ def training(result: dict[str, Any]) -> Figure:
         axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def loading(result: dict[str, Any], titles: Mapping[str, str]) -> Figure:
+    """Bars of samples a second of every loader, and the limit."""
+    figure = Figure(figsize=(6.5, 0.9 + 0.4 * len(result["samples_per_s"])))
+    axes = figure.subplots()
+    found = {name: rate for name, rate in result["samples_per_s"].items() if name != "limit"}
+    for row, (name, rate) in enumerate(found.items()):
+        error = [[rate["median"] - rate["p10"]], [rate["p90"] - rate["median"]]]
+        axes.barh(row, rate["median"], xerr=error, color=BARS[2 if name == "host" else 0])
+        axes.text(rate["p90"] * 1.15, row, f"{rate['median']:,.0f}", va="center", fontsize=8)
+    limit = result["samples_per_s"]["limit"]["median"]
+    axes.axvline(limit, color=FLOOR, ls="--", lw=1)
+    least = min(rate["median"] for rate in found.values())
+    axes.set(xscale="log", xlim=(least / 3, 10 * max(limit, *(rate["p90"] for rate in found.values()))))
+    axes.set_xlabel("samples/s (log); dashed: one gather of as many bytes")
+    axes.set_yticks(range(len(found)), [titles[name] for name in found], fontsize=8)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure
 

@@ -4,7 +4,7 @@ Ours holds everything in memory, or maps a camera's decoded frames from disk: wa
 system's memory, and cold, dropped from it before every repeat. All feed the same torch DataLoader: EpisodeAwareSampler, no
 workers, two observation steps and an action horizon of 16; images are timed as the training loop sees them, divided to
 float. They take turns, so that a busy machine slows all, and every ratio is between neighbours in time. Before any timing
-the batches are compared bit for bit. Without `--root` the dataset is made up, of PushT's columns: no camera by default,
+the batches are compared bit for bit. The limit is one gather of as many bytes a sample from memory. Without `--root` the dataset is made up, of PushT's columns: no camera by default,
 `--camera=image` or `--camera=video` with `--size` adds one.
 """
 
@@ -21,7 +21,8 @@ from lerobot.datasets import EpisodeAwareSampler, LeRobotDataset, LeRobotDataset
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from benchmarks.common import positive, print_table, provenance, summary, write_json
+from benchmarks import figures
+from benchmarks.common import positive, print_table, provenance, summary, write_figure, write_json
 from lerobot_dp_plus.loading import FrameCache, MemoryDataset
 from lerobot_dp_plus.loading.disk import MappedFrames
 from lerobot_dp_plus.loading.memory import identical
@@ -34,11 +35,13 @@ TITLES = {
     "memory": "in memory",
     "disk": "mapped from disk",
     "disk_cold": "mapped, file not in memory",
+    "limit": "the bytes alone",
 }
+RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
-    args = _arguments()
+def main(arguments: list[str] | None = None) -> None:
+    args = _arguments(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         root = args.root or _made_up(Path(scratch) / "made_up", args)
@@ -53,11 +56,13 @@ def main() -> None:
                     _drop_from_memory(dataset)
                 warm_up = name != "disk_cold"  # a first batch would warm the file
                 run[name] = _samples_per_second(dataset, args.batch_size, args.memory_batches, seed, warm_up)
+            run["limit"] = _limit(ours["memory"], args.batch_size, args.memory_batches)
             runs.append(run)
     features = host.meta.features
     result = {
         "samples_per_s": {name: summary([run[name] for run in runs]) for name in runs[0]},
         "ratio": {name: summary([run[name] / run["host"] for run in runs]) for name in ours},
+        "share_of_limit": {name: summary([run[name] / run["limit"] for run in runs]) for name in ("host", *ours)},
         "dataset": {
             "made_up": args.root is None,
             "frames": len(host),
@@ -71,8 +76,9 @@ def main() -> None:
         **provenance(),
     }
     _print(result)
-    write_json(args.out, result)
-    print(f"written to {args.out}")
+    write_json(args.json, result)
+    write_figure(figures.loading(result, TITLES), args.json.with_suffix(".png"))
+    print(f"written to {args.json}")
 
 
 def _build(host: LeRobotDataset, cache: Path) -> tuple[dict[str, MemoryDataset], dict[str, float]]:
@@ -100,7 +106,7 @@ def _drop_from_memory(dataset: MemoryDataset) -> None:
         dataset.frames[key] = MappedFrames(path, shape)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="a LeRobotDataset on disk; without it one is made up")
     parser.add_argument("--episodes", type=positive, default=60, help="episodes of the made-up dataset")
@@ -113,8 +119,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host-batches", type=positive, default=2, help="batches of LeRobot's loader in each repeat")
     parser.add_argument("--memory-batches", type=positive, default=200, help="batches from memory in each repeat")
     parser.add_argument("--video-backend", choices=("pyav", "torchcodec"), default="pyav")
-    parser.add_argument("--out", type=Path, default=Path("outputs/benchmarks/loading.json"))
-    return parser.parse_args()
+    parser.add_argument("--json", type=Path, default=RESULTS / "loading.json", help="and a picture beside it")
+    return parser.parse_args(arguments)
 
 
 def _made_up(root: Path, args: argparse.Namespace) -> Path:
@@ -204,13 +210,35 @@ def _samples_per_second(dataset: Any, batch_size: int, num_batches: int, seed: i
     return samples / (time.perf_counter() - started)
 
 
+def _limit(dataset: MemoryDataset, batch_size: int, num_batches: int) -> float:
+    """Samples/s if a batch were one gather of its bytes."""
+    batch = next(iter(_loader(dataset, batch_size, 0)))
+    size = sum(value.nbytes for value in batch.values() if isinstance(value, torch.Tensor)) // batch_size
+    rows = torch.zeros(min(len(dataset), 2**30 // size), size, dtype=torch.uint8)
+    picks = torch.randint(len(rows), (num_batches, batch_size))
+    rows[picks[0]]
+    started = time.perf_counter()
+    for pick in picks:
+        rows[pick]
+    return picks.numel() / (time.perf_counter() - started)
+
+
 def _print(result: dict[str, Any]) -> None:
     cells = []
     for name, title in TITLES.items():
         if name in result["samples_per_s"]:
-            rates, ratio = result["samples_per_s"][name], result["ratio"].get(name, {"median": 1})["median"]
-            cells.append((title, *(f"{rates[column]:,.0f}" for column in ("median", "min", "max")), f"{ratio:,.1f}"))
-    print_table("samples/s, one core, no workers", ("median", "least", "most", "× LeRobot's"), cells)
+            rates, ratio = result["samples_per_s"][name], result["ratio"].get(name)
+            share = result["share_of_limit"].get(name)
+            cells.append(
+                (
+                    title,
+                    *(f"{rates[column]:,.0f}" for column in ("median", "min", "max")),
+                    f"{ratio['median']:,.1f}" if ratio else "",
+                    f"{100 * share['median']:.1f}" if share else "",
+                )
+            )
+    columns = ("median", "least", "most", "× LeRobot's", "% of the limit")
+    print_table("samples/s, one core, no workers", columns, cells)
     builds = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result["build_s"].items())
     print(f"until the first batch: {builds}; {max(result['bytes'].values()) / 2**20:,.1f} MiB decoded")
 
