@@ -1,5 +1,7 @@
 """Ours and LeRobot's `diffusion` side by side: each trained and evaluated in a process of its own, offline, one thread."""
 
+import argparse
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +20,8 @@ HOST = {
     "noise_scheduler_type": "DDIM",
     "num_inference_steps": 10,
 }
+#: Without this its default feeds keypoints to the network as they are, from 0 to 512, and it learns next to nothing.
+NORMALISED = {"STATE": "MIN_MAX", "ENV": "MIN_MAX", "ACTION": "MIN_MAX"}
 
 
 def dp_plus(*arguments: str) -> list[str]:
@@ -25,15 +29,26 @@ def dp_plus(*arguments: str) -> list[str]:
     return [sys.executable, "-c", ENTRY, *arguments]
 
 
-def host_training(config: Any, *flags: str) -> list[str]:
-    """The command line of LeRobot's own script, with its `diffusion` of as many parameters as a policy of `config` has."""
+def host_training(config: Any, *flags: str, normalised: bool = True) -> list[str]:
+    """The command line of LeRobot's own script, with its `diffusion` of as many parameters as a policy of `config` has.
+
+    Its keypoints are normalised as ours, or go in as they are, which is its default.
+    """
     dims = equal_dims(parameters(fresh(config).policy))
+    mapping = f"--policy.normalization_mapping={json.dumps(NORMALISED)}"
     return [
         *(sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=diffusion"),
         *("--policy.push_to_hub=false", "--policy.device=cpu", f"--policy.down_dims={list(dims)}"),
         *(f"--policy.{name}={value}" for name, value in HOST.items()),
+        *([mapping] if normalised else []),
         *("--batch_size=64", "--num_workers=0", *flags),
     ]
+
+
+def add_normalised(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses how LeRobot's policy sees keypoints."""
+    explained = "LeRobot's keypoints as ours; its default leaves them from 0 to 512"
+    parser.add_argument("--normalised", action=argparse.BooleanOptionalAction, default=True, help=explained)
 
 
 def data_flags(root: Path, seed: int) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from scipy.stats import binomtest, bootstrap
 from benchmarks.common import positive, print_table, provenance, write_figure, write_json
 from benchmarks.contenders import ROOT, our_config
 from benchmarks.figures import BARS, LIGHT, quality
-from benchmarks.paired import data_flags, dp_plus, host_training, run
+from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 RESULTS = Path(__file__).parent / "results"
@@ -232,6 +232,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--host", action=argparse.BooleanOptionalAction, default=True, help="LeRobot's beside the recipe"
     )
+    add_normalised(parser)
     parser.add_argument("--steps-host", type=positive, default=1500, help="its updates: no less time than ours take")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
@@ -246,8 +247,10 @@ def main(argv: list[str] | None = None) -> int:
     if options.study:
         rows += tuple(row for row in FACTORS if row.name.startswith(tuple(options.only)))
     elif options.host:
-        command = host_training(our_config(options.config, *options.policy), "--env_eval_freq=0")
-        rows += (Row("LeRobot's diffusion, equal size", (f"--steps={options.steps_host}",), command=tuple(command)),)
+        config = our_config(options.config, *options.policy)
+        command = host_training(config, "--env_eval_freq=0", normalised=options.normalised)
+        name = "LeRobot's diffusion, equal size" + ("" if options.normalised else ", keypoints as they are")
+        rows += (Row(name, (f"--steps={options.steps_host}",), command=tuple(command)),)
     every: list[list[dict[str, Any]]] = []
     for turn in [[row] for row in rows] if options.study else [rows]:  # those of a turn run at the same time
         reports: list[list[dict[str, Any]]] = [[] for _ in turn]

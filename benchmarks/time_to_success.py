@@ -28,7 +28,7 @@ from benchmarks.common import positive, print_table, provenance, write_figure, w
 from benchmarks.contenders import ROOT, our_config
 from benchmarks.figures import BARS
 from benchmarks.floor import operations, peak
-from benchmarks.paired import data_flags, dp_plus, host_training, run, start
+from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run, start
 from lerobot_dp_plus import cli
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
@@ -36,7 +36,9 @@ RESULTS = Path(__file__).parent / "results"
 SELECTION_SEED = 90_000
 
 
-def commands(root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int]) -> dict[str, list[str]]:
+def commands(
+    root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int], *, normalised: bool
+) -> dict[str, list[str]]:
     """What each side runs: as many updates as its schedule has, a checkpoint every so many."""
     flags = {
         name: (
@@ -47,7 +49,7 @@ def commands(root: Path, folder: Path, steps: Mapping[str, int], save_every: Map
     }
     return {
         "ours": dp_plus("train", f"--config_path={RECIPE}", *flags["ours"]),
-        "host": host_training(our_config(RECIPE), *flags["host"]),
+        "host": host_training(our_config(RECIPE), *flags["host"], normalised=normalised),
     }
 
 
@@ -157,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--save-host", type=positive, default=400, help="and of LeRobot's")
     parser.add_argument("--every-host", type=positive, default=4, help="evaluate every n-th checkpoint of LeRobot's")
     parser.add_argument("--episodes", type=positive, default=100)
+    add_normalised(parser)
     parser.add_argument("--folder", type=Path, help="keep checkpoints and evaluations here, a new folder")
     parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
     options = parser.parse_args(argv)
@@ -168,7 +171,8 @@ def main(argv: list[str] | None = None) -> int:
                 parser.error(f"--folder {options.folder} exists; give one that does not")
             folder.mkdir(parents=True)
         steps = {"ours": options.steps_ours, "host": options.steps_host}
-        lines = commands(options.root, folder, steps, {"ours": options.save_ours, "host": options.save_host})
+        save_every = {"ours": options.save_ours, "host": options.save_host}
+        lines = commands(options.root, folder, steps, save_every, normalised=options.normalised)
         for name, command in lines.items():
             print(f"{name}: {' '.join(command)}", flush=True)
         started = {name: start(command, folder / f"{name}.log") for name, command in lines.items()}
@@ -183,7 +187,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(1)
         work = result["ours_updates"] * operations_of_an_update(options.root, folder / "counted")
         result["limit_minutes"] = work / float(np.median(peak(7))) / 60
-    write_json(options.json, provenance(result=result, curves=curves))
+    write_json(options.json, provenance(host_normalised=options.normalised, result=result, curves=curves))
     draw(curves, options.target, options.json.with_suffix(".png"))
     least = "at least " if result["bound"] else ""
     print_table(
