@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pusht_quality, time_to_success
-from benchmarks.contenders import ROOT
+from benchmarks.contenders import ROOT, fresh, host_config, our_config, parameters
+from benchmarks.paired import host_training
 from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
 from lerobot_dp_plus import cli
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -67,13 +68,22 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     assert ours["name"] == RECIPE_ROW.name and "LeRobot" in host["name"]
     assert ours["seeds"] == host["seeds"] == [100_000, 100_001]
     assert ours["weights_sha256"] != host["weights_sha256"] and min(ours["seconds"], host["seconds"]) > 0
-    assert (
-        json.loads(next((tmp_path / "kept").glob("LeRobot*/seed_1/checkpoints/last/*/config.json")).read_text())["type"]
-        == "diffusion"
-    )
+    trained = next((tmp_path / "kept").glob("LeRobot*/seed_1/checkpoints/last/*/config.json"))
+    config = json.loads(trained.read_text())
+    assert config["type"] == "diffusion" and config["normalization_mapping"]["ENV"] == "MIN_MAX"
     assert found["limit_percent"] == 50 * len({*solved(tmp_path, 0), *solved(tmp_path, 1)})
     assert (tmp_path / "found.png").stat().st_size > 5000
     assert "LeRobot's diffusion, equal size" in capsys.readouterr().out
+
+
+def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
+    config = our_config(pusht_quality.RECIPE)
+    kinder, as_it_ships = (host_training(config, "--steps=3", normalised=on) for on in (True, False))
+    (more,) = set(kinder) - set(as_it_ships)
+    assert more.startswith("--policy.normalization_mapping=") and set(as_it_ships) < set(kinder)
+    dims = json.loads(next(flag for flag in kinder if "down_dims" in flag).split("=")[1])
+    theirs = parameters(fresh(host_config(down_dims=tuple(dims))).policy)
+    assert theirs == pytest.approx(parameters(fresh(config).policy), rel=0.02)
 
 
 def solved(folder, number) -> list[int]:
