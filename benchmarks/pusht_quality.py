@@ -241,6 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    begun = provenance(config=options.config.name, policy=options.policy)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
@@ -269,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
     published = [
         {key: found for key, found in report.items() if key != "of_episodes"} for row in every for report in row
     ]
-    write_json(path, provenance(config=options.config.name, policy=options.policy, **summary, rows=published))
+    write_json(path, begun | summary | {"rows": published})
     write_figure(draw(every) if options.study else quality(every, summary["limit_percent"]), path.with_suffix(".png"))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
     print_table("PushT, last checkpoint", columns, [pooled(row) for row in every])

@@ -163,6 +163,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="keep checkpoints and evaluations here, a new folder")
     parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
     options = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    begun = provenance(host_normalised=options.normalised)  # a commit may follow before it ends
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if options.folder:
@@ -184,10 +186,9 @@ def main(argv: list[str] | None = None) -> int:
             every = 1 if name == "ours" else options.every_host
             curves[name] = curve(name, folder, began, options.target, options.episodes, every)
         result = compare(curves, options.target)
-        torch.set_num_threads(1)
         work = result["ours_updates"] * operations_of_an_update(options.root, folder / "counted")
         result["limit_minutes"] = work / float(np.median(peak(7))) / 60
-    write_json(options.json, provenance(host_normalised=options.normalised, result=result, curves=curves))
+    write_json(options.json, begun | {"result": result, "curves": curves})
     draw(curves, options.target, options.json.with_suffix(".png"))
     least = "at least " if result["bound"] else ""
     print_table(
