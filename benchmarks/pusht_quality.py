@@ -233,7 +233,7 @@ def main(argv: list[str] | None = None) -> int:
         "--host", action=argparse.BooleanOptionalAction, default=True, help="LeRobot's beside the recipe"
     )
     add_normalised(parser)
-    parser.add_argument("--steps-host", type=positive, default=1500, help="its updates: no less time than ours take")
+    parser.add_argument("--steps-host", type=positive, default=1500, help="its updates, about as long as ours")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
     parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
