@@ -4,8 +4,10 @@ Ours holds everything in memory, or maps a camera's decoded frames from disk: wa
 system's memory, and cold, dropped from it before every repeat. All feed the same torch DataLoader: EpisodeAwareSampler, no
 workers, two observation steps and an action horizon of 16; images are timed as the training loop sees them, divided to
 float. They take turns, so that a busy machine slows all, and every ratio is between neighbours in time. Before any timing
-the batches are compared bit for bit. The limit is one gather of as many bytes a sample from memory. Without `--root` the dataset is made up, of PushT's columns: no camera by default,
-`--camera=image` or `--camera=video` with `--size` adds one.
+the batches are compared bit for bit. The limit is one gather of as many bytes a sample from memory.
+
+Without `--root` the dataset is made up, of PushT's columns: no camera by default, `--camera=image` or `--camera=video` with
+`--size` adds one.
 """
 
 import argparse
