@@ -9,13 +9,13 @@ NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
 BASICS = {"notation", "paths"}
-PARTS = {"networks", "encoders", "foresight", "selection", "augmentation", "objectives", "samplers", "guidance", "ema"}
+PARTS = {"networks", "encoders", "perception", "foresight", "selection", "augmentation", "objectives", "samplers", "guidance", "ema"}
 HANDS = {"policies", "demos", "loading", "environments"}
 EYES = {"evaluation"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
     "paths": {"notation"},
-    **{room: {"notation"} for room in ("networks", "encoders", "foresight", "selection", "augmentation")},
+    **{room: {"notation"} for room in ("networks", "encoders", "perception", "foresight", "selection", "augmentation")},
     **{room: BASICS for room in ("objectives", "samplers", "guidance", "ema")},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),

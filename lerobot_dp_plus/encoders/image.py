@@ -85,6 +85,11 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     feature_dim: int = 64
     share_across_cameras: bool = False
 
+    @property
+    def crops(self) -> bool:
+        """Whether a part of the image is seen, cut out at random while training."""
+        return self.crop_ratio != 1 or self.crop_shape is not None
+
     @abstractmethod
     def backbone(self, *, fetch_pretrained: bool) -> tuple[nn.Module, int]:
         """The convolutional trunk and its number of output channels."""

@@ -111,9 +111,10 @@ class Upload:
 
     @property
     def features(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
-        """(direction, name, kind, shape) of every observation and action."""
+        """(direction, name, kind, shape) of every observation and action; `estimated` is read off the pictures."""
+        estimated = (self.config.get("perception") or {}).get("state")
         return [
-            (direction, name, str(feature["type"]), tuple(feature["shape"]))
+            ("estimated" if name == estimated else direction, name, str(feature["type"]), tuple(feature["shape"]))
             for direction, key in (("in", "input_features"), ("out", "output_features"))
             for name, feature in (self.config.get(key) or {}).items()
         ]

@@ -8,7 +8,17 @@ from typing import Any
 
 from lerobot_dp_plus.hub.card_markdown import Markdown
 
-AXES = ("network", "objective", "sampler", "image_encoder", "guidance", "foresight", "selection", "augmentation")
+AXES = (
+    "network",
+    "objective",
+    "sampler",
+    "image_encoder",
+    "perception",
+    "guidance",
+    "foresight",
+    "selection",
+    "augmentation",
+)
 
 #: (axis, member) -> what it is.
 MEMBERS: dict[tuple[str, str], str] = {
@@ -36,6 +46,9 @@ MEMBERS: dict[tuple[str, str], str] = {
     ("sampler", "dpmpp_2m"): "DPM-Solver++ (2M), second order ([2211.01095](https://arxiv.org/abs/2211.01095))",
     ("image_encoder", "resnet18"): "ResNet-18 with spatial softmax, one crop per sample",
     ("image_encoder", "small_cnn"): "four convolutions with spatial softmax, for a CPU",
+    ("perception", "none"): "not used",
+    ("perception", "regression"): "reads states off the pictures that were known in training and are not in use "
+    "([1912.12294](https://arxiv.org/abs/1912.12294))",
     ("guidance", "none"): "not used",
     ("guidance", "smoothness"): "prefers chunks without jerks",
     ("selection", "first"): "one candidate a chunk",

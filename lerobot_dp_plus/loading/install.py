@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.disk import FrameCache
@@ -62,7 +63,8 @@ def _make_datasets(
     original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None
 ) -> tuple[Any, Any]:
     """LeRobot's training and held-out datasets, in memory or mapped if both can be."""
-    hosts = original(cfg)
+    with only_pictures_that_are_used():
+        hosts = original(cfg)
     try:
         if not enabled:
             raise NotInMemory("loading from memory is switched off")
@@ -80,6 +82,27 @@ def _make_datasets(
     if cfg.num_workers > 0 and not mapped:
         logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
     return train, held_out
+
+
+@contextmanager
+def only_pictures_that_are_used() -> Iterator[None]:
+    """While open, a dataset's samples hold the pictures of the policy's `camera_delta_indices`, if it has such.
+
+    LeRobot asks a policy once for all observations, and one that looks ahead in its states would decode, move and
+    divide by 255 pictures that nobody reads.
+    """
+    from lerobot.datasets import factory
+
+    original = factory.resolve_delta_timestamps
+
+    def resolve(cfg: Any, meta: Any) -> Any:
+        deltas, wanted = original(cfg, meta), getattr(cfg, "camera_delta_indices", None)
+        if deltas is not None and wanted is not None:
+            deltas |= {key: [step / meta.fps for step in wanted] for key in meta.camera_keys if key in deltas}
+        return deltas
+
+    with patch.object(factory, "resolve_delta_timestamps", resolve):
+        yield
 
 
 def _hold(

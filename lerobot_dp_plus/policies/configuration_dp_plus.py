@@ -14,6 +14,7 @@ from lerobot_dp_plus.foresight import Foresight, NoForesight
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
+from lerobot_dp_plus.perception import NoPerception, Perception
 from lerobot_dp_plus.policies import host_loading, parsing
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.windows import Windows
@@ -48,6 +49,7 @@ class DpPlusConfig(PreTrainedConfig):
     objective: Objective = field(default_factory=Diffusion)
     sampler: Sampler = field(default_factory=DDIM)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
+    perception: Perception = field(default_factory=NoPerception)
     guidance: Guidance = field(default_factory=NoGuidance)
     foresight: Foresight = field(default_factory=NoForesight)
     selection: Selection = field(default_factory=First)
@@ -161,7 +163,7 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def windows(self) -> Windows:
         """Which frames of the data a training sample holds."""
-        return Windows(self.n_obs_steps, self.horizon, self.stride, self.foresight.reach)
+        return Windows(self.n_obs_steps, self.horizon, self.stride, self.foresight.reach, self.perception.pictures > 0)
 
     @property
     def observation_delta_indices(self) -> list[int]:
@@ -170,6 +172,11 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def action_delta_indices(self) -> list[int]:
         return self.windows.actions
+
+    @property
+    def camera_delta_indices(self) -> list[int]:
+        """The frames whose pictures are used; LeRobot asks for those of `observation_delta_indices` without knowing better."""
+        return self.windows.looked
 
     @property
     def reward_delta_indices(self) -> None:
@@ -199,6 +206,23 @@ class DpPlusConfig(PreTrainedConfig):
         """Shape (3, H, W) of every camera, sorted by name."""
         return {key: tuple(self.image_features[key].shape) for key in sorted(self.image_features)}  # type: ignore[misc]
 
+    @property
+    def estimated_features(self) -> tuple[str, ...]:
+        """States that are read off the cameras; training needs them, an environment does not."""
+        return self.perception.estimates(self.low_dimensional_features)
+
+    @property
+    def network_cameras(self) -> dict[str, tuple[int, int, int]]:
+        """Cameras whose features the network sees itself: all of them, unless they serve perception."""
+        return {} if self.estimated_features else self.camera_features
+
+    @property
+    def observed_features(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every observation that the policy must be given to act."""
+        measured = self.low_dimensional_features.keys() - set(self.estimated_features)
+        states = {key: (width,) for key, width in self.low_dimensional_features.items() if key in measured}
+        return {**states, **self.camera_features}
+
     def validate_features(self) -> None:
         """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
         outputs = sorted(self.output_features or {})
@@ -215,7 +239,8 @@ class DpPlusConfig(PreTrainedConfig):
                 "observation.environment_state, observation.image or observation.images.*"
             )
         self.image_encoder.check(self.camera_features)
-        self.foresight.check(self.low_dimensional_features, self.camera_features, self.action_feature.shape[0])
+        self.perception.check(self.low_dimensional_features, self.camera_features, crops=self.image_encoder.crops)
+        self.foresight.check(self.low_dimensional_features, self.network_cameras, self.action_feature.shape[0])
         shapes = {key: (width,) for key, width in self.low_dimensional_features.items()}
         self.augmentation.check({**shapes, **self.camera_features, "action": tuple(self.action_feature.shape)})
 

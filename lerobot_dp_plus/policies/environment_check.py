@@ -21,7 +21,7 @@ def check_environment(config: DpPlusConfig, env_cfg: EnvConfig, rename_map: Mapp
     """
     names = rename_map or {}
     offered = {names.get(key, key): tuple(ft.shape) for key, ft in env_to_policy_features(env_cfg).items()}
-    wanted = {key: (width,) for key, width in config.low_dimensional_features.items()}
+    wanted = {key: shape for key, shape in config.observed_features.items() if key not in config.camera_features}
     if config.action_feature is not None:
         wanted[ACTION] = tuple(config.action_feature.shape)  # type: ignore[assignment]
     missing = [key for key in (*wanted, *config.camera_features) if key not in offered]

@@ -16,13 +16,14 @@ class Windows:
 
     The policy sees every `stride`-th frame: observations −(T_o − 1)·stride … 0 and actions up to (H − T_o)·stride.
     Foresight, which learns how the data moves at its own speed, sees observations −1, 0, 1 … reach and actions
-    0 … reach − 1.
+    0 … reach − 1. Perception looks at single frames, and pictures of other frames than 0 are then of no use.
     """
 
     n_obs_steps: int
     horizon: int
     stride: int = 1
     reach: int = 0
+    perceives: bool = False
 
     @property
     def seen(self) -> list[int]:
@@ -40,6 +41,11 @@ class Windows:
         return list(range(1 - min(2, self.n_obs_steps), 1))
 
     @property
+    def looked(self) -> list[int]:
+        """Frames of which pictures are used."""
+        return [0] if self.perceives else self.seen
+
+    @property
     def observations(self) -> list[int]:
         """Every observation of a sample."""
         ahead = range(1, self.reach + 1)
@@ -54,7 +60,7 @@ class Windows:
         self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], action_dim: int, masked: bool
     ) -> "Split":
         """Who reads what of a batch: `shapes` are those of one frame of every observation; with `masked`,
-        padded actions do not count.
+        padded actions do not count. Pictures may come for all observed frames, or for those that are looked at.
 
         Raises:
             ValueError: a feature is missing, or does not hold the frames it should; by name.
@@ -69,31 +75,43 @@ class Windows:
             key: batch[key] if batch[key].dim() > len(shape) + 1 else batch[key][:, None]
             for key, shape in shapes.items()
         }
+        cameras = {key for key, shape in shapes.items() if len(shape) == 3}
+        held = {}
         for key, value in observation.items():
-            if value.shape[1] != len(self.observations):
+            legal = [self.observations, self.looked] if key in cameras else [self.observations]
+            fitting = [steps for steps in legal if len(steps) == value.shape[1]]
+            if not fitting:
                 raise ValueError(f"{key} has {value.shape[1]} frames a sample; must be {len(self.observations)}")
+            held[key] = fitting[0]
         valid = torch.ones(action.shape[:2], dtype=torch.bool, device=action.device)
         if masked and ACTION + PADDED in batch:
             valid = ~batch[ACTION + PADDED].bool()
-        if self.observations == self.seen and self.actions == self.executed:
-            return Split(observation, action, valid, {}, action, {}, valid)
-        at = {step: index for index, step in enumerate(self.observations)}
-        chunk = [self.actions.index(step) for step in self.executed]
-        start = self.actions.index(0)
-        ahead = [at[step] for step in range(1, self.reach + 1)]
+        ahead = list(range(1, self.reach + 1))
         real = torch.ones((len(action), self.reach), dtype=torch.bool, device=action.device)
-        for key in observation:
-            if key + PADDED in batch:
-                real = real & ~batch[key + PADDED].bool()[:, ahead]
+        for key in observation.keys() - cameras:
+            if self.reach and key + PADDED in batch:
+                real = real & ~_frames(batch[key + PADDED].bool(), held[key], ahead)
+
+        def states(steps: list[int]) -> dict[str, Tensor]:
+            return {key: _frames(observation[key], held[key], steps) for key in shapes if key not in cameras}
+
+        pictures = {key: _frames(observation[key], held[key], self.looked) for key in shapes if key in cameras}
         return Split(
-            {key: value[:, [at[step] for step in self.seen]] for key, value in observation.items()},
-            action[:, chunk],
-            valid[:, chunk],
-            {key: value[:, [at[step] for step in self.newest]] for key, value in observation.items()},
-            action[:, start : start + self.reach],
-            {key: value[:, ahead] for key, value in observation.items()},
-            real,
+            seen=states(self.seen) if self.perceives else {**states(self.seen), **pictures},
+            chunk=_frames(action, self.actions, self.executed),
+            valid=_frames(valid, self.actions, self.executed),
+            newest=states(self.newest) if self.reach else {},
+            actions=_frames(action, self.actions, list(range(self.reach))),
+            ahead=states(ahead) if self.reach else {},
+            real=real,
+            pictures=pictures if self.perceives else {},
+            pictured=states(self.looked) if self.perceives else {},
         )
+
+
+def _frames(value: Tensor, held: list[int], wanted: list[int]) -> Tensor:
+    """The steps `wanted` of (B, T, ...), which holds the steps `held`."""
+    return value if held == wanted else value[:, [held.index(step) for step in wanted]]
 
 
 @dataclass(frozen=True)
@@ -104,6 +122,7 @@ class Split:
         seen, chunk, valid: the policy's observations (B, T_o, ...), actions (B, H, A) and which of them count (B, H).
         newest, actions, ahead, real: foresight's: observations (B, ≤ 2, ...), actions (B, K, A), the observations to come
             (B, K, ...), beyond the episode its last, and which are real (B, K).
+        pictures, pictured: perception's: images (B, 1, ...) and the true states (B, 1, D) they show.
     """
 
     seen: dict[str, Tensor]
@@ -113,6 +132,8 @@ class Split:
     actions: Tensor
     ahead: dict[str, Tensor]
     real: Tensor
+    pictures: dict[str, Tensor]
+    pictured: dict[str, Tensor]
 
 
 def check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
