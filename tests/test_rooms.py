@@ -9,7 +9,18 @@ NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
 BASICS = {"notation", "paths"}
-PARTS = {"networks", "encoders", "perception", "foresight", "selection", "augmentation", "objectives", "samplers", "guidance", "ema"}
+PARTS = {
+    "networks",
+    "encoders",
+    "perception",
+    "foresight",
+    "selection",
+    "augmentation",
+    "objectives",
+    "samplers",
+    "guidance",
+    "ema",
+}
 HANDS = {"policies", "demos", "loading", "environments"}
 EYES = {"evaluation"}
 TABLE: dict[str, set[str]] = {

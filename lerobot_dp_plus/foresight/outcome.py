@@ -57,7 +57,7 @@ class Outcome(Foresight):
         if cameras:
             raise ValueError(
                 f"foresight.type=outcome foresees states, and the policy sees {', '.join(cameras)}: legal with images "
-                "is foresight.type=none"
+                "is foresight.type=none, or perception.type=regression, which reads states off them"
             )
         self.frame.check(state_dims, action_dim)
 

@@ -29,6 +29,7 @@ from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, U
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.perception import Perception
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -37,6 +38,7 @@ AXES: dict[str, Any] = {
     "objective": Objective,
     "sampler": Sampler,
     "image_encoder": ImageEncoderConfig,
+    "perception": Perception,
     "guidance": Guidance,
     "foresight": Foresight,
     "selection": Selection,

@@ -6,12 +6,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
-from lerobot.datasets import EpisodeAwareSampler, StreamingLeRobotDataset
+from lerobot.datasets import EpisodeAwareSampler, LeRobotDatasetMetadata, StreamingLeRobotDataset, factory
 from lerobot.scripts import lerobot_train
 from made_up_datasets import CONFIG, WINDOWS, make_dataset
 from torch.utils.data import DataLoader
 
 from lerobot_dp_plus.loading import MemoryDataset, fast_loading
+from lerobot_dp_plus.loading.install import only_pictures_that_are_used
 from lerobot_dp_plus.loading.memory import identical
 
 
@@ -91,6 +92,30 @@ def test_full_shared_memory(root, given, heard, monkeypatch):
 def test_a_negative_limit_is_refused():
     with pytest.raises(ValueError, match="limit_bytes=-1"), fast_loading(limit_bytes=-1):
         pass
+
+
+@pytest.mark.parametrize("wanted", [None, [0], [-2, 0]])
+def test_only_pictures_that_a_policy_uses_are_read(root, wanted):
+    make_dataset(root / "image", "image")
+    policy = SimpleNamespace(
+        observation_delta_indices=[-2, -1, 0, 1], action_delta_indices=[0], reward_delta_indices=None
+    )
+    if wanted is not None:
+        policy.camera_delta_indices = wanted
+    meta = LeRobotDatasetMetadata("made/up", root=root / "image")
+    with only_pictures_that_are_used():
+        deltas = factory.resolve_delta_timestamps(policy, meta)
+    stock = factory.resolve_delta_timestamps(policy, meta)
+    assert len(meta.camera_keys) == 2
+    for key in meta.camera_keys:
+        assert deltas[key] == [step / 10 for step in wanted or policy.observation_delta_indices]
+    assert {key: value for key, value in deltas.items() if key not in meta.camera_keys} == {
+        key: value for key, value in stock.items() if key not in meta.camera_keys
+    }
+    left, right = (make_dataset(root / "image", "image", delta_timestamps=each) for each in (deltas, stock))
+    kept = [[-2, -1, 0, 1].index(step) for step in wanted or policy.observation_delta_indices]
+    for key in meta.camera_keys:
+        assert identical(MemoryDataset(left)[3][key], right[3][key][kept])
 
 
 def loader(dataset) -> DataLoader:

@@ -14,6 +14,7 @@ from lerobot.scripts import lerobot_eval, lerobot_train
 from safetensors.torch import load_file
 from tiny import PRESETS
 
+from lerobot_dp_plus.loading import fast_loading
 from lerobot_dp_plus.policies.environment_check import checked_environments
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
@@ -21,7 +22,7 @@ NETWORK = {
     "dp_plus_unet": ["network.down_dims=[8,16]", "network.n_groups=4", "network.time_embed_dim=8"],
     **{name: ["network.dim=16", "network.depth=1", "network.num_heads=2"] for name in PRESETS[1:]},
 }
-STATE_ONLY, PIXELS = "environment_state_agent_pos", "pixels_agent_pos"
+STATE_ONLY, PIXELS, BOTH = "environment_state_agent_pos", "pixels_agent_pos", "pictures and what they show"
 SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4", "image_encoder.crop_shape=[24,24]"]
 
 
@@ -29,12 +30,12 @@ SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4",
 def datasets(tmp_path_factory) -> dict[str, Path]:
     """Three episodes of PushT's shapes, made up, for each kind of observation."""
     roots = {}
-    for kind in (STATE_ONLY, PIXELS):
+    for kind in (STATE_ONLY, PIXELS, BOTH):
         roots[kind] = tmp_path_factory.mktemp("data") / kind
         features = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in ("observation.state", "action")}
-        if kind == STATE_ONLY:
+        if kind != PIXELS:
             features["observation.environment_state"] = {"dtype": "float32", "shape": (16,), "names": None}
-        else:
+        if kind != STATE_ONLY:
             names = ["height", "width", "channels"]
             features["observation.image"] = {"dtype": "image", "shape": (96, 96, 3), "names": names}
         made = LeRobotDataset.create("made/up", fps=10, features=features, root=roots[kind], use_videos=False)
@@ -140,6 +141,30 @@ def test_train_then_evaluate_on_pixels(pixel_training, tmp_path):
     info = evaluate(pixel_training / "last" / "pretrained_model", tmp_path, PIXELS)
     assert len(info["per_task"][0]["metrics"]["sum_rewards"]) == 2
     assert all(Path(video).stat().st_size > 0 for video in info["overall"]["video_paths"])
+
+
+def test_trained_to_read_pictures_and_evaluated_without_the_state_they_show(datasets, tmp_path):
+    """With either loader alike: LeRobot's has pictures of every frame that foresight looks ahead to, ours of one."""
+    encoder = ["image_encoder.type=small_cnn", "image_encoder.width=16", "image_encoder.crop_ratio=1.0"]
+    reading = ["perception.type=regression", "perception.samples=3", "stride=2", "foresight.type=outcome"]
+    choosing = [
+        "foresight.steps=8",
+        "foresight.dim=16",
+        "selection.type=lowest_energy",
+        "augmentation.type=pusht_mirror",
+    ]
+    switches = [f"--policy.{switch}" for switch in (*encoder, *reading, *choosing)]
+    stock = train(datasets[BOTH], tmp_path / "stock", "dp_plus_transformer", *switches)
+    with fast_loading():
+        ours = train(datasets[BOTH], tmp_path / "ours", "dp_plus_transformer", *switches)
+    left, right = (saved(checkpoints / "last") for checkpoints in (stock, ours))
+    assert any("perception" in key for key in left["pretrained_model/model.safetensors"])
+    for file, values in left.items():
+        assert not [key for key, value in values.items() if not torch.equal(value, right[file][key])]
+    assert_resumes(stock, tmp_path / "copy")
+    with checked_environments(lerobot_eval):
+        info = evaluate(ours / "last" / "pretrained_model", tmp_path / "eval", PIXELS)
+    assert len(info["per_task"][0]["metrics"]["sum_rewards"]) == 2
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "dp_plus_unet"])

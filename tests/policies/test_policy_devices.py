@@ -1,0 +1,115 @@
+"""On a GPU, without one: torch's fake tensors have a device and no numbers, and refuse what mixes devices.
+
+What a GPU would show beyond this, speed and the CUDA graph's own rules, only a GPU shows.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+import torch
+from tiny import OBSERVATIONS, PRESETS, build, config, frame, network, training_batch, window
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.objectives import Diffusion, Shortcut
+from lerobot_dp_plus.perception import Regression
+from lerobot_dp_plus.policies import modeling_dp_plus
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.samplers import DDIM, Euler, Heun, Jump, Sampler
+from lerobot_dp_plus.selection import Coherent, Densest, LowestEnergy
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch) -> Iterator[None]:
+    """Tensors are fake, and where Python asks for a number of theirs it is told that all is well."""
+    monkeypatch.setattr(Tensor, "item", lambda self: 1.0)
+    monkeypatch.setattr(Tensor, "__bool__", lambda self: True)
+    monkeypatch.setattr(Tensor, "__int__", lambda self: 0)
+    monkeypatch.setattr(Tensor, "__float__", lambda self: 0.0)
+    monkeypatch.setattr(modeling_dp_plus, "drawing_from", lambda stream, device: nullcontext())  # generators are real
+    with FakeTensorMode():
+        yield
+
+
+def there(values: dict) -> dict:
+    return {key: value.to(GPU) if isinstance(value, Tensor) else value for key, value in values.items()}
+
+
+def on_gpu(made: DpPlusConfig) -> DpPlusPolicy:
+    made.ema = EmaConfig(enabled=False)  # fake tensors are not copied
+    with GPU:  # nor moved, as a module would be
+        policy = build(made)
+    assert {p.device for p in policy.parameters()} == {GPU}
+    return policy
+
+
+def acts(policy: DpPlusPolicy, observed: dict) -> None:
+    policy.eval().reset()
+    for _ in range(policy.config.n_action_steps + 1):  # a second chunk, which sees the first one's tail
+        assert policy.select_action(observed).device == GPU
+
+
+def test_fake_tensors_do_refuse_to_mix(elsewhere):
+    with pytest.raises(RuntimeError, match="two different devices"):
+        torch.ones(2, device=GPU) + torch.ones(2)
+
+
+@pytest.mark.parametrize("kind", OBSERVATIONS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains_and_acts(elsewhere, preset, kind):
+    policy = on_gpu(config(preset, OBSERVATIONS[kind], network=network(preset))).train()
+    loss, _ = policy(there(training_batch(policy.config)))
+    assert loss.device == GPU
+    acts(policy, there(frame(policy.config)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"objective": Shortcut(), "sampler": Jump(num_steps=2)},
+        {"objective": Diffusion(prediction="x1"), "sampler": DDIM(num_steps=3), "noise_draws": 2},
+        {"sampler": Heun(num_steps=2), "guidance": Smoothness()},
+        {"sampler": Euler(num_steps=2), "selection": Coherent(num_candidates=3)},
+        {"selection": Densest(num_candidates=3)},
+    ],
+    ids=lambda fields: "-".join(type(value).__name__ for value in fields.values()),
+)
+def test_parts_of_every_axis(elsewhere, fields):
+    policy = on_gpu(config(**fields)).train()
+    policy(there(training_batch(policy.config)))
+    acts(policy, there(frame(policy.config)))
+
+
+@pytest.mark.parametrize("name", [n for n, s in Sampler.get_known_choices().items() if s.needs == {"denoiser"}])
+def test_every_sampler(elsewhere, name):
+    sampler = Sampler.get_choice_class(name)(num_steps=3)
+    policy = on_gpu(config(objective=Diffusion(), sampler=sampler))
+    acts(policy, there(frame(policy.config)))
+
+
+def test_foresight_and_perception(elsewhere):
+    made = config(
+        inputs={**OBSERVATIONS["state"], **OBSERVATIONS["environment state"], **OBSERVATIONS["image"]},
+        perception=Regression(samples=2),
+        foresight=Outcome(steps=6, dim=16, depth=1),
+        selection=LowestEnergy(num_candidates=3),
+        image_encoder=SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
+    )
+    policy = on_gpu(made).eval()
+    ends = policy.model.foresight.ends
+    del ends.count
+    ends.count = 5.0  # so many have been seen
+    frames = window([frame(made) for _ in made.windows.observations])
+    batch = {**frames, "action": torch.rand(3, len(made.windows.actions), 2)}
+    batch |= {f"{key}_is_pad": torch.zeros(3, len(made.windows.observations)) for key in made.low_dimensional_features}
+    with torch.no_grad():
+        assert policy(there(batch))[0].device == GPU
+    acts(policy, there(frame(made)))

@@ -1,0 +1,195 @@
+"""A policy that reads a state off its pictures: trained with it, acting without it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from lerobot.envs.configs import PushtEnv
+from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, noise, policy
+from torch import Tensor
+
+from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.perception import Regression
+from lerobot_dp_plus.policies.environment_check import check_environment
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.selection import LowestEnergy
+
+KEY, CAMERA = next(iter(ENV_STATE)), next(iter(IMAGES))
+ALL = {**STATE, **ENV_STATE, **IMAGES}
+WHOLE = SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8, feature_dim=32)
+
+
+def seeing(samples: int = 2, **fields) -> DpPlusPolicy:
+    fields = {
+        "foresight": Outcome(steps=6, dim=16, depth=1),
+        "selection": LowestEnergy(num_candidates=3),
+        "image_encoder": WHOLE,
+        **fields,
+    }
+    return policy(inputs=ALL, perception=Regression(samples=samples), **fields)
+
+
+def sample_batch(made: DpPlusPolicy, size: int = 4, pictures: list[int] | None = None) -> dict[str, Tensor]:
+    """Samples as LeRobot's loader gives them, or with pictures of these steps only."""
+    windows = made.config.windows
+    steps = {CAMERA: windows.observations if pictures is None else pictures}
+    shapes = {**made.config.observed_features, KEY: ENV_STATE[KEY].shape}
+    batch = {
+        key: torch.rand(size, len(steps.get(key, windows.observations)), *shape) * 2 - 1
+        for key, shape in shapes.items()
+    }
+    beyond = torch.tensor([step >= 6 for step in windows.observations])
+    batch |= {f"{key}_is_pad": beyond.expand(size, -1) for key in (KEY, "observation.state")}
+    return {**batch, "action": torch.rand(size, len(windows.actions), 2) * 2 - 1}
+
+
+def trained(**fields) -> DpPlusPolicy:
+    made = seeing(**fields)
+    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
+    for _ in range(3):
+        made.train()
+        optimizer.zero_grad()
+        made(sample_batch(made))[0].backward()
+        optimizer.step()
+        made.update()
+    return made.eval()
+
+
+def test_one_loss_trains_all_of_it():
+    made = seeing().train()
+    loss, parts = made(sample_batch(made))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.any() for p in made.model.perception.parameters())
+    assert 0 < parts["loss_perception"] < loss.item()
+    each, _ = made(sample_batch(made), reduction="none")
+    assert each.shape == (4,)
+
+
+def test_pictures_learn_from_the_true_state_alone():
+    """Nothing of the other losses reaches them, and their error reaches nothing else."""
+    made = seeing(optimizer_lr=1e-3).train()
+    batch = sample_batch(made)
+    torch.manual_seed(1)
+    made(batch)[0].backward()
+    gradients = {name: p.grad.clone() for name, p in made.model.named_parameters() if p.grad is not None}
+    made.zero_grad()
+    split = made.config.windows.split(batch, {**made.config.observed_features, KEY: (5,)}, 2, masked=True)
+    made.model.perception_loss(split, 2).mean().backward()
+    alone = {name: p.grad for name, p in made.model.named_parameters() if p.grad is not None}
+    assert alone and all(name.startswith("perception.") for name in alone)
+    for name, gradient in alone.items():
+        torch.testing.assert_close(gradients[name], gradient)
+
+
+def test_an_update_looks_at_the_first_samples_and_an_evaluation_at_all():
+    made, seen = seeing(samples=2), []
+    made.model.perception.see.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    made.ema.module.perception.see.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    batch = sample_batch(made)
+    made.train()(batch)
+    made(batch, reduction="none")
+    with torch.no_grad():
+        made.eval()(batch)
+    assert seen == [2, 4, 4]
+
+
+def test_pictures_of_all_frames_or_of_the_one_that_is_used_are_the_same():
+    made = seeing().eval()
+    full = sample_batch(made)
+    now = made.config.windows.observations.index(0)
+    pruned = {**full, CAMERA: full[CAMERA][:, now : now + 1]}
+    squeezed = {**full, CAMERA: full[CAMERA][:, now]}
+    assert made.config.camera_delta_indices == [0]
+    losses = []
+    for batch in (full, pruned, squeezed):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            losses.append(made(batch)[0])
+    assert losses[0] == losses[1] == losses[2]
+    with pytest.raises(ValueError, match=rf"{CAMERA} has 3 frames a sample; must be"):
+        made({**full, CAMERA: full[CAMERA][:, :3]})
+
+
+def test_it_acts_on_what_it_reads_and_never_on_what_it_is_told():
+    made = trained()
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
+    seen = frame(made.config)
+    without = {key: value for key, value in seen.items() if key != KEY}
+    made.reset()
+    expected = made.predict_action_chunk(without, noise=draws)
+    made.reset()
+    told = made.predict_action_chunk({**without, KEY: seen[KEY] + 5}, noise=draws)
+    torch.testing.assert_close(told, expected, rtol=0, atol=0)
+    # The same chunk as a policy without eyes makes of the states that were read.
+    read = made._perceived({key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in without.items()})
+    assert set(read) == {KEY, "observation.state"}
+    blind = build(
+        config(inputs={**STATE, **ENV_STATE}, foresight=made.config.foresight, selection=made.config.selection)
+    )
+    state = {name: value for name, value in made.state_dict().items() if ".perception." not in name}
+    blind.load_state_dict(state)
+    torch.testing.assert_close(blind.eval().predict_action_chunk(read, noise=draws), expected)
+
+
+def test_other_pictures_make_other_actions():
+    made = trained()
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
+    seen = {key: value for key, value in frame(made.config).items() if key != KEY}
+    made.reset()
+    first = made.predict_action_chunk(seen, noise=draws)
+    made.reset()
+    assert not torch.equal(made.predict_action_chunk({**seen, CAMERA: -seen[CAMERA]}, noise=draws), first)
+
+
+def test_saved_and_loaded_it_reads_the_same(tmp_path):
+    made = trained()
+    made.save_pretrained(tmp_path)
+    again = type(made).from_pretrained(tmp_path)
+    assert again.config.perception == made.config.perception
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
+    seen = frame(made.config)
+    made.reset()
+    torch.testing.assert_close(
+        again.predict_action_chunk(seen, noise=draws), made.predict_action_chunk(seen, noise=draws)
+    )
+
+
+def test_compiled_it_draws_the_same_chunks():
+    """The pictures are read before the compiled part, which knows states alone."""
+    made = trained()
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
+    seen = frame(made.config)
+    made.reset()
+    expected = made.predict_action_chunk(seen, noise=draws)
+    compiled = build(replace(made.config, compile_sampler=True))
+    compiled.load_state_dict(made.state_dict())
+    torch.testing.assert_close(compiled.eval().predict_action_chunk(seen, noise=draws), expected, rtol=1e-4, atol=1e-4)
+    assert not compiled._draw._gave_up
+
+
+def test_backbones_have_their_learning_rate():
+    made = seeing(optimizer_lr_backbone=1e-5)
+    _, backbones = made.get_optim_params()
+    count = sum(weight.numel() for weight in made.model.perception.see.image_encoders.parameters())
+    assert 0 < sum(weight.numel() for weight in backbones["params"]) < count
+    assert backbones["lr"] == 1e-5
+
+
+def test_an_environment_need_not_give_what_is_read():
+    inputs = {**STATE, **ENV_STATE, **IMAGES}
+    inputs["observation.state"] = replace(inputs["observation.state"], shape=(2,))
+    made = config(inputs=inputs, perception=Regression(), image_encoder=WHOLE)
+    check_environment(made, PushtEnv(obs_type="pixels_agent_pos"))
+    with pytest.raises(ValueError, match=r"the policy needs observation\.image"):
+        check_environment(made, PushtEnv(obs_type="environment_state_agent_pos"))
+
+
+def test_foresight_of_states_still_refuses_pictures_that_nobody_reads():
+    with pytest.raises(ValueError, match=r"foresight\.type=none, or perception\.type=regression"):
+        policy(inputs=ALL, foresight=Outcome(steps=6, dim=16, depth=1), image_encoder=WHOLE)
+
+
+def test_a_random_crop_is_refused():
+    with pytest.raises(ValueError, match=r"image_encoder\.crop_ratio must be 1"):
+        seeing(image_encoder=replace(WHOLE, crop_ratio=0.9))
