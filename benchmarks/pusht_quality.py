@@ -241,6 +241,11 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if options.host and not options.study and "pixels" in json.loads(options.config.read_text())["env"]["obs_type"]:
+        parser.error(
+            f"--config={options.config} acts on pixels, where the image encoder of LeRobot's diffusion alone is larger than "
+            "our policy: there is none of equal size, pass --no-host"
+        )
     begun = provenance(config=options.config.name, policy=options.policy)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

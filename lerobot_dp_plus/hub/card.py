@@ -57,6 +57,7 @@ def render_card(folder: Path, repo_id: str | None = None) -> str:
         type=upload.config["type"],
         features=text.features(upload),
         horizon_words=text.horizon_words(upload),
+        estimated_words=text.estimated_words(upload),
         parameter_words=f": {parameters:,} parameters in the network and its encoders." if parameters else ".",
         axes=text.axes(upload),
         has_cameras=upload.has_cameras,

@@ -75,6 +75,17 @@ def features(upload: Upload) -> list[dict[str, Any]]:
     ]
 
 
+def estimated_words(upload: Upload) -> Markdown | None:
+    """What was known in training and is not in use, which other policies' figures may have done without."""
+    names = [code(name) for direction, name, _, _ in upload.features if direction == "estimated"]
+    if not names:
+        return None
+    return Markdown(
+        f"{' and '.join(names)} was known in training only. In use it is neither needed nor looked at: it is read off the "
+        "pictures."
+    )
+
+
 def axes(upload: Upload) -> list[dict[str, Any]]:
     """Rows of the table of axes."""
     rows = []

@@ -199,3 +199,9 @@ def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path, monk
     )
     parameters = 3_000_000
     assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
+
+
+def test_on_pixels_there_is_no_host_of_equal_size(capsys):
+    with pytest.raises(SystemExit):
+        pusht_quality.main([f"--root={DEMOS}", f"--config={ROOT / 'configs' / 'pusht_pixels.json'}"])
+    assert "acts on pixels" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from policies.tiny import ACTION, ENV_STATE, IMAGES, PRESETS, STATE, trained
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.augmentation import Augmentation
-from lerobot_dp_plus.encoders import ImageEncoderConfig
+from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig
 from lerobot_dp_plus.evaluation import report
 from lerobot_dp_plus.foresight import Foresight
 from lerobot_dp_plus.guidance import Guidance
@@ -29,7 +29,7 @@ from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, U
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.perception import Perception
+from lerobot_dp_plus.perception import Perception, Regression
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -190,3 +190,17 @@ def test_units_are_of_features_the_environments_have() -> None:
         assert isinstance(features[name], PolicyFeature) and tuple(features[name].shape) == shape
         assert features[name].type in (FeatureType.STATE, FeatureType.ENV, FeatureType.ACTION)
     assert set(SAME_UNITS.values()) <= set(made)
+
+
+def test_what_is_read_off_pictures_is_no_input(tmp_path: Path) -> None:
+    whole = SmallCnnConfig(crop_ratio=1.0)
+    add_config(tmp_path, inputs={**STATE, **ENV_STATE, **IMAGES}, perception=Regression(), image_encoder=whole)
+    card = render_card(tmp_path)
+    (state,), (image,) = ENV_STATE, IMAGES
+    assert f"| estimated | `{state}` |" in card and f"| in | `{image}` |" in card
+    assert f"`{state}` was known in training only." in card
+    (code,) = blocks(card, "python")
+    assert f'"{image}"' in code and state not in code
+    add_config(tmp_path, inputs={**STATE, **ENV_STATE, **IMAGES})
+    plain = render_card(tmp_path)
+    assert f"| in | `{state}` |" in plain and "known in training only" not in plain
