@@ -27,7 +27,8 @@ class SmallCnnConfig(ImageEncoderConfig):
     Source: our own. Cost: 0.25 M weights.
 
     Attributes:
-        width: channels after the first convolution; then 2, 4 and 4 times as many. Half as many are a quarter of the cost.
+        width: channels after the first convolution; then 2, 4 and 4 times as many. With half as many there are a quarter
+            of the weights, and a picture takes half the time.
     """
 
     stride: ClassVar[int] = 8

@@ -1,6 +1,6 @@
 """The module that is trained and averaged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ class ChunkModel(nn.Module):
 
         #: What pictures show; None without perception.
         self.perception: PerceptionModel | None = None
+        self._perceived_cameras = tuple(config.camera_features)
         if config.estimated_features:
             see = ObservationEncoder({}, config.camera_features, config.image_encoder, fetch_pretrained=fetch)
             self.perception = config.perception.build(see, see.output_dim, config.low_dimensional_features)
@@ -47,19 +48,29 @@ class ChunkModel(nn.Module):
         """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once."""
         return self.network.condition(self.encoder(observation).repeat_interleave(copies, dim=0))
 
-    def foresight_loss(self, split: Split) -> tuple[Tensor, Tensor]:
-        """Mean error over the foreseen steps that are real: of each sample (B,), and of all."""
-        assert self.foresight is not None
-        error = self.foresight.loss(split.newest, split.actions, split.ahead, split.real).mean(-1)  # (B, K)
-        count = split.real.sum(1)
-        return error.sum(1) / count.clamp_min(1), error.sum() / count.sum().clamp_min(1)
+    def perceived(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The window with what its pictures show in place of them; as it is, without perception or a second time."""
+        pictures = {key: window[key] for key in self._perceived_cameras if key in window}
+        if self.perception is None or not pictures:
+            return window
+        measured = {key: value for key, value in window.items() if key not in pictures}
+        return {**measured, **self.perception(pictures)}
 
-    def perception_loss(self, split: Split, samples: int) -> Tensor:
-        """Mean error of what is read off the pictures of the first `samples` samples of the batch, each (≤ samples,)."""
-        assert self.perception is not None
-        pictures = {key: value[:samples] for key, value in split.pictures.items()}
-        states = {key: value[:samples] for key, value in split.pictured.items()}
-        return self.perception.loss(pictures, states).mean((1, 2))
+    def further_losses(self, split: Split, pictures: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """What is learned beside the chunk: its name, its loss of each sample (B,) and that of all.
+
+        Of the first `pictures` samples pictures are looked at; the others' share of that loss is zero.
+        """
+        if self.foresight is not None:
+            error = self.foresight.loss(split.newest, split.actions, split.ahead, split.real).mean(-1)  # (B, K)
+            count = split.real.sum(1)
+            yield "foresight", error.sum(1) / count.clamp_min(1), error.sum() / count.sum().clamp_min(1)
+        if self.perception is not None:
+            images, states = (
+                {key: value[:pictures] for key, value in values.items()} for values in (split.pictures, split.pictured)
+            )
+            each = self.perception.loss(images, states).mean((1, 2))
+            yield "perception", nn.functional.pad(each, (0, len(split.chunk) - len(each))), each.mean()
 
 
 #: Where a `ChunkModel` may keep image encoders.

@@ -217,11 +217,14 @@ class DpPlusConfig(PreTrainedConfig):
         return {} if self.estimated_features else self.camera_features
 
     @property
+    def training_features(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every observation that a training sample must have."""
+        return {**{key: (width,) for key, width in self.low_dimensional_features.items()}, **self.camera_features}
+
+    @property
     def observed_features(self) -> dict[str, tuple[int, ...]]:
         """Shape of every observation that the policy must be given to act."""
-        measured = self.low_dimensional_features.keys() - set(self.estimated_features)
-        states = {key: (width,) for key, width in self.low_dimensional_features.items() if key in measured}
-        return {**states, **self.camera_features}
+        return {key: shape for key, shape in self.training_features.items() if key not in self.estimated_features}
 
     def validate_features(self) -> None:
         """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""

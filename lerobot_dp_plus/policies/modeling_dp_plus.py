@@ -78,7 +78,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
-        self._estimated = {key: (config.low_dimensional_features[key],) for key in config.estimated_features}
         self._draw = CompiledDraw() if config.compile_sampler else draw_chunks
         self.reset()
 
@@ -106,8 +105,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
-        action_dim = self.config.action_feature.shape[0]  # type: ignore[union-attr]
-        shapes = {**self.config.observed_features, **self._estimated}
+        shapes, action_dim = self.config.training_features, self.config.action_feature.shape[0]  # type: ignore[union-attr]
         batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
         check_finite(batch, [*self.config.low_dimensional_features, ACTION])
         x1, valid = batch_of.chunk, batch_of.valid
@@ -121,17 +119,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
         parts = {}
-        if model.foresight is not None:
-            loss_each, loss_all = model.foresight_loss(batch_of)
-            parts["loss_foresight"] = loss_all.item()
+        # Where every sample's loss is asked for, all pictures are looked at.
+        pictures = self.config.perception.pictures if self.training and reduction == "mean" else len(x1)
+        for name, loss_each, loss_all in model.further_losses(batch_of, pictures):
+            parts[f"loss_{name}"] = loss_all.item()
             per_sample, loss = per_sample + loss_each, loss + loss_all
-        if model.perception is not None:
-            # Where every sample's loss is asked for, all are looked at.
-            looked = self.config.perception.pictures if self.training and reduction == "mean" else len(x1)
-            loss_each = model.perception_loss(batch_of, looked)
-            parts["loss_perception"] = loss_each.mean().item()
-            per_sample = per_sample + loss_each if reduction == "none" else per_sample
-            loss = loss + loss_each.mean()
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
@@ -177,7 +169,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         return self._actions.popleft()
 
     def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
-        window = self._perceived(window)
+        with self._inference_model() as model:
+            window = model.perceived(window)
         chunks = self.sample(window, noise)  # (B, N, H, A)
         executed, tail = self.config.n_action_steps, None
         if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self.config.horizon:
@@ -191,16 +184,6 @@ class DpPlusPolicy(PreTrainedPolicy):
             assert model.foresight is not None  # the config has seen to it
             ahead = chunks[:, :, self.config.n_obs_steps - 1 :]
             return model.foresight.energy(window, ahead, self.config.n_action_steps)
-
-    def _perceived(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The window with what its pictures show in place of them; as it is, without perception or a second time."""
-        if all(key in window for key in self._estimated):
-            return window
-        with self._inference_model() as model:
-            assert model.perception is not None
-            cameras = self.config.camera_features
-            measured = {key: value for key, value in window.items() if key not in cameras}
-            return {**measured, **model.perception({key: window[key] for key in cameras})}
 
     @torch.no_grad()
     def sample(
@@ -217,8 +200,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         config = self.config
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
-        window = self._perceived(window)
-        check_finite(window, config.low_dimensional_features)
         count = candidates or config.selection.candidates
         reference = next(iter(window.values()))
         shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
@@ -235,6 +216,8 @@ class DpPlusPolicy(PreTrainedPolicy):
                 seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
                 generator = torch.Generator(device=noise.device).manual_seed(seed)
         with self._inference_model() as model:
+            window = model.perceived(window)
+            check_finite(window, config.low_dimensional_features)
             chunks = self._draw(model, config, window, noise.reshape(-1, *shape[2:]), generator)
         return chunks.reshape(shape)
 

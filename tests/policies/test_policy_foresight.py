@@ -1,7 +1,7 @@
 """A policy that looks ahead: trained with its foresight, saved with it, and choosing by it."""
 
 import torch
-from tiny import ENV_STATE, STATE, build, config, frame, noise, policy
+from tiny import ENV_STATE, STATE, build, config, frame, learned, noise, policy
 from torch import Tensor
 
 from lerobot_dp_plus.foresight import Outcome
@@ -36,14 +36,7 @@ def sample_batch(made: DpPlusPolicy, size: int = 4, ended: int = 2) -> dict[str,
 
 def trained(**fields) -> DpPlusPolicy:
     made = seeing(**fields)
-    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
-    for _ in range(3):
-        made.train()
-        optimizer.zero_grad()
-        made(sample_batch(made))[0].backward()
-        optimizer.step()
-        made.update()
-    return made.eval()
+    return learned(made, lambda: sample_batch(made))
 
 
 def test_one_loss_trains_both():

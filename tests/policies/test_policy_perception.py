@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lerobot.envs.configs import PushtEnv
-from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, noise, policy
+from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, learned, noise, policy
 from torch import Tensor
 
 from lerobot_dp_plus.encoders import SmallCnnConfig
@@ -46,14 +46,7 @@ def sample_batch(made: DpPlusPolicy, size: int = 4, pictures: list[int] | None =
 
 def trained(**fields) -> DpPlusPolicy:
     made = seeing(**fields)
-    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
-    for _ in range(3):
-        made.train()
-        optimizer.zero_grad()
-        made(sample_batch(made))[0].backward()
-        optimizer.step()
-        made.update()
-    return made.eval()
+    return learned(made, lambda: sample_batch(made))
 
 
 def test_one_loss_trains_all_of_it():
@@ -74,8 +67,10 @@ def test_pictures_learn_from_the_true_state_alone():
     made(batch)[0].backward()
     gradients = {name: p.grad.clone() for name, p in made.model.named_parameters() if p.grad is not None}
     made.zero_grad()
-    split = made.config.windows.split(batch, {**made.config.observed_features, KEY: (5,)}, 2, masked=True)
-    made.model.perception_loss(split, 2).mean().backward()
+    split = made.config.windows.split(batch, made.config.training_features, 2, masked=True)
+    losses = {name: (each, of_all) for name, each, of_all in made.model.further_losses(split, pictures=2)}
+    assert losses["perception"][0].tolist()[2:] == [0, 0] < losses["perception"][0].tolist()[:2]
+    losses["perception"][1].backward()
     alone = {name: p.grad for name, p in made.model.named_parameters() if p.grad is not None}
     assert alone and all(name.startswith("perception.") for name in alone)
     for name, gradient in alone.items():
@@ -122,7 +117,9 @@ def test_it_acts_on_what_it_reads_and_never_on_what_it_is_told():
     told = made.predict_action_chunk({**without, KEY: seen[KEY] + 5}, noise=draws)
     torch.testing.assert_close(told, expected, rtol=0, atol=0)
     # The same chunk as a policy without eyes makes of the states that were read.
-    read = made._perceived({key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in without.items()})
+    read = made.ema.module.perceived(
+        {key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in without.items()}
+    )
     assert set(read) == {KEY, "observation.state"}
     blind = build(
         config(inputs={**STATE, **ENV_STATE}, foresight=made.config.foresight, selection=made.config.selection)

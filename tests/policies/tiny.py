@@ -1,5 +1,6 @@
 """Tiny policies of every preset and made-up batches for them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -75,16 +76,25 @@ def trained(
 ) -> DpPlusPolicy:
     """A policy after two updates: heads no longer zero, average and weights no longer equal."""
     made = policy(preset, inputs, **fields)
+    return learned(made, lambda: training_batch(made.config), updates=2)
+
+
+def learned(made: DpPlusPolicy, make_batch: Callable[[], dict[str, Any]], updates: int = 3) -> DpPlusPolicy:
+    """The policy after some updates, each on a new batch."""
     optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
-    for _ in range(2):
-        step(made, optimizer)
+    for _ in range(updates):
+        update(made, optimizer, make_batch())
     return made.eval()
 
 
 def step(made: DpPlusPolicy, optimizer: torch.optim.Optimizer, **batch: Any) -> None:
+    update(made, optimizer, training_batch(made.config, **batch))
+
+
+def update(made: DpPlusPolicy, optimizer: torch.optim.Optimizer, batch: dict[str, Any]) -> None:
     made.train()
     optimizer.zero_grad()
-    made(training_batch(made.config, **batch))[0].backward()
+    made(batch)[0].backward()
     optimizer.step()
     made.update()
 
