@@ -73,7 +73,11 @@ FACTORS = (
         ),
     ),
     Row("no mirror images", train=("--policy.augmentation.type=none",)),
-    Row("flow matching, velocity", train=("--policy.objective.type=flow_matching",)),
+    Row("flow matching, velocity", train=("--policy.objective.type=flow_matching", "--policy.objective.prediction=v")),
+    Row(
+        "flow matching, x₁",
+        train=("--policy.objective.type=flow_matching", "--policy.sampler.type=euler"),
+    ),
     Row("diffusion on noise", train=("--policy.objective.prediction=epsilon",)),
     Row("logit-normal times", train=("--policy.objective.times.type=logit_normal",)),
     Row("four actions a token", train=("--policy.network.patch_size=4",)),

@@ -108,7 +108,7 @@ def objectives() -> list[Objective]:
         for name in ("squared_cosine", "linear_beta")
         for kind in ("epsilon", "x1", "v")
     ]
-    return [*diffusions, FlowMatching()]
+    return [*diffusions, FlowMatching(), FlowMatching(prediction="x1")]
 
 
 def describe(objective: Objective) -> str:
@@ -121,6 +121,6 @@ def exact_denoiser(truth: Gaussian, path: Path, kind: Parametrisation) -> Denois
     network = ExactNetwork(truth, path, kind)
     if not isinstance(path, StraightPath):
         return Diffusion(prediction=kind, path=path, clip_range=None).denoiser(network, None)
-    if kind == "v":
-        return FlowMatching().denoiser(network, None)
+    if kind != "epsilon":
+        return FlowMatching(prediction=kind).denoiser(network, None)
     return lambda x_t, t: path.ends(kind, network(x_t, path.network_time(t), None), x_t, t)

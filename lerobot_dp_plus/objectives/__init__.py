@@ -3,7 +3,7 @@
 | member | regression target | path | source | file |
 |---|---|---|---|---|
 | `diffusion` | ε = x₀, x₁ or v = σ·x₁ − α·x₀ | squared cosine, linear β, those of diffusers | arXiv 2006.11239 | `diffusion.py`, `diffusers_path.py` |
-| `flow_matching` | v = x₁ − x₀ | straight | arXiv 2210.02747 | `flow_matching.py` |
+| `flow_matching` | v = x₁ − x₀, or x₁ | straight | arXiv 2210.02747, 2511.13720 | `flow_matching.py` |
 | `shortcut` | the above, x₁ or v, and jumps: one of length d = two of d/2 | any | arXiv 2410.12557 | `shortcut.py` |
 
 The density of training times is an axis inside (`times.py`): `uniform`, `beta`, `logit_normal`.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, Denoiser, Network, Prediction
 from lerobot_dp_plus.objectives.times import TimeDensity
-from lerobot_dp_plus.paths import Parametrisation, Path
+from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,12 @@ def check_clip_range(value: float | None) -> None:
     """Raise a ValueError unless the clip range is None or positive."""
     if value is not None and value <= 0:
         raise ValueError(f"objective.clip_range = {value}: must be positive, or null for no clipping")
+
+
+def check_flow_prediction(objective: str, value: str) -> None:
+    """Raise a ValueError unless a network that predicts `value` says where the data is at t = 0, where flows start."""
+    if value not in FLOW_PARAMETRISATIONS:
+        raise ValueError(
+            f"objective.prediction = {value!r}: legal for {objective} are {', '.join(FLOW_PARAMETRISATIONS)}; epsilon "
+            "says nothing about the data at t = 0, where sampling starts"
+        )

@@ -2,25 +2,28 @@
 
 from dataclasses import dataclass, field
 
-from lerobot_dp_plus.objectives.base import Objective, check_clip_range
+from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import BetaTimes, TimeDensity
-from lerobot_dp_plus.paths import Parametrisation, Path, StraightPath
+from lerobot_dp_plus.paths import FlowParametrisation, Parametrisation, Path, StraightPath
 
 
 @Objective.register_subclass("flow_matching")
 @dataclass(frozen=True)
 class FlowMatching(Objective):
-    """L = E‖net(x_t, t) − (x₁ − x₀)‖², x_t = t·x₁ + (1 − t)·x₀.
+    """L = E‖net(x_t, t) − target‖², target v = x₁ − x₀ or x₁, x_t = t·x₁ + (1 − t)·x₀.
 
     Lipman et al., arXiv 2210.02747, eq. 23 with σ_min = 0; times as in π0, arXiv 2410.24164. Their clocks agree with
-    ours; write-ups of π0 that state the target as ε − A have the sign of the opposite clock.
+    ours; write-ups of π0 that state the target as ε − A have the sign of the opposite clock. A network that predicts x₁
+    gives the same flow, v = (x̂₁ − x_t)/(1 − t) (Li & He, arXiv 2511.13720), and need not carry the noise to its output.
     Cost: one network call a loss.
     """
 
+    prediction: FlowParametrisation = "v"
     times: TimeDensity = field(default_factory=BetaTimes)
     clip_range: float | None = None
 
     def __post_init__(self) -> None:
+        check_flow_prediction("flow_matching", self.prediction)
         check_clip_range(self.clip_range)
 
     @property
@@ -29,7 +32,7 @@ class FlowMatching(Objective):
 
     @property
     def parametrisation(self) -> Parametrisation:
-        return "v"
+        return self.prediction
 
     @property
     def time_density(self) -> TimeDensity:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, FlowMap, Network, Prediction, per_sample, take_rows
-from lerobot_dp_plus.objectives.base import Objective, check_clip_range
+from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
-from lerobot_dp_plus.paths import Parametrisation, Path, SquaredCosinePath
+from lerobot_dp_plus.paths import FlowParametrisation, Parametrisation, Path, SquaredCosinePath
 
 
 @Objective.register_subclass("shortcut")
@@ -34,7 +34,7 @@ class Shortcut(Objective):
 
     gives = frozenset({"denoiser", "flow_map"})
 
-    prediction: Parametrisation = "x1"
+    prediction: FlowParametrisation = "x1"
     path: Path = field(default_factory=SquaredCosinePath)
     #: Of the part of a batch that makes no jump.
     times: TimeDensity = field(default_factory=UniformTimes)
@@ -45,11 +45,7 @@ class Shortcut(Objective):
     finest: int = 16
 
     def __post_init__(self) -> None:
-        if self.prediction not in ("x1", "v"):
-            raise ValueError(
-                f"objective.prediction = {self.prediction!r}: legal for shortcut are x1, v; epsilon says nothing about "
-                "the data at t = 0, where the longest jump starts"
-            )
+        check_flow_prediction("shortcut", self.prediction)
         if not 0 < self.jump_share < 1:
             raise ValueError(f"objective.jump_share = {self.jump_share}: must be between 0 and 1")
         if self.finest < 2 or self.finest & (self.finest - 1):

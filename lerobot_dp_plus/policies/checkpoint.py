@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import lerobot_dp_plus
+from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading_errors import missing
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
@@ -111,10 +112,12 @@ def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
     What a network predicts, and on which path, is in its weights. Training may take them as a start, sampling may not.
     """
     file = folder / CONFIG_NAME
-    saved = json.loads(file.read_text()).get("objective") if file.is_file() else None
-    given = draccus.encode(config, PreTrainedConfig)["objective"]
-    if saved is None:
+    written = json.loads(file.read_text()).get("objective") if file.is_file() else None
+    if written is None:
         return None
+    # Decoded first, because a file older than one of the fields means its default.
+    saved = draccus.encode(draccus.decode(Objective, written), Objective)
+    given = draccus.encode(config, PreTrainedConfig)["objective"]
     changed = [name for name in ("type", "prediction", "path") if saved.get(name) != given.get(name)]
     if not changed:
         return None

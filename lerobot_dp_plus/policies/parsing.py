@@ -33,7 +33,8 @@ TYPE = draccus.CHOICE_TYPE_KEY
 def without_former_members(config: type, saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`saved`, the fields of a `config` as a file spells them, less those that `given` makes meaningless.
 
-    Where `given` sets another `type` for an axis of this package, the fields the new member does not have are left out.
+    Where `given` sets another `type` for an axis of this package, the fields the new member does not have are left out,
+    and values that are none of its choices.
     """
     kept = dict(saved)
     hints = typing.get_type_hints(config)
@@ -46,7 +47,8 @@ def without_former_members(config: type, saved: Mapping[str, Any], given: Mappin
         fields = dict(saved[name])
         if _class_of(hints[name], fields) is not member and _is_axis(hints[name]):
             own = {field.name for field in dataclasses.fields(member)}
-            fields = {key: value for key, value in fields.items() if key in own}
+            of = typing.get_type_hints(member)
+            fields = {key: value for key, value in fields.items() if key in own and _takes(of[key], value)}
         kept[name] = without_former_members(member, fields, given[name])
     return kept
 
@@ -60,6 +62,11 @@ def _class_of(hint: Any, fields: Mapping[str, Any]) -> type | None:
         choices = hint.get_known_choices()  # type: ignore[attr-defined]
         return choices.get(fields.get(TYPE, hint.default_choice_name()))  # type: ignore[attr-defined]
     return hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
+
+
+def _takes(hint: Any, value: Any) -> bool:
+    """Whether `value` is one of the choices where the annotation lists them."""
+    return typing.get_origin(hint) is not typing.Literal or value in typing.get_args(hint)
 
 
 def _is_axis(hint: Any) -> bool:

@@ -141,6 +141,10 @@ def test_network_sees_x_t_and_the_paths_time(objective: Objective) -> None:
             "objective.path = StraightPath.*squared_cosine, linear_beta or diffusers",
         ),
         (lambda: Diffusion(clip_range=0.0), "objective.clip_range = 0.0: must be positive"),
+        (
+            lambda: FlowMatching(prediction="epsilon"),
+            "objective.prediction = 'epsilon': legal for flow_matching are x1, v",
+        ),
         (lambda: FlowMatching(clip_range=-1.0), "objective.clip_range = -1.0: must be positive"),
     ],
 )

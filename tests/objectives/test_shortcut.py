@@ -136,7 +136,7 @@ def test_two_halves_lead_where_two_jumps_lead(objective: Shortcut, clip_range: f
         for path in (PATHS["squared_cosine"], PATHS["linear_beta"])
         for kind in ("x1", "v")
     ]
-    + [(Shortcut(path=StraightPath(), prediction="v"), FlowMatching())],
+    + [(Shortcut(path=StraightPath(), prediction=kind), FlowMatching(prediction=kind)) for kind in ("x1", "v")],
 )
 def test_rows_that_do_not_jump_pay_the_plain_loss(objective: Shortcut, plain: Diffusion | FlowMatching) -> None:
     x0, x1, valid = draw(6)

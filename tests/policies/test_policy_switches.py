@@ -14,7 +14,7 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
-from lerobot_dp_plus.objectives import Diffusion, FlowMatching
+from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -114,8 +114,16 @@ def test_switches_on_top_of_a_config_file(tmp_path, switch, field, expected):
             {"objective": Diffusion(prediction="x1")},
             ["objective.type=flow_matching"],
             "objective",
+            FlowMatching(prediction="x1", times=UniformTimes(), clip_range=1.0),
+        ),
+        (
+            {"objective": Diffusion(prediction="epsilon")},
+            ["objective.type=flow_matching"],
+            "objective",
             FlowMatching(times=UniformTimes(), clip_range=1.0),
         ),
+        ({"objective": Diffusion(prediction="epsilon")}, ["objective.type=shortcut"], "objective", Shortcut()),
+        ({"objective": Shortcut(prediction="v")}, ["objective.type=diffusion"], "objective", Diffusion(prediction="v")),
         ({"selection": Coherent()}, ["selection.type=first"], "selection", First()),
         ({"selection": Coherent(num_candidates=7)}, ["selection.type=densest"], "selection", Densest(num_candidates=7)),
         ({"guidance": Smoothness(0.03)}, ["guidance.type=none"], "guidance", NoGuidance()),
@@ -199,7 +207,7 @@ def test_stock_parsing_ends_a_refused_config_in_its_own_reason(monkeypatch, caps
     [
         ["guidance.strength=0.1"],
         ["guidance.type=none", "guidance.strength=0.1"],
-        ["objective.type=flow_matching", "objective.prediction=v"],
+        ["objective.type=flow_matching", "objective.path=linear_beta"],
         ["network.type=dit", "network.causal=false"],
         ["selection.num_candidates=4"],
     ],

@@ -47,7 +47,11 @@ def test_a_quantity_is_computed_once_for_all_times():
 @pytest.mark.parametrize(
     "sampler", [DDIM(5), Euler(5), Heun(4), DPMpp2M(5), Ancestral(4)], ids=lambda s: type(s).__name__
 )
-@pytest.mark.parametrize("objective", [Diffusion(prediction="x1"), FlowMatching()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "objective",
+    [Diffusion(prediction="x1"), FlowMatching(), FlowMatching(prediction="x1")],
+    ids=lambda o: type(o).__name__,
+)
 def test_chunks_are_the_same_with_a_table(sampler, objective: Objective):
     asked = []
 
