@@ -13,40 +13,49 @@ from lerobot.policies import get_policy_class, make_policy_config, make_pre_post
 
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
 from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
+from lerobot_dp_plus.foresight.ends import Ends
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "configs" / "demo_pusht.json"
+#: The least `down_dims` of LeRobot's U-Net.
+SMALLEST = (8, 16, 32)
 STATE, ENV_STATE, IMAGE, ACTION = "observation.state", "observation.environment_state", "observation.image", "action"
 
 
-def features(pixels: int | None = None) -> dict[str, dict[str, PolicyFeature]]:
-    """PushT's inputs and outputs: the agent and 8 keypoints, or the agent and a square image."""
-    seen = (
-        {ENV_STATE: PolicyFeature(FeatureType.ENV, (16,))}
-        if pixels is None
-        else {IMAGE: PolicyFeature(FeatureType.VISUAL, (3, pixels, pixels))}
-    )
-    inputs = {STATE: PolicyFeature(FeatureType.STATE, (2,)), **seen}
+def features(pixels: int | None = None, keypoints: bool | None = None) -> dict[str, dict[str, PolicyFeature]]:
+    """PushT's inputs and outputs: the agent, and a square image, or 8 keypoints where there is none or they are asked for."""
+    inputs = {STATE: PolicyFeature(FeatureType.STATE, (2,))}
+    if keypoints or pixels is None:
+        inputs[ENV_STATE] = PolicyFeature(FeatureType.ENV, (16,))
+    if pixels is not None:
+        inputs[IMAGE] = PolicyFeature(FeatureType.VISUAL, (3, pixels, pixels))
     return {"input_features": inputs, "output_features": {ACTION: PolicyFeature(FeatureType.ACTION, (2,))}}
 
 
-def observation() -> Observation:
-    """One of PushT's, as gym returns it."""
+def observation(config: Any) -> Observation:
+    """One of PushT's, as gym returns it to a policy of this config: pictures or keypoints, never both."""
     rng = np.random.default_rng(0)
-    return {"agent_pos": rng.uniform(0, 512, 2), "environment_state": rng.uniform(0, 512, 16)}
+    seen = {"agent_pos": rng.uniform(0, 512, 2)}
+    if IMAGE not in config.input_features:
+        return seen | {"environment_state": rng.uniform(0, 512, 16)}
+    _, height, width = config.input_features[IMAGE].shape
+    return seen | {"pixels": rng.integers(0, 256, (height, width, 3), dtype=np.uint8)}
 
 
 def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
-    """The policy's config in a training config `file`, on the CPU, for keypoints unless `fields` say otherwise.
+    """The policy's config in a training config `file`, on the CPU, for PushT as it sees it unless `fields` say otherwise.
 
     Flags `--policy.…` change it as they do a training.
     """
-    saved = json.loads(file.read_text())["policy"] | {"device": "cpu", "push_to_hub": False}
+    training = json.loads(file.read_text())
+    saved = training["policy"] | {"device": "cpu", "push_to_hub": False}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(saved))
         overrides = [flag.replace("--policy.", "--", 1) for flag in flags]
         config = PreTrainedConfig.from_pretrained(folder, cli_overrides=overrides)
-    return replace(config, **({**features(), "pretrained_path": None} | fields))
+    pixels = 96 if "pixels" in training["env"]["obs_type"] else None
+    seen = features(pixels, keypoints=config.perception.pictures > 0)
+    return replace(config, **({**seen, "pretrained_path": None} | fields))
 
 
 def host_config(**fields: Any) -> Any:
@@ -56,9 +65,12 @@ def host_config(**fields: Any) -> Any:
 
 
 def fresh(config: Any) -> Checkpoint:
-    """A policy with random weights and its processors; layers that start at zero are moved."""
+    """A policy with random weights and its processors; layers that start at zero are moved, ends of episodes made up."""
     policy = get_policy_class(config.type)(config).eval()
     generator = torch.Generator().manual_seed(0)
+    for module in policy.modules():
+        if isinstance(module, Ends):
+            module.gather(torch.randn(8, len(module.mean), generator=generator))
     with torch.no_grad():
         for weight in policy.parameters():
             if not weight.any():
@@ -82,7 +94,7 @@ def equal_dims(target: int, **fields: Any) -> tuple[int, int, int]:
     """`down_dims` with which LeRobot's `diffusion` has nearly `target` parameters: (w, 2w, top), multiples of 8.
 
     Raises:
-        ValueError: its smallest U-Net is larger.
+        ValueError: with `SMALLEST`, its smallest U-Net, it is larger.
     """
 
     def count(dims: tuple[int, int, int]) -> int:
@@ -90,8 +102,8 @@ def equal_dims(target: int, **fields: Any) -> tuple[int, int, int]:
         with torch.device("meta"):  # shapes only
             return parameters(get_policy_class("diffusion")(config))
 
-    width = 8
-    if (least := count((8, 16, 32))) > target:
+    width = SMALLEST[0]
+    if (least := count(SMALLEST)) > target:
         raise ValueError(f"target = {target} parameters: LeRobot's smallest U-Net has {least}")
     while count((width + 8, 2 * width + 16, 4 * width + 32)) <= target:
         width += 8

@@ -1,8 +1,9 @@
 """Milliseconds per chunk, ours and LeRobot's, and how they grow: `python -m benchmarks.latency`.
 
 A call goes from observation to action right after a reset, so that it computes exactly one chunk. LeRobot's `diffusion` is
-measured as it ships (249 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net of our number of parameters. All take
-turns in one process; ratios are between neighbours in time. Weights are random unless `--policy` names a checkpoint.
+measured as it ships (249 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net that gives it our number of parameters,
+or its smallest one where its image encoder alone has more. All take turns in one process; ratios are between neighbours in
+time. Weights are random unless `--policy` names a checkpoint. How the cost grows is measured for the default config.
 """
 
 import argparse
@@ -16,13 +17,25 @@ import torch
 from torch._inductor.utils import fresh_cache
 
 from benchmarks import common, figures
-from benchmarks.contenders import DEMO, Checkpoint, equal_dims, fresh, host_config, observation, our_config, parameters
+from benchmarks.contenders import (
+    DEMO,
+    IMAGE,
+    SMALLEST,
+    Checkpoint,
+    equal_dims,
+    features,
+    fresh,
+    host_config,
+    observation,
+    our_config,
+    parameters,
+)
 from benchmarks.floor import Work, count, floor, products, reading
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import Densest
 
 RESULTS = Path(__file__).parent / "results"
-OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, equal size"
+OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, small"
 FLOOR, PRODUCTS = "reading the weights", "the bare products"
 BATCHES = (1, 50, 1024)
 CALLS = (1, 2, 4, 8, 10)
@@ -69,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     result |= _batch_one(contenders, work[1], scale) | {"first_call_seconds": first}
     result["floor"] = {str(batch): _floor(config, work[batch], batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)
-    if args.policy is None:
+    if args.policy is None and args.config == DEMO:
         result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
     result |= common.provenance(threads=args.threads)
     _print(result)
@@ -101,21 +114,27 @@ def _tiny(config: Path) -> Any:
 
 
 def _contenders(ours: Checkpoint, scale: Scale, compiled: bool) -> dict[str, Checkpoint]:
-    dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8)
-    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8}
+    config = ours.policy.config
+    pixels = config.input_features[IMAGE].shape[-1] if IMAGE in config.input_features else None
+    seen = features(pixels)
+    try:
+        dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8, **seen)
+    except ValueError:
+        dims = SMALLEST
+    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8, **seen}
     found = {OURS: ours}
     if compiled:
         # The same weights, so that nothing but the compilation differs.
-        twin = type(ours.policy)(replace(ours.policy.config, compile_sampler=True)).eval()
+        twin = type(ours.policy)(replace(config, compile_sampler=True)).eval()
         twin.load_state_dict(ours.policy.state_dict())
         found[COMPILED] = replace(ours, policy=twin)
     found[SMALL] = fresh(host_config(**small, noise_scheduler_type="DDIM", num_inference_steps=10))
-    found[SHIPPED] = fresh(host_config(**(scale.shipped or {})))
+    found[SHIPPED] = fresh(host_config(**seen, **(scale.shipped or {})))
     return found
 
 
 def _whole(checkpoint: Checkpoint) -> Callable[[], object]:
-    seen = observation()
+    seen = observation(checkpoint.policy.config)
 
     def call() -> object:
         checkpoint.policy.reset()
@@ -134,7 +153,7 @@ def _first_call(checkpoint: Checkpoint) -> float:
 
 
 def _policy_only(checkpoint: Checkpoint, batch_size: int = 1) -> Callable[[], object]:
-    batch = checkpoint.batch(observation(), batch_size)
+    batch = checkpoint.batch(observation(checkpoint.policy.config), batch_size)
 
     @torch.inference_mode()
     def call() -> object:
@@ -190,9 +209,11 @@ def _calls(config: Any) -> int:
 
 
 def _work(ours: Checkpoint, batch_size: int) -> Work:
-    policy = ours.policy
-    window = {k: v[:, None].expand(-1, policy.config.n_obs_steps, -1) for k, v in _states(ours, batch_size).items()}
-    return count(policy, lambda: policy.sample(window))
+    policy, steps = ours.policy, ours.policy.config.n_obs_steps
+    batch = ours.batch(observation(policy.config), batch_size)
+    seen = {key: batch[key] for key in policy.config.observed_features}
+    window = {key: value[:, None].expand(-1, steps, *value.shape[1:]) for key, value in seen.items()}
+    return count(policy, lambda: policy.predict_action_chunk(window))
 
 
 def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> dict[str, Any]:
@@ -202,12 +223,8 @@ def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> d
 def _shape(config: DpPlusConfig, batch_size: int) -> tuple[int, int]:
     """Rows and columns of what the network's largest products take in."""
     size = vars(config.network)
-    return batch_size * config.horizon // size.get("patch_size", 1), size.get("dim") or size["down_dims"][-1]
-
-
-def _states(checkpoint: Checkpoint, batch_size: int) -> dict[str, torch.Tensor]:
-    batch = checkpoint.batch(observation(), batch_size)
-    return {key: batch[key] for key in checkpoint.policy.config.input_features}
+    chunks = batch_size * config.selection.candidates
+    return chunks * config.horizon // size.get("patch_size", 1), size.get("dim") or size["down_dims"][-1]
 
 
 def _throughput(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:

@@ -28,8 +28,7 @@ from lerobot_dp_plus.notation import Prediction, per_sample
 Parametrisation = Literal["epsilon", "x1", "v"]
 PARAMETRISATIONS: tuple[Parametrisation, ...] = ("epsilon", "x1", "v")
 #: Those that give a velocity on all of [0, 1).
-FlowParametrisation = Literal["x1", "v"]
-FLOW_PARAMETRISATIONS: tuple[FlowParametrisation, ...] = ("x1", "v")
+FLOW_PARAMETRISATIONS: tuple[Parametrisation, ...] = ("x1", "v")
 
 
 @dataclass(frozen=True)

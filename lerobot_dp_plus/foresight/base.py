@@ -25,6 +25,10 @@ class ForesightModel(nn.Module, ABC):
         """
 
     @abstractmethod
+    def check_learned(self) -> None:
+        """Raise a ValueError unless it has learned enough to tell energies."""
+
+    @abstractmethod
     def energy(self, states: Mapping[str, Tensor], chunks: Tensor, executed: int) -> Tensor:
         """How far each chunk (B, N, L, A), of which `executed` steps will be executed, leads from a good end: (B, N)."""
 

@@ -43,16 +43,15 @@ class Ends(nn.Module):
         self.mean += shift * len(last) / total
         self.count += len(last)
 
-    def distance(self, observation: Tensor, weighting: Weighting) -> Tensor:
-        """d of observations (..., C), normalised, -> (...).
-
-        Raises:
-            ValueError: no end has been seen yet.
-        """
+    def check_seen(self) -> None:
+        """Raise a ValueError unless there have been ends to compare with; not asked by `distance`, which is compiled."""
         if self.count < 2:
             raise ValueError(
                 "foresight has seen no end of an episode, so nothing says where a chunk should lead: train it first"
             )
+
+    def distance(self, observation: Tensor, weighting: Weighting) -> Tensor:
+        """d of observations (..., C), normalised, -> (...)."""
         spread = (self.squares / self.count).sqrt().clamp_min(FLOOR)
         weight = weighting.weigh(spread)
         return (weight / weight.sum() * ((observation - self.mean) / spread).square()).sum(-1).sqrt()

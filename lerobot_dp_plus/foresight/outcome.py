@@ -130,6 +130,9 @@ class OutcomeModel(ForesightModel):
             self.ends.gather(torch.cat([future[key][over, -1] for key in self.keys], -1))
         return self.weight * (self._predict(scene) - self.frame.change(scene, then)).abs() * valid[..., None]
 
+    def check_learned(self) -> None:
+        self.ends.check_seen()
+
     def energy(self, states: Mapping[str, Tensor], chunks: Tensor, executed: int) -> Tensor:
         """Mean of the distances from the ends when `executed` steps are done, and as far as is seen."""
         batch, candidates, length, _ = chunks.shape

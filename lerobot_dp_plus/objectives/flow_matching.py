@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import BetaTimes, TimeDensity
-from lerobot_dp_plus.paths import FlowParametrisation, Parametrisation, Path, StraightPath
+from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, StraightPath
 
 
 @Objective.register_subclass("flow_matching")
@@ -18,7 +18,7 @@ class FlowMatching(Objective):
     Cost: one network call a loss.
     """
 
-    prediction: FlowParametrisation = "v"
+    prediction: Parametrisation = field(default="v", metadata={"choices": FLOW_PARAMETRISATIONS})
     times: TimeDensity = field(default_factory=BetaTimes)
     clip_range: float | None = None
 

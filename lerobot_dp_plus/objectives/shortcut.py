@@ -9,7 +9,7 @@ from torch import Tensor
 from lerobot_dp_plus.notation import Condition, FlowMap, Network, Prediction, per_sample, take_rows
 from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
-from lerobot_dp_plus.paths import FlowParametrisation, Parametrisation, Path, SquaredCosinePath
+from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, SquaredCosinePath
 
 
 @Objective.register_subclass("shortcut")
@@ -34,7 +34,7 @@ class Shortcut(Objective):
 
     gives = frozenset({"denoiser", "flow_map"})
 
-    prediction: FlowParametrisation = "x1"
+    prediction: Parametrisation = field(default="x1", metadata={"choices": FLOW_PARAMETRISATIONS})
     path: Path = field(default_factory=SquaredCosinePath)
     #: Of the part of a batch that makes no jump.
     times: TimeDensity = field(default_factory=UniformTimes)

@@ -1,13 +1,13 @@
 """From observations to chunks: the whole of it as one function, and that function compiled.
 
-`draw_chunks` is condition, network calls and sampler in one piece without Python state, so that `torch.compile` can take
-it whole: Inductor's C++ on a CPU, one CUDA graph on a GPU.
+`propose` is perception, condition, network calls, sampler and foresight in one piece without Python state, so that
+`torch.compile` can take it whole: Inductor's C++ on a CPU, one CUDA graph on a GPU.
 """
 
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -22,21 +22,46 @@ logger = logging.getLogger(__name__)
 
 #: Graphs one policy may hold: each costs a compilation, so a batch that keeps changing its size had better run eagerly.
 MAX_GRAPHS = 8
-#: Largest difference, in normalised actions, between the first compiled chunk and an uncompiled one. Rounding makes 1e-6.
+#: Largest difference, of normalised actions and of energies, between the first compiled chunks and uncompiled ones;
+#: relative above 1. Rounding makes 1e-6.
 TOLERANCE = 1e-3
 
 
-def draw_chunks(
+class Proposal(NamedTuple):
+    """Candidates (B, N, H, A), and how far each is foreseen to lead from where demonstrations end, (B, N), if asked."""
+
+    chunks: Tensor
+    energy: Tensor | None = None
+
+
+def propose(
     model: ChunkModel,
     config: DpPlusConfig,
     window: Mapping[str, Tensor],
     noise: Tensor,
+    foresee: bool,
     generator: torch.Generator | None = None,
-) -> Tensor:
-    """Chunks (B·N, H, A) for observation windows (B, T_o, ...) from noise (B·N, H, A).
+) -> Proposal:
+    """N chunks for each of the observation windows (B, T_o, ...) from noise (B, N, H, A); `foresee` asks for energies.
 
     The observation is digested once, what depends on time alone is computed ahead for all calls.
     """
+    window = model.perceived(window)
+    chunks = _draw(model, config, window, noise.flatten(0, 1), generator).unflatten(0, noise.shape[:2])
+    if not foresee:
+        return Proposal(chunks)
+    assert model.foresight is not None  # the config has seen to it
+    ahead = chunks[:, :, config.n_obs_steps - 1 :]
+    return Proposal(chunks, model.foresight.energy(window, ahead, config.n_action_steps))
+
+
+def _draw(
+    model: ChunkModel,
+    config: DpPlusConfig,
+    window: Mapping[str, Tensor],
+    noise: Tensor,
+    generator: torch.Generator | None,
+) -> Tensor:
     sampler, objective = config.sampler, config.objective
     condition = model.condition(window, copies=noise.shape[0] // next(iter(window.values())).shape[0])
     clock = sampler.clock(objective.sampling_path, noise)
@@ -48,8 +73,8 @@ def draw_chunks(
     return sampler(denoise, path, noise, generator, clock)
 
 
-class CompiledDraw:
-    """`draw_chunks` as one compiled region, a graph per shape of its inputs; eager, after one warning, where that fails.
+class CompiledPropose:
+    """`propose` as one compiled region, a graph per shape of its inputs; eager, after one warning, where that fails.
 
     Holds no weights and is no module: graphs read the model's own weights at every call, so that training, loading and
     averaging need no recompilation, and nothing of it enters a state dict. Two cases stay eager by design: a stochastic
@@ -66,55 +91,65 @@ class CompiledDraw:
         config: DpPlusConfig,
         window: Mapping[str, Tensor],
         noise: Tensor,
+        foresee: bool,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """As `draw_chunks`, to rounding."""
+    ) -> Proposal:
+        """As `propose`, to rounding."""
         if self._gave_up or config.sampler.order is None:
-            return draw_chunks(model, config, window, noise, generator)
-        shape = (*(tuple(value.shape) for value in window.values()), tuple(noise.shape), noise.device, config.sampler)
+            return propose(model, config, window, noise, foresee, generator)
+        shapes = ((key, tuple(value.shape)) for key, value in window.items())
+        shape = (*shapes, tuple(noise.shape), noise.device, config.sampler, foresee)
         if shape not in self._shapes and len(self._shapes) == MAX_GRAPHS:
             if not self._full:
                 logger.warning("compile_sampler: %d shapes are compiled already, others stay uncompiled", MAX_GRAPHS)
             self._full = True
-            return draw_chunks(model, config, window, noise)
+            return propose(model, config, window, noise, foresee)
         try:
             # Inference mode marks tensors, and marked ones would need graphs of their own.
             with torch.inference_mode(False), torch.no_grad():
                 plain = {key: value.clone() for key, value in window.items()}
                 if shape in self._shapes:
-                    return _run(model, config, plain, noise.clone())
-                return self._first_run(shape, model, config, plain, noise.clone())
+                    return _run(model, config, plain, noise.clone(), foresee)
+                return self._first_run(shape, model, config, plain, noise.clone(), foresee)
         except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            return self._give_up(reason, model, config, window, noise)
+            return self._give_up(reason, model, config, window, noise, foresee)
 
-    def _first_run(self, shape: tuple[object, ...], *arguments: Any) -> Tensor:
+    def _first_run(self, shape: tuple[object, ...], *arguments: Any) -> Proposal:
         # First uncompiled: to compare with, and because constants that a path remembers at first use would otherwise
         # change under the graph and cost a second one.
-        expected = draw_chunks(*arguments)
+        expected = propose(*arguments)
         started = time.perf_counter()
         # Dynamo counts the graphs of all policies of a process together; MAX_GRAPHS bounds ours.
         with torch._dynamo.config.patch(recompile_limit=1000, accumulated_recompile_limit=1000):
-            chunks = _run(*arguments)
-        difference = (chunks - expected).abs().max().item()
-        if difference > TOLERANCE:
-            return self._give_up(f"a compiled chunk differs by {difference:.1e}", *arguments)
+            found = _run(*arguments)
+        for what, one, other in zip(("chunk", "energy"), found, expected, strict=True):
+            if one is None or other is None:
+                continue
+            difference = ((one - other).abs() / other.abs().clamp_min(1)).max().item()
+            if difference > TOLERANCE:
+                return self._give_up(f"a compiled {what} differs by {difference:.1e}", *arguments)
         self._shapes.add(shape)
-        logger.info("sampler compiled in %.1f s for a batch of %d", time.perf_counter() - started, len(chunks))
-        return chunks
+        count = found.chunks.shape[:2].numel()
+        logger.info("sampler compiled in %.1f s for a batch of %d", time.perf_counter() - started, count)
+        return found
 
-    def _give_up(self, reason: str, *arguments: Any) -> Tensor:
+    def _give_up(self, reason: str, *arguments: Any) -> Proposal:
         logger.warning("compile_sampler: sampling goes on uncompiled, with the same results, because %s", reason)
         self._gave_up = True
-        return draw_chunks(*arguments)
+        return propose(*arguments)
 
 
-def _run(model: ChunkModel, config: DpPlusConfig, window: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+def _run(
+    model: ChunkModel, config: DpPlusConfig, window: Mapping[str, Tensor], noise: Tensor, foresee: bool
+) -> Proposal:
     if not noise.is_cuda:
-        return _on_cpu(model, config, window, noise)
+        return _on_cpu(model, config, window, noise, foresee)
     torch.compiler.cudagraph_mark_step_begin()
-    return _on_gpu(model, config, window, noise).clone()  # the graph writes its next result to the same place
+    found = _on_gpu(model, config, window, noise, foresee)
+    # The graph writes its next result to the same place.
+    return Proposal(found.chunks.clone(), None if found.energy is None else found.energy.clone())
 
 
-_on_cpu = torch.compile(draw_chunks, fullgraph=True, dynamic=False)
-_on_gpu = torch.compile(draw_chunks, fullgraph=True, dynamic=False, mode="reduce-overhead")
+_on_cpu = torch.compile(propose, fullgraph=True, dynamic=False)
+_on_gpu = torch.compile(propose, fullgraph=True, dynamic=False, mode="reduce-overhead")

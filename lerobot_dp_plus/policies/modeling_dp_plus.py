@@ -4,7 +4,6 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.policies import checkpoint
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
-from lerobot_dp_plus.policies.compiled import CompiledDraw, draw_chunks
+from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     FORMAT_VERSION,
     DpPlusConfig,
@@ -78,7 +77,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
-        self._draw = CompiledDraw() if config.compile_sampler else draw_chunks
+        self._propose = CompiledPropose() if config.compile_sampler else propose
         self.reset()
 
     @property
@@ -169,21 +168,12 @@ class DpPlusPolicy(PreTrainedPolicy):
         return self._actions.popleft()
 
     def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
-        with self._inference_model() as model:
-            window = model.perceived(window)
-        chunks = self.sample(window, noise)  # (B, N, H, A)
-        executed, tail = self.config.n_action_steps, None
+        selection, executed, tail = self.config.selection, self.config.n_action_steps, None
+        chunks, energy = self._candidates(window, noise, selection.candidates, "energy" in selection.needs)
         if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self.config.horizon:
             tail = self._plan[:, executed:]
-        self._plan = self.config.selection.choose(chunks, tail, partial(self._energy, window))
+        self._plan = selection.choose(chunks, tail, energy)
         return self._plan[:, self.config.n_obs_steps - 1 :]
-
-    def _energy(self, window: Mapping[str, Tensor], chunks: Tensor) -> Tensor:
-        """How far each of the chunks (B, N, H, A) is foreseen to lead from where demonstrations end, (B, N)."""
-        with self._inference_model() as model:
-            assert model.foresight is not None  # the config has seen to it
-            ahead = chunks[:, :, self.config.n_obs_steps - 1 :]
-            return model.foresight.energy(window, ahead, self.config.n_action_steps)
 
     @torch.no_grad()
     def sample(
@@ -194,13 +184,15 @@ class DpPlusPolicy(PreTrainedPolicy):
         N is `candidates`, or the selection's number if None.
 
         Raises:
-            ValueError: noise of another shape, NaN or infinity in a state, which would reach the robot, or weights that were
-                loaded under another objective than theirs and not trained since.
+            ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
+                reach the robot, or weights that were loaded under another objective than theirs and not trained since.
         """
+        return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
+
+    def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:
         config = self.config
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
-        count = candidates or config.selection.candidates
         reference = next(iter(window.values()))
         shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
         generator = None
@@ -215,11 +207,12 @@ class DpPlusPolicy(PreTrainedPolicy):
                 # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
                 seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
                 generator = torch.Generator(device=noise.device).manual_seed(seed)
+        read = config.training_features if config.estimated_features else config.low_dimensional_features
+        check_finite(window, [key for key in read if key in window])
         with self._inference_model() as model:
-            window = model.perceived(window)
-            check_finite(window, config.low_dimensional_features)
-            chunks = self._draw(model, config, window, noise.reshape(-1, *shape[2:]), generator)
-        return chunks.reshape(shape)
+            if foresee and model.foresight is not None:
+                model.foresight.check_learned()
+            return self._propose(model, config, window, noise.reshape(shape), foresee, generator)
 
     @property
     def _averaged_model(self) -> ChunkModel:

@@ -34,7 +34,8 @@ def without_former_members(config: type, saved: Mapping[str, Any], given: Mappin
     """`saved`, the fields of a `config` as a file spells them, less those that `given` makes meaningless.
 
     Where `given` sets another `type` for an axis of this package, the fields the new member does not have are left out,
-    and values that are none of its choices.
+    and values that are none of its choices: of two members that share a field one may take fewer values, and says so in
+    the field's metadata (the types must agree, because they share a flag).
     """
     kept = dict(saved)
     hints = typing.get_type_hints(config)
@@ -46,9 +47,8 @@ def without_former_members(config: type, saved: Mapping[str, Any], given: Mappin
             continue
         fields = dict(saved[name])
         if _class_of(hints[name], fields) is not member and _is_axis(hints[name]):
-            own = {field.name for field in dataclasses.fields(member)}
-            of = typing.get_type_hints(member)
-            fields = {key: value for key, value in fields.items() if key in own and _takes(of[key], value)}
+            own = {field.name: field for field in dataclasses.fields(member)}
+            fields = {key: value for key, value in fields.items() if key in own and _takes(own[key], value)}
         kept[name] = without_former_members(member, fields, given[name])
     return kept
 
@@ -64,9 +64,9 @@ def _class_of(hint: Any, fields: Mapping[str, Any]) -> type | None:
     return hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
 
 
-def _takes(hint: Any, value: Any) -> bool:
-    """Whether `value` is one of the choices where the annotation lists them."""
-    return typing.get_origin(hint) is not typing.Literal or value in typing.get_args(hint)
+def _takes(field: dataclasses.Field[Any], value: Any) -> bool:
+    choices = field.metadata.get("choices")
+    return choices is None or value in choices
 
 
 def _is_axis(hint: Any) -> bool:

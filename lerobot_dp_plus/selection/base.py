@@ -1,16 +1,12 @@
 """What every selection offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import draccus
 import torch
 from torch import Tensor
-
-#: (B, N, H, A) -> (B, N), lower is better; computed only when called.
-type Energy = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,11 +22,11 @@ class Selection(draccus.ChoiceRegistry, ABC):
         """N, how many chunks are sampled for each observation."""
 
     @abstractmethod
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Energy | None = None) -> Tensor:
+    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
         """One of the candidates (B, N, H, A) for each observation, (B, H, A).
 
         tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these; None at the start.
-        energy is for members that need it.
+        energy (B, N), lower is better, is for members that need it.
         """
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Energy, Selection, check_candidates, take
+from lerobot_dp_plus.selection.base import Selection, check_candidates, take
 
 
 @Selection.register_subclass("coherent")
@@ -29,7 +29,7 @@ class Coherent(Selection):
     def candidates(self) -> int:
         return self.num_candidates
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Energy | None = None) -> Tensor:
+    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
         if tail is None:
             return chunks[:, 0]
         weights = self.decay ** torch.arange(tail.shape[1], device=chunks.device)  # (L,)

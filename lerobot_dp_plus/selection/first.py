@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Energy, Selection
+from lerobot_dp_plus.selection.base import Selection
 
 
 @Selection.register_subclass("first")
@@ -16,5 +16,5 @@ class First(Selection):
     def candidates(self) -> int:
         return 1
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Energy | None = None) -> Tensor:
+    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
         return chunks[:, 0]

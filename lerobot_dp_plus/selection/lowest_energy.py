@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Energy, Selection, check_candidates, take
+from lerobot_dp_plus.selection.base import Selection, check_candidates, take
 
 
 @Selection.register_subclass("lowest_energy")
@@ -36,11 +36,10 @@ class LowestEnergy(Selection):
     def candidates(self) -> int:
         return self.num_candidates
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Energy | None = None) -> Tensor:
+    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
         if energy is None:
             raise ValueError(
                 "selection.type=lowest_energy needs an energy of the chunks; foresight.type=outcome gives one"
             )
-        cost = energy(chunks)  # (B, N)
-        good = cost <= cost.amin(1, keepdim=True) + self.tolerance
+        good = energy <= energy.amin(1, keepdim=True) + self.tolerance
         return take(chunks, (~good).float())  # of equals argmin gives the first

@@ -9,7 +9,7 @@ from lerobot.policies import get_policy_class
 
 import benchmarks.floor
 from benchmarks import common, latency, training
-from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
+from benchmarks.contenders import ROOT, equal_dims, features, fresh, host_config, our_config, parameters
 from benchmarks.floor import Work, count, floor, operations, peak
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.samplers import DDIM
@@ -42,6 +42,20 @@ def test_latency(tmp_path, capsys):
     assert result["ratios"][f"{latency.OURS} ÷ {latency.FLOOR}"]["median"] > 1
     assert result["growth"]["calls"].keys() == {"1", "2", "4", "8", "10"}
     assert "ratios" in capsys.readouterr().out
+
+
+def test_latency_from_pixels(tmp_path):
+    config = ROOT / "configs" / "pusht_pixels_few_calls.json"
+    latency.main(["--quick", "--no-compile", f"--config={config}", "--json", str(tmp_path / "latency.json")])
+    result = read(tmp_path / "latency.json")
+    ours, small = (result["contenders"][name] for name in (latency.OURS, latency.SMALL))
+    assert ours["calls"] == 1 and "growth" not in result
+    assert small["parameters"] > 11e6 > ours["parameters"], "an encoder alone is larger than our policy"
+    # Beyond the network's weights a chunk reads those of perception and foresight.
+    policy = fresh(our_config(config, network=latency._tiny(config))).policy
+    weights = lambda part: sum(w.numel() for w in part.parameters())  # noqa: E731
+    eyes, ahead = policy.ema.module.perception, policy.ema.module.foresight
+    assert result["floor"]["1"]["bytes"] > 4 * (weights(eyes) + weights(ahead))
 
 
 @pytest.mark.parametrize("size", ["state", "pixels"])

@@ -76,15 +76,11 @@ def test_the_energy_ranks_as_the_law_does(learned):
     assert (chosen - true.min(1).values).mean() < 0.01 < (true[:, 0] - true.min(1).values).mean()
 
 
-def test_lowest_energy_takes_the_cheapest_and_first_never_asks():
+def test_lowest_energy_takes_the_cheapest_and_first_does_not_look():
     chunks = torch.arange(6.0).reshape(1, 3, 2, 1)
     cost = torch.tensor([[3.0, 1.0, 2.0]])
-    assert LowestEnergy(3).choose(chunks, None, lambda _: cost).flatten().tolist() == [2.0, 3.0]
-
-    def never(_):
-        raise AssertionError("asked")
-
-    assert First().choose(chunks, None, never).flatten().tolist() == [0.0, 1.0]
+    assert LowestEnergy(3).choose(chunks, None, cost).flatten().tolist() == [2.0, 3.0]
+    assert First().choose(chunks, None, cost).flatten().tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(("tolerance", "taken"), [(0.0, 3), (0.4, 3), (0.6, 1), (2.5, 0), (9.0, 0)])
@@ -92,7 +88,7 @@ def test_within_the_tolerance_the_first_is_taken(tolerance, taken):
     chunks = torch.arange(5.0).reshape(1, 5, 1, 1).expand(2, -1, -1, -1)
     cost = torch.tensor([[3.0, 1.5, 2.0, 1.0, 1.2]])
     far = torch.full((1, 5), 7.0)  # another observation's energies are no measure of these
-    chosen = LowestEnergy(5, tolerance).choose(chunks, None, lambda _: torch.cat([cost, far]))
+    chosen = LowestEnergy(5, tolerance).choose(chunks, None, torch.cat([cost, far]))
     assert chosen.flatten().tolist() == [taken, 0]
 
 
@@ -101,7 +97,7 @@ def test_the_tolerance_draws_fairly_among_what_is_as_good():
     generator = torch.Generator().manual_seed(0)
     cost = torch.tensor([1.0, 1.03, 2.0, 3.0, 4.0])
     order = torch.stack([torch.randperm(5, generator=generator) for _ in range(2000)])  # (B, N)
-    chosen = LowestEnergy(5, 0.05).choose(order[:, :, None, None].float(), None, lambda _: cost[order]).flatten()
+    chosen = LowestEnergy(5, 0.05).choose(order[:, :, None, None].float(), None, cost[order]).flatten()
     assert set(chosen.tolist()) == {0.0, 1.0}
     assert abs(chosen.mean().item() - 0.5) < 0.05  # 4.5 standard errors
 
@@ -206,7 +202,9 @@ def repeated(states, count):
 
 def test_without_an_end_there_is_no_energy():
     with pytest.raises(ValueError, match="has seen no end of an episode"):
-        Ends(2).distance(torch.zeros(2), Equal())
+        Ends(2).check_seen()
+    with pytest.raises(ValueError, match="has seen no end of an episode"):
+        Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2).check_learned()
 
 
 def test_units_are_those_of_the_new_data_when_fine_tuning():

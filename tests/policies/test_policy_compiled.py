@@ -4,12 +4,16 @@ import logging
 
 import pytest
 import torch
-from tiny import config, frame, noise, policy, trained, window
+from tiny import ENV_STATE, IMAGES, STATE, config, frame, noise, policy, trained, window
 
+from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.networks import TransformerConfig
+from lerobot_dp_plus.perception import Regression
 from lerobot_dp_plus.policies import compiled
-from lerobot_dp_plus.policies.compiled import MAX_GRAPHS, CompiledDraw, draw_chunks
+from lerobot_dp_plus.policies.compiled import MAX_GRAPHS, CompiledPropose, Proposal, propose
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
+from lerobot_dp_plus.selection import LowestEnergy
 
 
 @pytest.fixture
@@ -30,28 +34,58 @@ def twins(**fields):
     return eager, fast
 
 
+def moved_from_the_start(made):
+    """Weights no longer zero anywhere, an average that is not them, and some ends of episodes."""
+    generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+    with torch.no_grad():
+        for model in (made.model, made.ema.module):
+            for weight in model.parameters():
+                weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
+            width = len(model.foresight.ends.mean)
+            model.foresight.ends.gather(torch.randn(5, width, generator=generator))
+    return made.eval()
+
+
+def chunks_of(made, seen, drawn):
+    """What a robot would execute, of a fresh episode."""
+    made.reset()
+    return made.predict_action_chunk(seen, noise=drawn)
+
+
 def test_a_real_graph_gives_equal_chunks_and_follows_the_weights(said, tmp_path, monkeypatch):
-    """One compilation for everything, as it takes a while: two network calls, the second of them behind a correction."""
+    """One compilation for everything, as it takes a while: a state read off a picture, two network calls, the second of
+    them behind a correction, and a choice by what is foreseen."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    small = TransformerConfig(dim=16, depth=1, num_heads=2, patch_size=8)
-    eager, fast = twins(network=small, sampler=DPMpp2M(num_steps=2))
-    seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
-    expected = eager.sample(seen, drawn)
-    torch.testing.assert_close(fast.sample(seen, drawn), expected, rtol=1e-5, atol=1e-5)
+    fields = {
+        "inputs": {**STATE, **ENV_STATE, **IMAGES},
+        "network": TransformerConfig(dim=16, depth=1, num_heads=2, patch_size=8),
+        "sampler": DPMpp2M(num_steps=2),
+        "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8, feature_dim=32),
+        "perception": Regression(samples=2),
+        "foresight": Outcome(steps=6, dim=16, depth=1),
+        "selection": LowestEnergy(num_candidates=3),
+    }
+    eager, successor = (moved_from_the_start(policy(**fields)) for _ in range(2))
+    fast = policy(**fields, compile_sampler=True).eval()
+    fast.load_state_dict(eager.state_dict())
+    seen, drawn = frame(eager.config), torch.randn(3, 3, 8, 2)
+    expected = chunks_of(eager, seen, drawn)
+    torch.testing.assert_close(chunks_of(fast, seen, drawn), expected, rtol=1e-5, atol=1e-5)
     assert [line.split(" in ")[0] for line in said()] == ["sampler compiled"], "compiled, not fallen back"
 
     with torch.no_grad():  # as an update of the average does
         for one, other in zip(eager.ema.module.parameters(), fast.ema.module.parameters(), strict=True):
             one.mul_(1.2)
             other.mul_(1.2)
-    moved = eager.sample(seen, drawn)
+    moved = chunks_of(eager, seen, drawn)
     assert not torch.allclose(moved, expected, atol=1e-3)
-    torch.testing.assert_close(fast.sample(seen, drawn), moved, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(chunks_of(fast, seen, drawn), moved, rtol=1e-5, atol=1e-5)
 
-    other = trained(network=small, sampler=DPMpp2M(num_steps=2))
-    fast.load_state_dict(other.state_dict())  # as loading does
+    fast.load_state_dict(successor.state_dict())  # as loading does
     with torch.inference_mode():  # as LeRobot's eval
-        torch.testing.assert_close(fast.sample(seen, drawn), other.sample(seen, drawn), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            chunks_of(fast, seen, drawn), chunks_of(successor, seen, drawn), rtol=1e-5, atol=1e-5
+        )
 
     assert len(said()) == 1, "one graph served every weight and inference mode"
     assert fast.state_dict().keys() == eager.state_dict().keys()
@@ -62,7 +96,7 @@ def test_a_real_graph_gives_equal_chunks_and_follows_the_weights(said, tmp_path,
 def counted(monkeypatch):
     """Compilation replaced by a count, for what is decided around it."""
     calls = []
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: calls.append(1) or draw_chunks(*arguments))
+    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: calls.append(1) or propose(*arguments))
     return calls
 
 
@@ -98,11 +132,25 @@ def test_torch_reports_a_missing_compiler_as_expected(said, tmp_path, monkeypatc
 
 def test_a_graph_that_computes_something_else_is_not_used(said, monkeypatch):
     eager, fast = twins()
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: draw_chunks(*arguments) + 0.01)
+    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(propose(*arguments).chunks + 0.01))
     seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
     for _ in range(2):
         assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
-    assert len(said()) == 1 and "differs by 1.0e-02" in said()[0]
+    assert len(said()) == 1 and "chunk differs by 1.0e-02" in said()[0]
+
+
+def test_energies_are_compared_too_and_where_they_are_large_relative(said, monkeypatch):
+    wrong = torch.zeros(1, 3)
+    true = lambda *arguments: Proposal(torch.zeros(1, 3, 8, 2), torch.full((1, 3), 1000.0))  # noqa: E731
+    monkeypatch.setattr(compiled, "propose", true)
+    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(true().chunks, true().energy + wrong))
+    made = policy()
+    seen, drawn = window([frame(made.config, batch_size=1)] * 2), torch.zeros(1, 3, 8, 2)
+    wrong += 0.5
+    assert torch.equal(CompiledPropose()(made.model, made.config, seen, drawn, True).energy, true().energy + 0.5)
+    wrong += 1
+    assert torch.equal(CompiledPropose()(made.model, made.config, seen, drawn, True).energy, true().energy)
+    assert ["compiled in" in line for line in said()] == [True, False] and "energy differs by 1.5e-03" in said()[1]
 
 
 def test_stochastic_samplers_stay_eager(counted):
@@ -132,4 +180,4 @@ def test_the_flag_is_off_by_default_and_travels_with_a_checkpoint(tmp_path):
     fast = policy(compile_sampler=True)
     fast.save_pretrained(tmp_path)
     loaded = type(fast).from_pretrained(tmp_path)
-    assert loaded.config.compile_sampler and isinstance(loaded._draw, CompiledDraw)
+    assert loaded.config.compile_sampler and isinstance(loaded._propose, CompiledPropose)

@@ -1,12 +1,13 @@
 """A policy that looks ahead: trained with its foresight, saved with it, and choosing by it."""
 
+import pytest
 import torch
-from tiny import ENV_STATE, STATE, build, config, frame, learned, noise, policy
+from tiny import ENV_STATE, STATE, build, config, frame, learned, noise, policy, window
 from torch import Tensor
 
 from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
-from lerobot_dp_plus.selection import LowestEnergy
+from lerobot_dp_plus.selection import First, LowestEnergy
 
 REACH = 6
 BOTH = {**STATE, **ENV_STATE}
@@ -74,6 +75,26 @@ def test_the_chunk_of_lowest_energy_is_executed():
     chosen = chunks[torch.arange(3), energy.argmin(1)][:, 1:]
     made.reset()
     torch.testing.assert_close(made.predict_action_chunk(seen, noise=draws), chosen)
+
+
+def test_foresight_is_asked_only_by_a_selection_that_needs_it(monkeypatch):
+    made, asked = trained(), []
+    model = made.ema.module.foresight
+    energy = model.energy
+    monkeypatch.setattr(model, "energy", lambda *inputs: asked.append(1) or energy(*inputs))
+    made.predict_action_chunk(frame(made.config))
+    assert asked == [1]
+    made.config.selection = First()
+    made.predict_action_chunk(frame(made.config))
+    made.sample(window([frame(made.config)] * 2))
+    assert asked == [1]
+
+
+def test_before_any_end_was_seen_it_does_not_choose():
+    made = seeing().eval()
+    with pytest.raises(ValueError, match="has seen no end of an episode"):
+        made.predict_action_chunk(frame(made.config))
+    assert made.sample(window([frame(made.config)] * 2)).isfinite().all(), "to sample is not to choose"
 
 
 def test_saved_and_loaded_it_chooses_the_same(tmp_path):

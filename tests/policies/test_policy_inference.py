@@ -47,8 +47,8 @@ def test_the_history_keeps_what_it_saw():
 def test_one_chunk_every_n_action_steps(monkeypatch):
     made = trained(n_action_steps=3)
     calls = []
-    sample = made.sample
-    monkeypatch.setattr(made, "sample", lambda *args, **kwargs: calls.append(1) or sample(*args, **kwargs))
+    propose = made._propose
+    monkeypatch.setattr(made, "_propose", lambda *args: calls.append(1) or propose(*args))
     seen = [frame(made.config) for _ in range(7)]
     actions = [made.select_action(one) for one in seen]
     assert len(calls) == 3 and all(action.shape == (BATCH, 2) for action in actions)
