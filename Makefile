@@ -25,7 +25,7 @@ demo: $(BASE)
 	$(BIN)/dp-plus demo $(ARGS)
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""For every test: no network, no file outside a temporary folder, two threads, no window."""
+"""For every test: no network, no file outside a temporary folder, no window, two threads or one of each of several workers."""
 
 import os
 import shutil
@@ -15,12 +15,15 @@ os.environ |= {
     "SDL_VIDEODRIVER": "dummy",
 }
 
+# Workers share the cores; programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from lerobot_dp_plus.cli.host import shorten_torchcodec_warning  # noqa: E402
 
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 shorten_torchcodec_warning()
 
 
