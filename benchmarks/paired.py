@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import ROOT, equal_dims, fresh, parameters
+from benchmarks.contenders import IMAGE, ROOT, equal_dims, fresh, parameters
 
 ENTRY = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
 #: LeRobot's keypoint recipe: horizon 16, 8 executed, batch 64; ten DDIM calls, or evaluation would outlast the training.
@@ -20,6 +20,12 @@ HOST = {
     "noise_scheduler_type": "DDIM",
     "num_inference_steps": 10,
 }
+#: Random weights, where the default is fetched from the network; those need GroupNorm.
+PICTURES = (
+    "--policy.crop_shape=[84,84]",
+    "--policy.pretrained_backbone_weights=null",
+    "--policy.use_group_norm=true",
+)
 #: Without this its default feeds keypoints to the network as they are, from 0 to 512, and it learns next to nothing.
 NORMALISED = {"STATE": "MIN_MAX", "ENV": "MIN_MAX", "ACTION": "MIN_MAX"}
 
@@ -32,15 +38,20 @@ def dp_plus(*arguments: str) -> list[str]:
 def host_training(config: Any, *flags: str, normalised: bool = True) -> list[str]:
     """The command line of LeRobot's own script, with its `diffusion` of as many parameters as a policy of `config` has.
 
-    Its keypoints are normalised as ours, or go in as they are, which is its default.
+    Its keypoints are normalised as ours, or go in as they are, which is its default. From pixels its U-Net alone has as many,
+    and its image encoder another 11 M; it sees what ours sees in use, and its pictures as in its published recipe.
     """
     dims = equal_dims(parameters(fresh(config).policy))
-    mapping = f"--policy.normalization_mapping={json.dumps(NORMALISED)}"
+    mapping = f"--policy.normalization_mapping={json.dumps(NORMALISED | {'VISUAL': 'MEAN_STD'})}"
+    inputs = {key: config.input_features[key] for key in config.observed_features}
+    described = {key: {"type": feature.type.name, "shape": list(feature.shape)} for key, feature in inputs.items()}
+    sees = (f"--policy.input_features={json.dumps(described)}", *PICTURES) if IMAGE in inputs else ()
     return [
         *(sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=diffusion"),
         *("--policy.push_to_hub=false", "--policy.device=cpu", f"--policy.down_dims={list(dims)}"),
         *(f"--policy.{name}={value}" for name, value in HOST.items()),
         *([mapping] if normalised else []),
+        *sees,
         *("--batch_size=64", "--num_workers=0", *flags),
     ]
 

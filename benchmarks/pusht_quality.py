@@ -1,7 +1,7 @@
 """Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
 
 The recipe is trained through `lerobot train` once per training seed, and at the same time LeRobot's `diffusion` with as many
-parameters through its own script and loader, each with one thread; the last checkpoints are evaluated on the same seeds that
+parameters (from pixels its U-Net alone) through its own script and loader, each with one thread; the last checkpoints are evaluated on the same seeds that
 chose nothing, 100000 and up. Ratios are over the same episodes, with the interval of a paired bootstrap over them. The limit
 is the share of episodes that at least one of these policies solved. With `--no-host` the recipe runs alone.
 
@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest, bootstrap
 
 from benchmarks.common import positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import ROOT, our_config
+from benchmarks.contenders import IMAGE, ROOT, our_config
 from benchmarks.figures import BARS, LIGHT, quality
 from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run
 
@@ -245,11 +245,6 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    if options.host and not options.study and "pixels" in json.loads(options.config.read_text())["env"]["obs_type"]:
-        parser.error(
-            f"--config={options.config} acts on pixels, where the image encoder of LeRobot's diffusion alone is larger than "
-            "our policy: there is none of equal size, pass --no-host"
-        )
     begun = provenance(config=options.config.name, policy=options.policy)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -259,7 +254,8 @@ def main(argv: list[str] | None = None) -> int:
     elif options.host:
         config = our_config(options.config, *options.policy)
         command = host_training(config, "--env_eval_freq=0", normalised=options.normalised)
-        name = "LeRobot's diffusion, equal size" + ("" if options.normalised else ", keypoints as they are")
+        size = "U-Net of equal size" if IMAGE in config.input_features else "equal size"
+        name = f"LeRobot's diffusion, {size}" + ("" if options.normalised else ", keypoints as they are")
         rows += (Row(name, (f"--steps={options.steps_host}",), command=tuple(command)),)
     every: list[list[dict[str, Any]]] = []
     for turn in [[row] for row in rows] if options.study else [rows]:  # those of a turn run at the same time

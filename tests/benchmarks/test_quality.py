@@ -86,6 +86,17 @@ def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
     assert theirs == pytest.approx(parameters(fresh(config).policy), rel=0.02)
 
 
+def test_lerobots_policy_from_pixels_sees_what_ours_sees_in_use():
+    config = our_config(pusht_quality.ROOT / "configs" / "pusht_pixels.json")
+    assert "observation.environment_state" in config.input_features, "for training alone"
+    command = host_training(config, "--steps=3")
+    given = dict(flag.removeprefix("--policy.").split("=", 1) for flag in command if flag.startswith("--policy."))
+    assert json.loads(given["input_features"]).keys() == {"observation.image", "observation.state"}
+    assert given["pretrained_backbone_weights"] == "null", "nothing is fetched"
+    theirs = parameters(fresh(host_config(down_dims=tuple(json.loads(given["down_dims"])))).policy)
+    assert theirs == pytest.approx(parameters(fresh(config).policy), rel=0.02)
+
+
 def solved(folder, number) -> list[int]:
     """Which of the episodes the `number`-th policy solved, as LeRobot's evaluation wrote it down."""
     info = sorted((folder / "kept").glob("*_eval_1/eval_info.json"))[number]
