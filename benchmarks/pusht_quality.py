@@ -1,9 +1,10 @@
 """Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
 
 The recipe is trained through `lerobot train` once per training seed, and at the same time LeRobot's `diffusion` with as many
-parameters (from pixels its U-Net alone) through its own script and loader, each with one thread; the last checkpoints are evaluated on the same seeds that
-chose nothing, 100000 and up. Ratios are over the same episodes, with the interval of a paired bootstrap over them. The limit
-is the share of episodes that at least one of these policies solved. With `--no-host` the recipe runs alone.
+parameters (from pixels its U-Net alone) through its own script and loader, each with one thread; the last checkpoints are
+evaluated on the same seeds that chose nothing, 100000 and up. Ratios are over the same episodes, with the interval of a paired
+bootstrap over them. The limit is the share of episodes that at least one of these policies solved. With `--no-host` the recipe
+runs alone.
 
 With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
 Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.

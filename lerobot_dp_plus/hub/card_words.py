@@ -122,6 +122,13 @@ _FLOW_MATCHING = """@inproceedings{lipman2023flow,
   year      = {2023},
   note      = {arXiv:2210.02747}
 }"""
+_SHORTCUT = """@inproceedings{frans2025shortcut,
+  title     = {One Step Diffusion via Shortcut Models},
+  author    = {Frans, Kevin and Hafner, Danijar and Levine, Sergey and Abbeel, Pieter},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2025},
+  note      = {arXiv:2410.12557}
+}"""
 _DIT = """@inproceedings{peebles2023dit,
   title     = {Scalable Diffusion Models with Transformers},
   author    = {Peebles, William and Xie, Saining},
@@ -157,6 +164,8 @@ def citations(config: dict[str, Any], version: str | None) -> Markdown:
     entries = [_DIFFUSION_POLICY]
     if config["objective"]["type"] == "flow_matching":
         entries.append(_FLOW_MATCHING)
+    if config["objective"]["type"] == "shortcut":
+        entries.append(_SHORTCUT)
     if config["network"]["type"] == "dit":
         entries.append(_DIT)
     numbered = f"  version = {{{version}}},\n" if version else ""

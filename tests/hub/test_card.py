@@ -18,6 +18,8 @@ from scipy.stats import norm
 from lerobot_dp_plus.hub.card import TEMPLATE, main, render_card
 from lerobot_dp_plus.hub.card_folder import Upload
 from lerobot_dp_plus.hub.publication import Publication
+from lerobot_dp_plus.objectives import Shortcut
+from lerobot_dp_plus.samplers import Jump
 
 ROOT = Path(__file__).parents[2]
 RELEASED = sorted(path.parent for path in (ROOT / "hub_cards").glob("*/README.md"))
@@ -127,6 +129,13 @@ def test_every_preset_and_observation_gets_a_card(preset: str, observations: str
         preset == "dp_plus_dit",
     )
     assert "Not evaluated." in card and "Not measured." in card and "is not recorded in this repository" in card
+
+
+def test_a_policy_of_few_calls_says_so_and_cites_whose_idea_it_is(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    add_config(folder, objective=Shortcut(), sampler=Jump(num_steps=1))
+    card = render_card(folder, "somebody/thing")
+    assert "| objective | `shortcut` |" in card and "frans2025shortcut" in card and "lipman2023flow" not in card
 
 
 def test_the_model_index_carries_the_figures_of_the_report(tmp_path: Path) -> None:
