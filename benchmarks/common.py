@@ -66,8 +66,8 @@ def _time(call: Callable[[], object], clock: str) -> float:
     now = CLOCKS[clock]
     started = now()
     call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
     return now() - started
 
 
@@ -97,6 +97,20 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+
+
+def device(text: str) -> str:
+    """An argparse type: a device that is here; LeRobot would take another one and only warn."""
+    kind = text.split(":")[0]
+    here = ["cpu", *(name for name in ("cuda", "xpu", "mps") if getattr(torch, name).is_available())]
+    if kind not in here:
+        raise argparse.ArgumentTypeError(f"{text} is not here; legal are {', '.join(here)}")
+    return text
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option that says where both sides run."""
+    parser.add_argument("--device", type=device, default="cpu", help="of both sides: cpu, or a GPU's, such as cuda")
 
 
 def positive(text: str) -> int:

@@ -43,7 +43,7 @@ def observation(config: Any) -> Observation:
 
 
 def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
-    """The policy's config in a training config `file`, on the CPU, for PushT as it sees it unless `fields` say otherwise.
+    """The policy's config in a training config `file`, for PushT as it sees it, on the CPU unless `fields` say otherwise.
 
     Flags `--policy.…` change it as they do a training.
     """
@@ -66,15 +66,15 @@ def host_config(**fields: Any) -> Any:
 
 def fresh(config: Any) -> Checkpoint:
     """A policy with random weights and its processors; layers that start at zero are moved, ends of episodes made up."""
-    policy = get_policy_class(config.type)(config).eval()
+    policy = get_policy_class(config.type)(config).eval().to(config.device)
     generator = torch.Generator().manual_seed(0)
     for module in policy.modules():
         if isinstance(module, Ends):
-            module.gather(torch.randn(8, len(module.mean), generator=generator))
+            module.gather(torch.randn(8, len(module.mean), generator=generator).to(module.mean.device))
     with torch.no_grad():
         for weight in policy.parameters():
             if not weight.any():
-                weight.normal_(0, 0.02, generator=generator)
+                weight.copy_(0.02 * torch.randn(weight.shape, generator=generator))
     shapes = {key: f.shape for key, f in {**config.input_features, **config.output_features}.items()}
     stats = {key: _statistics(shape if len(shape) == 1 else (3, 1, 1)) for key, shape in shapes.items()}
     return Checkpoint(policy, *make_pre_post_processors(config, dataset_stats=stats))

@@ -61,12 +61,12 @@ def operations(call: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def peak(rounds: int, side: int = 1024) -> list[float]:
+def peak(rounds: int, side: int = 1024, device: str = "cpu") -> list[float]:
     """Operations a second of square products, in whichever number format is faster; a figure each round.
 
-    The most this machine does with the threads given: what is counted by `operations` takes at least its share of this.
+    The most this device does, a CPU with the threads given: what is counted by `operations` takes at least its share of this.
     """
-    factors = {dtype: torch.randn(side, side, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    factors = {dtype: torch.randn(side, side, dtype=dtype, device=device) for dtype in (torch.float32, torch.bfloat16)}
     with torch.no_grad():
         times = take_turns(
             {str(dtype): partial(torch.mm, factor, factor) for dtype, factor in factors.items()},
@@ -76,9 +76,9 @@ def peak(rounds: int, side: int = 1024) -> list[float]:
     return [2 * side**3 / (milliseconds / 1e3) for milliseconds in min(times.values(), key=sum)]
 
 
-def reading(work: Work, calls: int) -> Callable[[], object]:
+def reading(work: Work, calls: int, device: str = "cpu") -> Callable[[], object]:
     """A call that reads as many bytes as `work`, as matrix-vector products over the same share for each of `calls`."""
-    matrix, vector = torch.randn(max(1, work.bytes // calls // 4 // 1024), 1024), torch.randn(1024)
+    matrix, vector = _matrix(work, calls, device)
 
     @torch.no_grad()
     def read() -> None:
@@ -88,11 +88,12 @@ def reading(work: Work, calls: int) -> Callable[[], object]:
     return read
 
 
-def products(work: Work, calls: int, rows: int, width: int) -> Callable[[], object]:
+def products(work: Work, calls: int, rows: int, width: int, device: str = "cpu") -> Callable[[], object]:
     """A call that does `work`'s operations and nothing else: (rows, width) × (width, 4·width) products, each with weights
     of its own, as many in each of `calls` as make up the sum."""
     count = max(1, round(work.operations / calls / (2 * rows * 4 * width * width)))
-    weights, x = [torch.randn(4 * width, width) for _ in range(count)], torch.randn(rows, width)
+    weights = [torch.randn(4 * width, width, device=device) for _ in range(count)]
+    x = torch.randn(rows, width, device=device)
 
     @torch.no_grad()
     def multiply() -> None:
@@ -103,15 +104,22 @@ def products(work: Work, calls: int, rows: int, width: int) -> Callable[[], obje
     return multiply
 
 
-def floor(work: Work, calls: int, rows: int, width: int, rounds: int, clock: str) -> dict[str, Any]:
+def _matrix(work: Work, calls: int, device: str) -> tuple[Tensor, Tensor]:
+    """As many bytes as one of the `calls` reads, and what to multiply them with."""
+    rows = max(1, work.bytes // calls // 4 // 1024)
+    return torch.randn(rows, 1024, device=device), torch.randn(1024, device=device)
+
+
+def floor(
+    work: Work, calls: int, rows: int, width: int, rounds: int, clock: str, device: str = "cpu"
+) -> dict[str, Any]:
     """Milliseconds under which no chunk of this `work` can be had here, with what it was derived from.
 
     Bandwidth is that of matrix-vector products over as many bytes as one of the `calls` reads, repeated, so that the same
     caches serve it; the peak is that of (rows, width) × (width, 4·width) products, the networks' largest.
     """
-    matrix = torch.randn(max(1, work.bytes // calls // 4 // 1024), 1024)
-    vector = torch.randn(1024)
-    x, weight = torch.randn(rows, width), torch.randn(4 * width, width)
+    matrix, vector = _matrix(work, calls, device)
+    x, weight = torch.randn(rows, width, device=device), torch.randn(4 * width, width, device=device)
     with torch.no_grad():
         times = take_turns(
             {

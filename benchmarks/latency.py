@@ -69,15 +69,16 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     scale = replace(QUICK if args.quick else Scale(), clock=args.clock)
     if args.policy is None:
-        config = our_config(args.config, **({"network": _tiny(args.config)} if args.quick else {}))
+        config = our_config(args.config, device=args.device, **({"network": _tiny(args.config)} if args.quick else {}))
         ours = fresh(config)
     else:
-        ours = Checkpoint.load(args.policy)
+        ours = Checkpoint.load(args.policy, [f"--device={args.device}"])
         config = ours.policy.config
     contenders = _contenders(ours, scale, compiled=not args.no_compile)
     first = {name: _first_call(contenders[name]) for name in (OURS, COMPILED) if name in contenders}
     print("latency: batch 1, contenders in turns")
     result: dict[str, Any] = {"quick": args.quick, "policy": (args.policy or args.config).name, "clock": args.clock}
+    result["device"] = args.device
     work = {batch: _work(ours, batch) for batch in scale.batches}
     result |= _batch_one(contenders, work[1], scale) | {"first_call_seconds": first}
     result["floor"] = {str(batch): _floor(config, work[batch], batch, scale) for batch in scale.batches}
@@ -97,6 +98,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--policy", type=Path, help="a checkpoint's pretrained_model folder; without it, random weights"
     )
     parser.add_argument("--config", type=Path, default=DEMO, help="training config whose policy is ours")
+    common.add_device(parser)
     parser.add_argument("--threads", type=common.positive, default=1)
     parser.add_argument(
         "--clock", choices=common.CLOCKS, default="wall", help="cpu: this thread's time alone, on a busy machine"
@@ -121,15 +123,15 @@ def _contenders(ours: Checkpoint, scale: Scale, compiled: bool) -> dict[str, Che
         dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8, **seen)
     except ValueError:
         dims = SMALLEST
-    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8, **seen}
+    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8, "device": config.device, **seen}
     found = {OURS: ours}
     if compiled:
         # The same weights, so that nothing but the compilation differs.
         twin = type(ours.policy)(replace(config, compile_sampler=True)).eval()
-        twin.load_state_dict(ours.policy.state_dict())
+        twin.to(config.device).load_state_dict(ours.policy.state_dict())
         found[COMPILED] = replace(ours, policy=twin)
     found[SMALL] = fresh(host_config(**small, noise_scheduler_type="DDIM", num_inference_steps=10))
-    found[SHIPPED] = fresh(host_config(**seen, **(scale.shipped or {})))
+    found[SHIPPED] = fresh(host_config(device=config.device, **seen, **(scale.shipped or {})))
     return found
 
 
@@ -170,8 +172,8 @@ def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> d
     whole = common.take_turns({name: _whole(c) for name, c in contenders.items()}, label="a chunk", **how, **once)
     quick = {name: _policy_only(c) for name, c in contenders.items() if name != SHIPPED}
     config = contenders[OURS].policy.config
-    quick[FLOOR] = reading(work, config.sampler.num_calls)
-    quick[PRODUCTS] = products(work, config.sampler.num_calls, *_shape(config, 1))
+    quick[FLOOR] = reading(work, config.sampler.num_calls, config.device)
+    quick[PRODUCTS] = products(work, config.sampler.num_calls, *_shape(config, 1), config.device)
     only = common.take_turns(quick, label="without processors", **how)
     fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
     return {
@@ -217,7 +219,8 @@ def _work(ours: Checkpoint, batch_size: int) -> Work:
 
 
 def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> dict[str, Any]:
-    return floor(work, config.sampler.num_calls, *_shape(config, batch_size), scale.rounds, scale.clock)
+    shape = _shape(config, batch_size)
+    return floor(work, config.sampler.num_calls, *shape, scale.rounds, scale.clock, str(config.device))
 
 
 def _shape(config: DpPlusConfig, batch_size: int) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def dp_plus(*arguments: str) -> list[str]:
     return [sys.executable, "-c", ENTRY, *arguments]
 
 
-def host_training(config: Any, *flags: str, normalised: bool = True) -> list[str]:
+def host_training(config: Any, *flags: str, normalised: bool = True, device: str = "cpu") -> list[str]:
     """The command line of LeRobot's own script, with its `diffusion` of as many parameters as a policy of `config` has.
 
     Its keypoints are normalised as ours, or go in as they are, which is its default. From pixels its U-Net alone has as many,
@@ -48,7 +48,7 @@ def host_training(config: Any, *flags: str, normalised: bool = True) -> list[str
     sees = (f"--policy.input_features={json.dumps(described)}", *PICTURES) if IMAGE in inputs else ()
     return [
         *(sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=diffusion"),
-        *("--policy.push_to_hub=false", "--policy.device=cpu", f"--policy.down_dims={list(dims)}"),
+        *("--policy.push_to_hub=false", f"--policy.device={device}", f"--policy.down_dims={list(dims)}"),
         *(f"--policy.{name}={value}" for name, value in HOST.items()),
         *([mapping] if normalised else []),
         *sees,

@@ -26,7 +26,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import binomtest, bootstrap
 
-from benchmarks.common import positive, print_table, provenance, write_figure, write_json
+from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
 from benchmarks.contenders import IMAGE, ROOT, our_config
 from benchmarks.figures import BARS, LIGHT, quality
 from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run
@@ -118,7 +118,8 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> d
         trained.parent.mkdir(parents=True, exist_ok=True)
         flags = [*data_flags(options.root, seed), f"--output_dir={trained}"]
         flags += [f"--steps={options.steps}"] if options.steps and not row.command else []
-        recipe = dp_plus("train", f"--config_path={options.config.resolve()}", *options.policy)
+        config = f"--config_path={options.config.resolve()}"
+        recipe = dp_plus("train", config, f"--policy.device={options.device}", *options.policy)
         train = [*(row.command or recipe), *flags, *row.train]
         write_json(done, {"seconds": run(train, trained.with_suffix(".log"))})
     subject = trained
@@ -238,6 +239,7 @@ def main(argv: list[str] | None = None) -> int:
         "--host", action=argparse.BooleanOptionalAction, default=True, help="LeRobot's beside the recipe"
     )
     add_normalised(parser)
+    add_device(parser)
     parser.add_argument("--steps-host", type=positive, default=1500, help="its updates, about as long as ours")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
@@ -246,7 +248,9 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    begun = provenance(config=options.config.name, policy=options.policy)  # a commit may follow before it ends
+    begun = provenance(
+        device=options.device, config=options.config.name, policy=options.policy
+    )  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
@@ -254,7 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         rows += tuple(row for row in FACTORS if row.name.startswith(tuple(options.only)))
     elif options.host:
         config = our_config(options.config, *options.policy)
-        command = host_training(config, "--env_eval_freq=0", normalised=options.normalised)
+        command = host_training(config, "--env_eval_freq=0", normalised=options.normalised, device=options.device)
         size = "U-Net of equal size" if IMAGE in config.input_features else "equal size"
         name = f"LeRobot's diffusion, {size}" + ("" if options.normalised else ", keypoints as they are")
         rows += (Row(name, (f"--steps={options.steps_host}",), command=tuple(command)),)

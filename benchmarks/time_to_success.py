@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from benchmarks.common import positive, print_table, provenance, write_figure, write_json
+from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
 from benchmarks.contenders import ROOT, our_config
 from benchmarks.figures import BARS
 from benchmarks.floor import operations, peak
@@ -37,7 +37,7 @@ SELECTION_SEED = 90_000
 
 
 def commands(
-    root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int], *, normalised: bool
+    root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int], *, normalised: bool, device: str
 ) -> dict[str, list[str]]:
     """What each side runs: as many updates as its schedule has, a checkpoint every so many."""
     flags = {
@@ -48,8 +48,8 @@ def commands(
         for name in ("ours", "host")
     }
     return {
-        "ours": dp_plus("train", f"--config_path={RECIPE}", *flags["ours"]),
-        "host": host_training(our_config(RECIPE), *flags["host"], normalised=normalised),
+        "ours": dp_plus("train", f"--config_path={RECIPE}", f"--policy.device={device}", *flags["ours"]),
+        "host": host_training(our_config(RECIPE), *flags["host"], normalised=normalised, device=device),
     }
 
 
@@ -160,11 +160,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--every-host", type=positive, default=4, help="evaluate every n-th checkpoint of LeRobot's")
     parser.add_argument("--episodes", type=positive, default=100)
     add_normalised(parser)
+    add_device(parser)
     parser.add_argument("--folder", type=Path, help="keep checkpoints and evaluations here, a new folder")
     parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    begun = provenance(host_normalised=options.normalised)  # a commit may follow before it ends
+    begun = provenance(device=options.device, host_normalised=options.normalised)  # a commit may follow before it ends
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if options.folder:
@@ -174,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
             folder.mkdir(parents=True)
         steps = {"ours": options.steps_ours, "host": options.steps_host}
         save_every = {"ours": options.save_ours, "host": options.save_host}
-        lines = commands(options.root, folder, steps, save_every, normalised=options.normalised)
+        lines = commands(options.root, folder, steps, save_every, normalised=options.normalised, device=options.device)
         for name, command in lines.items():
             print(f"{name}: {' '.join(command)}", flush=True)
         started = {name: start(command, folder / f"{name}.log") for name, command in lines.items()}
@@ -187,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
             curves[name] = curve(name, folder, began, options.target, options.episodes, every)
         result = compare(curves, options.target)
         work = result["ours_updates"] * operations_of_an_update(options.root, folder / "counted")
-        result["limit_minutes"] = work / float(np.median(peak(7))) / 60
+        result["limit_minutes"] = work / float(np.median(peak(7, device=options.device))) / 60
     write_json(options.json, begun | {"result": result, "curves": curves})
     draw(curves, options.target, options.json.with_suffix(".png"))
     least = "at least " if result["bound"] else ""

@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(args.threads)
     result: dict[str, Any] = {"quick": args.quick, "dtype": args.dtype, "images": args.images, "sizes": {}}
+    result["device"] = args.device
     with tempfile.TemporaryDirectory() as scratch:
         for name, size in _sizes(Path(scratch), args).items():
             result["sizes"][name] = _measure(name, size, args, Path(scratch))
@@ -68,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=common.positive, default=3)
+    common.add_device(parser)
     parser.add_argument("--threads", type=common.positive, default=2)
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="of our policy; the host's has none"
@@ -124,7 +126,8 @@ def _made_up(root: Path, pixels: int, video: bool, episodes: int, frames: int) -
 
 
 def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    shapes = features(size.pixels)
+    shapes: dict[str, Any] = dict(features(size.pixels))
+    shapes |= {"device": args.device}
     ours = our_config(dtype=args.dtype, image_encoder=ResNet18Config(), **shapes, **(_tiny() if args.quick else {}))
     count = parameters(fresh(ours).policy)
     dims = equal_dims(count, horizon=16, n_action_steps=8, **shapes)
@@ -144,7 +147,7 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
         }
         for variant, runs in found.items()
     }
-    fastest = peak(2 if args.quick else 7)
+    fastest = peak(2 if args.quick else 7, device=args.device)
     limits = {}
     for policy, config in (("ours", ours), ("host", host)):
         work = operations(partial(_run, config, size, 1, scratch / f"{name}_{policy}"))

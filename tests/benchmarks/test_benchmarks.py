@@ -8,9 +8,9 @@ import torch
 from lerobot.policies import get_policy_class
 
 import benchmarks.floor
-from benchmarks import common, latency, training
+from benchmarks import common, latency, pusht_quality, time_to_success, training
 from benchmarks.contenders import ROOT, equal_dims, features, fresh, host_config, our_config, parameters
-from benchmarks.floor import Work, count, floor, operations, peak
+from benchmarks.floor import Work, count, floor, operations, peak, products, reading
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.samplers import DDIM
 
@@ -130,14 +130,45 @@ def test_the_peak_is_that_of_the_faster_number_format(monkeypatch):
 
 
 def test_the_floor_is_the_slower_of_reading_and_multiplying():
-    reading = floor(Work(bytes=2**24, operations=1), calls=1, rows=8, width=64, rounds=2, clock="wall")
-    rate = reading["bandwidth_bytes_per_s"]["values"]
-    assert reading["limited_by"] == "reading"
-    assert reading["milliseconds"]["values"] == pytest.approx([1e3 * 2**24 / one for one in rate])
+    slow = floor(Work(bytes=2**24, operations=1), calls=1, rows=8, width=64, rounds=2, clock="wall")
+    rate = slow["bandwidth_bytes_per_s"]["values"]
+    assert slow["limited_by"] == "reading"
+    assert slow["milliseconds"]["values"] == pytest.approx([1e3 * 2**24 / one for one in rate])
     multiplying = floor(Work(bytes=4096, operations=10**12), calls=1, rows=8, width=64, rounds=2, clock="wall")
     assert multiplying["limited_by"] == "multiplying"
     rate = multiplying["peak_operations_per_s"]["values"]
     assert multiplying["milliseconds"]["values"] == pytest.approx([1e15 / one for one in rate])
+
+
+@pytest.mark.parametrize("module", [latency, training, pusht_quality, time_to_success])
+def test_a_device_that_is_not_here_is_refused_and_not_replaced(module, capsys):
+    root = ["--root=nowhere"] if module in (pusht_quality, time_to_success) else []
+    with pytest.raises(SystemExit):
+        module.main([*root, "--device=xpu:7"])
+    assert "argument --device: xpu:7 is not here; legal are cpu" in capsys.readouterr().err
+
+
+def test_the_limits_are_those_of_the_device(monkeypatch):
+    """Whatever is multiplied lies there; the meta device stands for a GPU."""
+    seen = []
+
+    def turns(contenders, rounds, **_):
+        seen.extend(call().device.type for call in contenders.values())
+        return {name: [1.0] * rounds for name in contenders}
+
+    monkeypatch.setattr(benchmarks.floor, "take_turns", turns)
+    work = Work(bytes=4096, operations=10**6)
+    floor(work, calls=1, rows=8, width=64, rounds=2, clock="wall", device="meta")
+    peak(rounds=2, side=10, device="meta")
+    assert seen == ["meta"] * 5
+    reading(work, 2, "meta")()  # what lay on two devices would raise
+    products(work, 2, 8, 64, "meta")()
+
+
+def test_both_sides_train_where_they_are_told(tmp_path):
+    steps = {"ours": 1, "host": 1}
+    lines = time_to_success.commands(tmp_path, tmp_path, steps, steps, normalised=True, device="cuda:0")
+    assert all("--policy.device=cuda:0" in line for line in lines.values())
 
 
 def test_turns_are_taken_and_timed():
