@@ -194,6 +194,13 @@ def ratio(above: np.ndarray, below: np.ndarray) -> dict[str, float] | None:
     return {"ratio": float(above.sum() / below.sum()), "low": float(interval.low), "high": float(interval.high)}
 
 
+def default_json(options: argparse.Namespace) -> Path:
+    """Where results go if nothing is said: one file for the recipe's comparison, its study, and every other config."""
+    if options.config.resolve() != RECIPE:
+        return RESULTS / f"{options.config.stem}{'_study' if options.study else ''}.json"
+    return RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
+
+
 def draw(study: Sequence[Sequence[dict[str, Any]]]) -> Figure:
     """A bar for each row with its interval, a dot for each training seed, a line at the recipe."""
     figure = Figure(figsize=(8, 0.6 + 0.32 * len(study)))
@@ -243,7 +250,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps-host", type=positive, default=1500, help="its updates, about as long as ours")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
-    parser.add_argument("--json", type=Path, help="results/pusht_quality.json, or results/pusht_study.json")
+    parser.add_argument(
+        "--json", type=Path, help="results/pusht_quality.json or pusht_study.json; of another config CONFIG.json"
+    )
     options, options.policy = parser.parse_known_args(argv)
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
@@ -274,7 +283,7 @@ def main(argv: list[str] | None = None) -> int:
         for row in filter(None, reports):
             every.append(row)
             print(" | ".join(pooled(row)), flush=True)
-    path = options.json or RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
+    path = options.json or default_json(options)
     ratios = compare(*every) if not options.study and len(every) == 2 else {}
     summary = ratios if options.study else {"limit_percent": solvable(every), **ratios}
     published = [

@@ -211,3 +211,17 @@ def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path, monk
     )
     parameters = 3_000_000
     assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
+
+
+@pytest.mark.parametrize(
+    ("config", "study", "name"),
+    [
+        ("pusht_foresight", False, "pusht_quality"),
+        ("pusht_foresight", True, "pusht_study"),
+        ("pusht_pixels", False, "pusht_pixels"),
+        ("pusht_pixels", True, "pusht_pixels_study"),
+    ],
+)
+def test_one_configs_results_do_not_replace_anothers(config, study, name):
+    options = argparse.Namespace(config=ROOT / "configs" / f"{config}.json", study=study)
+    assert pusht_quality.default_json(options) == pusht_quality.RESULTS / f"{name}.json"
