@@ -136,6 +136,19 @@ class VariancePreservingPath(Path):
 
     num_train_steps: int
 
+    @cached_property
+    def _copies(self) -> dict[tuple[str, torch.dtype, torch.device], Tensor]:
+        return {}
+
+    def _beside(self, t: Tensor, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """A table where t is, copied there once: what is compiled for a GPU must not reach out of it."""
+        place = name, t.dtype, t.device
+        if place not in self._copies:
+            with torch.inference_mode(False):  # or training could not use what an evaluation left here
+                # In this order: not every device knows float64.
+                self._copies[place] = make().to(t.dtype).to(t.device).clone()
+        return self._copies[place]
+
     @abstractmethod
     def log_alpha_bar(self, t: Tensor) -> Tensor:
         """log ᾱ(t) = 2 log α(t)."""
@@ -260,7 +273,7 @@ class LinearBetaPath(VariancePreservingPath):
         return table.flip(0)
 
     def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        table = self._table.to(t.dtype).to(t.device)  # in this order: not every device knows float64
+        table = self._beside(t, "log_alpha_bar", lambda: self._table)
         position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
         # A grid point computed in float32 must land on its own table entry, not a rounding error below it.
         position = torch.where((position - position.round()).abs() < 1e-3, position.round(), position)

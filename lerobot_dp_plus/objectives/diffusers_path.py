@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -46,7 +45,7 @@ class DiffusersPath(VariancePreservingPath):
     def alpha_bar(self, t: Tensor) -> Tensor:
         position = self._position(t)
         nearest = position.round()
-        on_grid = alpha_bars(self).to(t.device).to(t.dtype)[nearest.long()]
+        on_grid = self._beside(t, "alpha_bar", lambda: alpha_bars(self))[nearest.long()]
         return torch.where(position == nearest, on_grid, torch.exp(self.log_alpha_bar(t)))
 
     def alpha(self, t: Tensor) -> Tensor:
@@ -64,13 +63,12 @@ class DiffusersPath(VariancePreservingPath):
         return torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
 
     def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        table = alpha_bars(self).double().log().to(t.dtype).to(t.device)
+        table = self._beside(t, "log_alpha_bar", lambda: alpha_bars(self).double().log())
         position = self._position(t)
         left = position.floor().clamp_max(self.num_train_steps - 1).long()
         return table[left], table[left + 1] - table[left], position - left
 
 
-@lru_cache(maxsize=16)
 def alpha_bars(path: DiffusersPath) -> Tensor:
     """ᾱ at t = 0, 1/K, …, 1, ascending in t; float32 (K + 1,)."""
     steps = path.num_train_steps

@@ -5,20 +5,25 @@ What a GPU would show beyond this, speed and the CUDA graph's own rules, only a 
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
 from tiny import OBSERVATIONS, PRESETS, build, config, frame, network, training_batch, window
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.guidance import Smoothness
-from lerobot_dp_plus.objectives import Diffusion, Shortcut
+from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
+from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.perception import Regression
 from lerobot_dp_plus.policies import modeling_dp_plus
+from lerobot_dp_plus.policies.compiled import propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.samplers import DDIM, Euler, Heun, Jump, Sampler
@@ -95,14 +100,17 @@ def test_every_sampler(elsewhere, name):
     acts(policy, there(frame(policy.config)))
 
 
+SEEING = {
+    "inputs": {**OBSERVATIONS["state"], **OBSERVATIONS["environment state"], **OBSERVATIONS["image"]},
+    "perception": Regression(samples=2),
+    "foresight": Outcome(steps=6, dim=16, depth=1),
+    "selection": LowestEnergy(num_candidates=3),
+    "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
+}
+
+
 def test_foresight_and_perception(elsewhere):
-    made = config(
-        inputs={**OBSERVATIONS["state"], **OBSERVATIONS["environment state"], **OBSERVATIONS["image"]},
-        perception=Regression(samples=2),
-        foresight=Outcome(steps=6, dim=16, depth=1),
-        selection=LowestEnergy(num_candidates=3),
-        image_encoder=SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
-    )
+    made = config(**SEEING)
     policy = on_gpu(made).eval()
     ends = policy.model.foresight.ends
     del ends.count
@@ -113,3 +121,45 @@ def test_foresight_and_perception(elsewhere):
     with torch.no_grad():
         assert policy(there(batch))[0].device == GPU
     acts(policy, there(frame(made)))
+
+
+class Whereabouts(TorchDispatchMode):
+    """Notes every operation that has a tensor outside the GPU among what it takes in or gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outside: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        tensors = [value for value in tree_leaves((args, kwargs, found)) if isinstance(value, Tensor)]
+        if any(tensor.device.type != "cuda" for tensor in tensors):
+            self.outside.append(str(func))
+        return found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"network": network(preset), "preset": preset} for preset in PRESETS),
+        SEEING,
+        {**SEEING, "objective": Shortcut(), "sampler": Jump(num_steps=2)},
+        {"objective": FlowMatching(prediction="x1"), "sampler": Euler(num_steps=2)},
+        {"objective": Diffusion(path=LinearBetaPath()), "sampler": Heun(num_steps=2), "guidance": Smoothness()},
+        {"objective": Diffusion(path=DiffusersPath()), "sampler": DDIM(num_steps=2)},
+        {"inputs": OBSERVATIONS["mix"]},
+    ],
+    ids=lambda fields: "-".join(str(v if isinstance(v, str) else type(v).__name__) for v in fields.values()),
+)
+def test_what_is_compiled_never_leaves_the_gpu(elsewhere, fields):
+    """One tensor elsewhere, a constant copied over for instance, and Inductor makes no CUDA graph and hardly says so."""
+    made = config(**fields)
+    policy = on_gpu(made).eval()
+    seen = there({k: v for k, v in window([frame(made)] * 2).items() if k in made.observed_features})
+    noise = torch.randn(3, made.selection.candidates, made.horizon, 2, device=GPU)
+    foresee = "energy" in made.selection.needs
+    with torch.no_grad():
+        propose(policy.model, made, seen, noise, foresee)  # as before compilation: constants are remembered
+        with Whereabouts() as whereabouts:
+            assert propose(policy.model, made, seen, noise, foresee).chunks.device == GPU
+    assert not whereabouts.outside
