@@ -144,9 +144,7 @@ class VariancePreservingPath(Path):
         """A table where t is, copied there once: what is compiled for a GPU must not reach out of it."""
         place = name, t.dtype, t.device
         if place not in self._copies:
-            with torch.inference_mode(False):  # or training could not use what an evaluation left here
-                # In this order: not every device knows float64.
-                self._copies[place] = make().to(t.dtype).to(t.device).clone()
+            self._copies[place] = make().to(t.dtype).to(t.device)  # in this order: not every device knows float64
         return self._copies[place]
 
     @abstractmethod

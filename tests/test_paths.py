@@ -5,7 +5,6 @@ import torch
 from diffusers import DDPMScheduler
 from gaussian_truth import PATHS
 
-from lerobot_dp_plus.objectives import DiffusersPath
 from lerobot_dp_plus.paths import (
     PARAMETRISATIONS,
     LinearBetaPath,
@@ -150,14 +149,3 @@ def test_v_of_diffusion_is_the_papers_with_its_sign_turned() -> None:
     noise, data = torch.randn(2, len(INTERIOR), 1, 1, dtype=torch.float64)
     theirs = path.alpha(INTERIOR)[:, None, None] * noise - path.sigma(INTERIOR)[:, None, None] * data
     torch.testing.assert_close(path.target("v", noise, data, INTERIOR), -theirs)
-
-
-@pytest.mark.parametrize("path", [LinearBetaPath(), DiffusersPath()], ids=lambda path: type(path).__name__)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_an_evaluation_leaves_behind_can_be_trained_with(path: Path, dtype: torch.dtype) -> None:
-    t = torch.tensor([0.3, 0.55], dtype=dtype)
-    with torch.inference_mode():
-        path.alpha(t.clone())
-    weight = torch.ones(2, dtype=dtype, requires_grad=True)
-    (path.alpha(t) * weight).sum().backward()
-    torch.testing.assert_close(weight.grad, path.alpha(t))
