@@ -107,8 +107,12 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
     )
-    parser.add_argument("--json", type=Path, default=RESULTS / "latency.json")
-    return parser.parse_args(arguments)
+    parser.add_argument("--json", type=Path, help="results/latency.json; of another config or policy latency_NAME.json")
+    args = parser.parse_args(arguments)
+    if args.json is None:
+        subject = args.policy or args.config.resolve()
+        args.json = RESULTS / ("latency.json" if subject == DEMO else f"latency_{subject.stem}.json")
+    return args
 
 
 def _tiny(config: Path) -> Any:

@@ -140,6 +140,13 @@ def test_the_floor_is_the_slower_of_reading_and_multiplying():
     assert multiplying["milliseconds"]["values"] == pytest.approx([1e15 / one for one in rate])
 
 
+def test_another_configs_latency_does_not_replace_the_default_ones():
+    other = ROOT / "configs" / "pusht_pixels.json"
+    assert latency._arguments([]).json == latency.RESULTS / "latency.json"
+    assert latency._arguments([f"--config={latency.DEMO}"]).json == latency.RESULTS / "latency.json"
+    assert latency._arguments([f"--config={other}"]).json == latency.RESULTS / "latency_pusht_pixels.json"
+
+
 @pytest.mark.parametrize("module", [latency, training, pusht_quality, time_to_success])
 def test_a_device_that_is_not_here_is_refused_and_not_replaced(module, capsys):
     root = ["--root=nowhere"] if module in (pusht_quality, time_to_success) else []
