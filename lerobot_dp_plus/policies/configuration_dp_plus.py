@@ -72,7 +72,8 @@ class DpPlusConfig(PreTrainedConfig):
     #: Standard deviation of the noise that chunks start from. Training knows 1; less gives up variety for chunks nearer to
     #: the middle of what demonstrators do, 0 always the same one. Not for stochastic samplers, which draw more on the way.
     noise_scale: float = 1.0
-    #: Whether chunks are drawn by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++ compiler.
+    #: Whether chunks are drawn and judged by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++
+    #: compiler.
     compile_sampler: bool = False
     #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
