@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -13,40 +14,50 @@ LIGHT = "#9ecae1"
 
 
 def latency(result: dict[str, Any]) -> Figure:
-    """Bars of a chunk's milliseconds with the floor, and how they grow."""
-    figure = Figure(figsize=(9.5, 3.6))
-    bars, growth = figure.subplots(1, 2, width_ratios=(3, 2))
+    """Bars of a chunk's milliseconds with the floor, and how they grow, if that was measured."""
+    if "growth" not in result:
+        figure = Figure(figsize=(6, 2.6))
+        _bars(figure.subplots(), result)
+    else:
+        figure = Figure(figsize=(9.5, 3.6))
+        bars, growth = figure.subplots(1, 2, width_ratios=(3, 2))
+        _bars(bars, result)
+        _growth(growth, result["growth"])
+    figure.tight_layout()
+    return figure
+
+
+def _bars(axes: Axes, result: dict[str, Any]) -> None:
     for row, found in enumerate(result["contenders"].values()):
         took = found["milliseconds"]
         error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
-        bars.barh(row, took["median"], xerr=error, color=BARS[row % len(BARS)])
-        bars.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
+        axes.barh(row, took["median"], xerr=error, color=BARS[row % len(BARS)])
+        axes.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
     limit = result["reading the weights"]["median"]
-    bars.axvline(limit, color=FLOOR, ls="--", lw=1)
-    bars.set(
+    axes.axvline(limit, color=FLOOR, ls="--", lw=1)
+    axes.set(
         xscale="log",
         xlabel="ms a chunk, batch 1 (log); dashed: reading the weights",
         title="Observation in, action out",
     )
-    bars.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
-    bars.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
-    bars.invert_yaxis()
-    for name, sweep in result.get("growth", {}).items():
+    axes.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
+    axes.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _growth(axes: Axes, sweeps: dict[str, Any]) -> None:
+    for name, sweep in sweeps.items():
         factors = [int(value) / int(next(iter(sweep))) for value in sweep]
-        growth.plot(
-            factors, [found["times_the_first"]["median"] for found in sweep.values()], "o-", ms=3, lw=1, label=name
-        )
-    growth.set(xscale="log", yscale="log", xlabel="times the first value (log)", title="Times the first cost (log)")
-    for axis, ticks in ((growth.xaxis, (1, 2, 4, 8, 16, 32, 64)), (growth.yaxis, (1, 2, 4, 8, 16))):
+        costs = [found["times_the_first"]["median"] for found in sweep.values()]
+        axes.plot(factors, costs, "o-", ms=3, lw=1, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="times the first value (log)", title="Times the first cost (log)")
+    for axis, ticks in ((axes.xaxis, (1, 2, 4, 8, 16, 32, 64)), (axes.yaxis, (1, 2, 4, 8, 16))):
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_major_formatter("{x:.0f}")
         axis.set_minor_locator(NullLocator())
-    if result.get("growth"):
-        growth.legend(fontsize=7)
-    for axes in (bars, growth):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    return figure
+    axes.legend(fontsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def training(result: dict[str, Any]) -> Figure:
