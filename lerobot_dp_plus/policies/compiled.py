@@ -127,7 +127,7 @@ class CompiledPropose:
             if one is None or other is None:
                 continue
             difference = ((one - other).abs() / other.abs().clamp_min(1)).max().item()
-            if difference > TOLERANCE:
+            if not difference <= TOLERANCE:  # NaN differs
                 return self._give_up(f"a compiled {what} differs by {difference:.1e}", *arguments)
         self._shapes.add(shape)
         count = found.chunks.shape[:2].numel()
