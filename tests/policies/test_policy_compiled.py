@@ -102,18 +102,42 @@ def counted(monkeypatch):
     return calls
 
 
-def test_without_a_compiler_it_goes_on_with_one_warning(said, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (
+            torch._inductor.exc.InductorError(RuntimeError("No working C++ compiler found"), "cpp"),
+            "No working C++ compiler found",
+        ),
+        (AssertionError(), "AssertionError"),  # Inductor's CUDA graphs in a thread, where LeRobot infers in real time
+        (RuntimeError("\nCUDA error: operation not permitted when stream is capturing"), "CUDA error"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+@pytest.mark.parametrize("first", [True, False], ids=["at first", "later"])
+def test_where_it_fails_sampling_goes_on_with_one_warning(said, counted, monkeypatch, error, named, first):
     eager, fast = twins()
+    seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
+    if not first:
+        assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn)) and len(counted) == 1
 
     def fails(*_):
-        raise torch._inductor.exc.InductorError(RuntimeError("No working C++ compiler found"), "cpp")
+        raise error
 
     monkeypatch.setattr(compiled, "_on_cpu", fails)
-    seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
     for _ in range(2):
         assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
-    warnings = said()
-    assert len(warnings) == 1 and "No working C++ compiler" in warnings[0] and "compile_sampler" in warnings[0]
+    warnings = [line for line in said() if "uncompiled" in line]
+    assert len(warnings) == 1 and named in warnings[0] and "compile_sampler" in warnings[0]
+
+
+def test_errors_of_the_input_do_not_switch_it_off(said, counted):
+    eager, fast = twins()
+    seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
+    with pytest.raises(ValueError, match=r"observation.state has shape \(3, 2, 3\)"):
+        fast.sample({key: value[..., :-1] for key, value in seen.items()}, drawn)
+    assert not said() and not counted
+    assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn)) and len(counted) == 1
 
 
 def test_torch_reports_a_missing_compiler_as_expected(said, tmp_path, monkeypatch):
@@ -140,6 +164,31 @@ def test_a_graph_that_computes_something_else_is_not_used(said, monkeypatch, err
     for _ in range(2):
         assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
     assert len(said()) == 1 and f"chunk differs by {named}" in said()[0]
+
+
+def test_where_products_are_rounded_results_may_differ_by_so_much(said, monkeypatch):
+    """A real graph under bfloat16 (`--policy.use_amp=true`) was seen to differ by 0.004."""
+    wrong = 0.004
+    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(propose(*arguments).chunks + wrong))
+    _, fast = twins()
+    seen, drawn = window([frame(fast.config)] * 2), noise(fast.config)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast.sample(seen, drawn)
+        assert ["compiled in" in line for line in said()] == [True]
+        fast.sample(window([frame(fast.config, batch_size=1)] * 2))
+        assert ["compiled in" in line for line in said()] == [True, True]
+        wrong = 0.1
+        fast.sample(window([frame(fast.config, batch_size=2)] * 2))
+    assert "differs by" in said()[2]
+
+
+def test_a_graph_made_under_another_precision_is_looked_at_again(said, counted):
+    _, fast = twins()
+    seen, drawn = window([frame(fast.config)] * 2), noise(fast.config)
+    fast.sample(seen, drawn)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast.sample(seen, drawn)
+    assert len(said()) == 2 and len(counted) == 2
 
 
 def test_energies_are_compared_too_and_where_they_are_large_relative(said, monkeypatch):

@@ -3,6 +3,7 @@
 What a GPU would show beyond this, speed and the CUDA graph's own rules, only a GPU shows.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -22,7 +23,7 @@ from lerobot_dp_plus.guidance import Smoothness
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.perception import Regression
-from lerobot_dp_plus.policies import modeling_dp_plus
+from lerobot_dp_plus.policies import compiled, modeling_dp_plus
 from lerobot_dp_plus.policies.compiled import propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
@@ -163,3 +164,35 @@ def test_what_is_compiled_never_leaves_the_gpu(elsewhere, fields):
         with Whereabouts() as whereabouts:
             assert propose(policy.model, made, seen, noise, foresee).chunks.device == GPU
     assert not whereabouts.outside
+
+
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_what_is_compared_on_a_gpu_is_the_replayed_graph(elsewhere, monkeypatch, caplog, skipped):
+    """Not the warm-up before it nor its recording; and where Inductor made no graph, that is said."""
+    made = config()
+    policy = on_gpu(made).eval()
+    runs = []
+
+    def on_gpu_(*arguments: Any) -> compiled.Proposal:
+        runs.append(len(runs))
+        if len(runs) == 1:
+            torch._dynamo.utils.counters["inductor"]["cudagraph_skips"] += skipped
+        return propose(*arguments)
+
+    monkeypatch.setattr(compiled, "_on_gpu", on_gpu_)
+    monkeypatch.setattr(Tensor, "item", lambda self: 0.0 if len(runs) == 3 else float("nan"))
+    logger = logging.getLogger(compiled.__name__)
+    monkeypatch.setattr(logger, "propagate", False)
+    logger.addHandler(caplog.handler)
+    seen = there({k: v for k, v in window([frame(made)] * 2).items() if k in made.observed_features})
+    noise = torch.randn(3, 1, made.horizon, 2, device=GPU)
+    propose_compiled = compiled.CompiledPropose()
+    try:
+        for _ in range(2):
+            assert propose_compiled(policy.model, made, seen, noise, False).chunks.device == GPU
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert len(runs) == 4
+    assert ["without a CUDA graph" in r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        True
+    ] * skipped
