@@ -24,16 +24,24 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import binomtest, bootstrap
 
 from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
 from benchmarks.contenders import IMAGE, ROOT, our_config
 from benchmarks.figures import BARS, LIGHT, quality
+from benchmarks.judged import (
+    RECIPE,
+    REPORTING_SEED,
+    RESULTS,
+    SELECTION_SEED,
+    evaluate,
+    of_an_episode,
+    published,
+    ratio,
+    slug,
+    together,
+    train_once,
+)
 from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run
-
-RECIPE = ROOT / "configs" / "pusht_foresight.json"
-RESULTS = Path(__file__).parent / "results"
-SELECTION_SEED, REPORTING_SEED = 90_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -103,62 +111,33 @@ def judged_on(options: argparse.Namespace) -> tuple[int, int]:
 def kept(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> Path:
     """The file of a finished row."""
     first, episodes = judged_on(options)
-    return folder / f"{_slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
+    return folder / f"{slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
 
 
 def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train (or reuse), evaluate; the report with the seconds of training."""
-    trained = folder / (_slug(row.name) if row.train or row.command else "recipe") / f"seed_{seed}"
+    trained = folder / (slug(row.name) if row.train or row.command else "recipe") / f"seed_{seed}"
     first, episodes = judged_on(options)
     result = kept(row, seed, options, folder)
     if result.exists():
         return json.loads(result.read_text())
-    done = trained / "seconds.json"
-    if not done.exists():
-        trained.parent.mkdir(parents=True, exist_ok=True)
-        flags = [*data_flags(options.root, seed), f"--output_dir={trained}"]
-        flags += [f"--steps={options.steps}"] if options.steps and not row.command else []
-        config = f"--config_path={options.config.resolve()}"
-        recipe = dp_plus("train", config, f"--policy.device={options.device}", *options.policy)
-        train = [*(row.command or recipe), *flags, *row.train]
-        write_json(done, {"seconds": run(train, trained.with_suffix(".log"))})
+    flags = [*data_flags(options.root, seed)]
+    flags += [f"--steps={options.steps}"] if options.steps and not row.command else []
+    flags += row.train  # may change the steps
+    config = f"--config_path={options.config.resolve()}"
+    recipe = dp_plus("train", config, f"--policy.device={options.device}", *options.policy)
+    seconds = train_once([*(row.command or recipe), *flags], trained)
     subject = trained
     if row.average:
         subject = trained.with_name(f"{trained.name}_mean")
         flags = [str(trained), f"--last={row.average}", f"--output={subject}", "--overwrite"]
         run(dp_plus("average", *flags), subject.with_suffix(".log"))
-    evaluated = folder / f"{_slug(row.name)}_eval_{seed}"
-    flags = [f"--policy={subject}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={evaluated}"]
-    run(dp_plus("evaluate", *flags, *row.evaluate), evaluated.with_suffix(".log"))
-    keys = (
-        "successes",
-        "episodes",
-        "success_percent",
-        "interval_percent",
-        "score",
-        "seeds",
-        "weights_sha256",
-        "latency_ms",
-    )
-    report = json.loads((evaluated / "report.json").read_text())
     measured = {"name": row.name, "training_seed": seed, "train": row.train, "evaluate": row.evaluate}
     measured |= {"averaged_checkpoints": row.average} if row.average else {}
-    measured |= {key: report[key] for key in keys} | json.loads(done.read_text())
-    (task,) = json.loads((evaluated / "eval_info.json").read_text())["per_task"]
-    measured["of_episodes"] = {name: task["metrics"][name] for name in ("successes", "max_rewards")}
+    report = evaluate(subject, first, episodes, folder / f"{slug(row.name)}_eval_{seed}", *row.evaluate)
+    measured |= report | {"seconds": seconds}
     write_json(result, measured)
     return measured
-
-
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name)
-
-
-def together(rows: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
-    """Success in percent over all training seeds and the ends of its Wilson interval."""
-    successes, episodes = sum(r["successes"] for r in rows), sum(r["episodes"] for r in rows)
-    interval = binomtest(successes, episodes).proportion_ci(method="wilson")
-    return 100 * successes / episodes, 100 * interval.low, 100 * interval.high
 
 
 def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
@@ -168,30 +147,10 @@ def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
 
 def compare(ours: Sequence[dict[str, Any]], host: Sequence[dict[str, Any]]) -> dict[str, dict[str, float] | None]:
     """LeRobot's failures ÷ ours and our score ÷ LeRobot's over the same episodes."""
-
-    def of_an_episode(name: str, reports: Sequence[dict[str, Any]]) -> np.ndarray:
-        return np.mean([report["of_episodes"][name] for report in reports], axis=0, dtype=float)
-
     return {
         "failures_ratio": ratio(1 - of_an_episode("successes", host), 1 - of_an_episode("successes", ours)),
         "score_ratio": ratio(of_an_episode("max_rewards", ours), of_an_episode("max_rewards", host)),
     }
-
-
-def ratio(above: np.ndarray, below: np.ndarray) -> dict[str, float] | None:
-    """Σ above ÷ Σ below with the 95 % interval of a paired bootstrap over episodes; None with fewer than 5 below."""
-    if np.count_nonzero(below) < 5:
-        return None
-    with np.errstate(divide="ignore"):  # a draw may hold none of the few
-        interval = bootstrap(
-            (above, below),
-            lambda a, b, axis: a.sum(axis) / b.sum(axis),
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            rng=0,
-        ).confidence_interval
-    return {"ratio": float(above.sum() / below.sum()), "low": float(interval.low), "high": float(interval.high)}
 
 
 def default_json(options: argparse.Namespace) -> Path:
@@ -286,10 +245,7 @@ def main(argv: list[str] | None = None) -> int:
     path = options.json or default_json(options)
     ratios = compare(*every) if not options.study and len(every) == 2 else {}
     summary = ratios if options.study else {"limit_percent": solvable(every), **ratios}
-    published = [
-        {key: found for key, found in report.items() if key != "of_episodes"} for row in every for report in row
-    ]
-    write_json(path, begun | summary | {"rows": published})
+    write_json(path, begun | summary | {"rows": published([report for row in every for report in row])})
     write_figure(draw(every) if options.study else quality(every, summary["limit_percent"]), path.with_suffix(".png"))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
     print_table("PushT, last checkpoint", columns, [pooled(row) for row in every])

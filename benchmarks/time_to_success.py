@@ -25,15 +25,12 @@ import numpy as np
 import torch
 
 from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import ROOT, our_config
+from benchmarks.contenders import our_config
 from benchmarks.figures import BARS
 from benchmarks.floor import operations, peak
+from benchmarks.judged import RECIPE, RESULTS, SELECTION_SEED
 from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run, start
 from lerobot_dp_plus import cli
-
-RECIPE = ROOT / "configs" / "pusht_foresight.json"
-RESULTS = Path(__file__).parent / "results"
-SELECTION_SEED = 90_000
 
 
 def commands(

@@ -6,15 +6,13 @@ import math
 from pathlib import Path
 
 import pytest
+from tiny_recipes import DEMOS, in_this_process, shrunk
 
-from benchmarks import pusht_quality, time_to_success
+from benchmarks import judged, pusht_quality, time_to_success
 from benchmarks.contenders import ROOT, fresh, host_config, our_config, parameters
 from benchmarks.paired import host_training
 from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
-from lerobot_dp_plus import cli
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-
-DEMOS = ROOT / "lerobot_dp_plus" / "assets" / "pusht_demos"
 
 
 def report(successes: int, **more) -> dict:
@@ -23,7 +21,7 @@ def report(successes: int, **more) -> dict:
 
 def test_training_seeds_are_counted_together():
     rows = [report(80, seconds=60), report(90, seconds=120)]
-    rate, low, high = pusht_quality.together(rows)
+    rate, low, high = judged.together(rows)
     # Wilson's interval of 170 of 200, written out.
     p, n, z = 0.85, 200, 1.959964
     middle, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -42,21 +40,11 @@ def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
         assert isinstance(DpPlusConfig.from_pretrained(tmp_path, cli_overrides=flags), DpPlusConfig), row.name
 
 
-def in_this_process(command, log) -> float:
-    """As `pusht_quality.run` with a command of `dp-plus`, without the seconds of imports."""
-    assert cli.main(command[3:]) == 0
-    return 1.0
-
-
 @pytest.fixture
 def tiny(tmp_path) -> list[str]:
     """Options with which the benchmark trains a tiny recipe for two updates."""
-    recipe = json.loads(pusht_quality.RECIPE.read_text())
-    recipe["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
-    recipe["policy"]["network"] |= {"dim": 16, "depth": 1, "num_heads": 2}
-    recipe["policy"]["foresight"] |= {"dim": 16, "depth": 1}
-    (tmp_path / "tiny.json").write_text(json.dumps(recipe))
-    options = [f"--root={DEMOS}", f"--config={tmp_path / 'tiny.json'}", "--steps=2", f"--folder={tmp_path / 'kept'}"]
+    recipe = shrunk(pusht_quality.RECIPE, tmp_path / "tiny.json")
+    options = [f"--root={DEMOS}", f"--config={recipe}", "--steps=2", f"--folder={tmp_path / 'kept'}"]
     return [*options, f"--json={tmp_path / 'found.json'}"]
 
 
@@ -130,7 +118,7 @@ def test_few_failures_have_no_ratio():
 
 
 def test_a_row_is_trained_and_evaluated_once(tmp_path, tiny, monkeypatch):
-    monkeypatch.setattr(pusht_quality, "run", in_this_process)
+    monkeypatch.setattr(judged, "run", in_this_process)
     options = [*tiny, "--study", "--study-episodes=1", "--only", "2 network calls"]
     assert pusht_quality.main(options) == 0
     found = json.loads((tmp_path / "found.json").read_text())["rows"]
@@ -161,13 +149,14 @@ def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monke
             next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
         return 1.0
 
-    monkeypatch.setattr(pusht_quality, "run", note)
+    for module in (pusht_quality, judged):
+        monkeypatch.setattr(module, "run", note)
     row = next(row for row in FACTORS if row.average)
     options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, study=True)
     options.device = "cpu"
     options.policy = ["--policy.selection.tolerance=0"]
     pusht_quality.measure(row, 1, options, tmp_path)
-    trained = tmp_path / pusht_quality._slug(row.name) / "seed_1"
+    trained = tmp_path / judged.slug(row.name) / "seed_1"
     assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
     assert set(options.policy) < set(called[0])
     assert not set(options.policy) & set(called[2])  # it is in the weights' config

@@ -1,0 +1,181 @@
+"""Success on PushT at few network calls a chunk: `python -m benchmarks.few_calls --root DATASET`.
+
+For every training seed a policy is trained by `--base`, or taken from `--start`, and trained on by `--config`, whose objective
+is made for few calls. Both last checkpoints are evaluated at every number of calls on the same seeds that chose nothing, 100000
+and up; before that objective with `ddim` where there are fewer than four calls, as multistep samplers then have nothing to go by.
+The ratios are success after it over success before it at the most calls, on the same episodes, with the interval of a paired
+bootstrap over them. That success before it is the limit as well: what the few calls imitate. `--control` trains the base's own
+objective on for as many updates too, to tell what the objective does from what more training does.
+
+Trainings and evaluations are kept in `--folder`, which `benchmarks.pusht_quality` shares, and are not run again.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
+from benchmarks.contenders import ROOT
+from benchmarks.figures import BARS, FLOOR
+from benchmarks.judged import (
+    RECIPE,
+    REPORTING_SEED,
+    RESULTS,
+    evaluate,
+    of_an_episode,
+    published,
+    ratio,
+    together,
+    train_once,
+)
+from benchmarks.paired import data_flags, dp_plus
+
+CONFIG = ROOT / "configs" / "pusht_foresight_few_calls.json"
+BEFORE, AFTER, CONTROL = "before", "after", "control"
+
+
+def train(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, tuple[Path, float | None]]:
+    """Every policy of this training seed, and the seconds its training took; None if it was given."""
+    flags = (*data_flags(options.root, seed), f"--policy.device={options.device}")
+    steps = [f"--steps={options.steps}"] if options.steps else []
+    if options.start:
+        start, took = options.start.resolve(), None
+    else:
+        start = folder / ("recipe" if options.base.resolve() == RECIPE else options.base.stem) / f"seed_{seed}"
+        took = train_once([*dp_plus("train", f"--config_path={options.base.resolve()}"), *flags, *steps], start)
+    last = start / "checkpoints" / "last" / "pretrained_model"
+    goes_on = f"--policy.pretrained_path={last if last.exists() else start}"
+    further = dp_plus("train", f"--config_path={options.config.resolve()}", *flags, *steps, goes_on)
+    found: dict[str, tuple[Path, float | None]] = {BEFORE: (start, took)}
+    trainings = {AFTER: [*further, *options.policy]}
+    if options.control:
+        own = json.loads((last if last.exists() else start).joinpath("config.json").read_text())
+        axes = ((name, own[name]) for name in ("objective", "sampler"))
+        trainings[CONTROL] = [*further, *(f"--policy.{name}.type={axis['type']}" for name, axis in axes)]
+    for name, command in trainings.items():
+        trained = folder / f"{options.config.stem}_{name}" / f"seed_{seed}"
+        found[name] = trained, train_once(command, trained)
+    return found
+
+
+def at(calls: int, name: str) -> tuple[str, ...]:
+    """Flags with which a policy makes so many network calls a chunk."""
+    few = ("--policy.sampler.type=ddim",) if name != AFTER and calls < 4 else ()
+    return (*few, f"--policy.sampler.num_steps={calls}")
+
+
+def measure(seed: int, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Train and evaluate one seed, or read what is kept."""
+    reports = []
+    for name, (policy, seconds) in train(seed, options, folder).items():
+        for calls in options.calls:
+            place = folder / f"{options.config.stem}_{name}_{calls}_eval_{seed}_{REPORTING_SEED}_{options.episodes}"
+            kept = place.with_suffix(".json")
+            if not kept.exists():
+                report = evaluate(policy, REPORTING_SEED, options.episodes, place, *at(calls, name))
+                about = {"name": name, "calls": calls, "training_seed": seed, "seconds": seconds}
+                write_json(kept, about | report)
+            reports.append(json.loads(kept.read_text()))
+            print(f"seed {seed}, {name}, {calls} calls: {reports[-1]['success_percent']:.1f} %", flush=True)
+    return reports
+
+
+def by_calls(reports: Sequence[dict[str, Any]], name: str) -> dict[int, list[dict[str, Any]]]:
+    """The reports on policies of this name, of every training seed, by their number of calls."""
+    mine = [report for report in reports if report["name"] == name]
+    return {calls: [r for r in mine if r["calls"] == calls] for calls in sorted({r["calls"] for r in mine})}
+
+
+def kept_success(reports: Sequence[dict[str, Any]]) -> dict[str, dict[str, float] | None]:
+    """Success after, at every number of calls, over success before at the most."""
+    before, after = by_calls(reports, BEFORE), by_calls(reports, AFTER)
+    most = of_an_episode("successes", before[max(before)])
+    return {str(calls): ratio(of_an_episode("successes", found), most) for calls, found in after.items()}
+
+
+def draw(reports: Sequence[dict[str, Any]]) -> Figure:
+    """Success over calls with its interval, a dot for each training seed, the limit dashed."""
+    figure = Figure(figsize=(6, 3.6))
+    axes = figure.subplots()
+    labels = {BEFORE: "as it was trained", AFTER: "after the objective for few calls", CONTROL: "trained on as before"}
+    for name, colour, shift in ((BEFORE, BARS[2], 0.97), (AFTER, BARS[0], 1.03), (CONTROL, FLOOR, 1.0)):
+        found = by_calls(reports, name)
+        if not found:
+            continue
+        rates = {calls: together(rows) for calls, rows in found.items()}
+        places = [calls * shift for calls in rates]
+        error = [[m - low for m, low, _ in rates.values()], [high - m for m, _, high in rates.values()]]
+        middle = [m for m, _, _ in rates.values()]
+        axes.errorbar(places, middle, yerr=error, color=colour, marker="s", ms=4, capsize=3, label=labels[name])
+        dots = [(place, r["success_percent"]) for place, rows in zip(places, found.values(), strict=True) for r in rows]
+        axes.plot(*zip(*dots, strict=True), ".", ms=4, color="black")
+    before = by_calls(reports, BEFORE)
+    axes.axhline(together(before[max(before)])[0], color=FLOOR, lw=1, ls="--")
+    axes.set(xscale="log", xlabel="network calls a chunk", ylabel="success, %", ylim=(0, 103))
+    axes.set_xticks(list(before), [str(calls) for calls in before])
+    axes.minorticks_off()
+    axes.set_title("squares: all seeds, 95 % Wilson interval; dots: training seeds; dashed: the limit", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def line(rows: Sequence[dict[str, Any]], kept: dict[str, float] | None) -> tuple[str, ...]:
+    """A line of the table: policies of all training seeds at one number of calls."""
+    rate, low, high = together(rows)
+    return (
+        f"{rows[0]['name']}, {rows[0]['calls']}",
+        ", ".join(f"{r['success_percent']:.1f}" for r in rows),
+        f"{rate:.1f} ({low:.1f}–{high:.1f}) of {sum(r['episodes'] for r in rows)}",
+        f"{sum(r['score'] for r in rows) / len(rows):.3f}",
+        f"{kept['ratio']:.3f} ({kept['low']:.3f}–{kept['high']:.3f})" if kept else "",
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.few_calls", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with what the configs read")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="trains on, with an objective for few calls")
+    parser.add_argument("--base", type=Path, default=RECIPE, help="trains what --config goes on from")
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from instead of --base")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
+    parser.add_argument("--calls", type=positive, nargs="+", default=[1, 2, 4, 10])
+    parser.add_argument("--episodes", type=positive, default=500)
+    parser.add_argument("--steps", type=positive, help="updates of every training, if not the configs'")
+    parser.add_argument("--control", action="store_true", help="as many updates of the base's objective too")
+    parser.add_argument("--jobs", type=positive, default=1, help="training seeds at the same time, one thread each")
+    add_device(parser)
+    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
+    parser.add_argument("--json", type=Path, help="results/few_calls.json; of another config few_calls_CONFIG.json")
+    options, options.policy = parser.parse_known_args(argv)
+    strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    begun = provenance(device=options.device, config=options.config.name, policy=options.policy)
+    folder = options.folder.resolve()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        found = pool.map(lambda seed: measure(seed, options, folder), options.seeds)
+        reports = [report for of_seed in found for report in of_seed]
+    own = options.config.resolve() == CONFIG
+    path = options.json or RESULTS / ("few_calls.json" if own else f"few_calls_{options.config.stem}.json")
+    kept = kept_success(reports)
+    write_json(path, begun | {"kept": kept, "rows": published(reports)})
+    write_figure(draw(reports), path.with_suffix(".png"))
+    lines = [
+        line(rows, kept[str(calls)] if name == AFTER else None)
+        for name in (BEFORE, CONTROL, AFTER)
+        for calls, rows in by_calls(reports, name).items()
+    ]
+    columns = ("success % by training seed", "together (95 % Wilson)", "score", f"÷ before at {max(options.calls)}")
+    print_table("PushT, calls a chunk", columns, lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Few calls a chunk: what is trained from what, at how many calls it is judged, and over what the ratio is."""
+
+import json
+
+import pytest
+from tiny_recipes import DEMOS, in_this_process, shrunk
+
+from benchmarks import few_calls, judged
+
+
+@pytest.fixture
+def options(tmp_path) -> list[str]:
+    """Options with which the benchmark trains tiny policies for two updates."""
+    base, config = (shrunk(recipe, tmp_path / recipe.name) for recipe in (judged.RECIPE, few_calls.CONFIG))
+    made = [f"--root={DEMOS}", f"--base={base}", f"--config={config}", "--steps=2", "--episodes=1", "--calls", "1", "4"]
+    return [*made, f"--folder={tmp_path / 'kept'}", f"--json={tmp_path / 'found.json'}"]
+
+
+def test_a_policy_is_judged_before_and_after(tmp_path, options, monkeypatch, capsys):
+    monkeypatch.setattr(judged, "run", in_this_process)
+    assert few_calls.main(options) == 0
+    found = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [(row["name"], row["calls"]) for row in found] == [
+        (name, calls) for name in ("before", "after") for calls in (1, 4)
+    ]
+    assert len({row["weights_sha256"] for row in found}) == 2 and found[0]["seeds"] == [100_000, 100_000]
+    trained = [
+        json.loads((tmp_path / "kept" / name / "seed_1/checkpoints/last/pretrained_model/config.json").read_text())
+        for name in ("pusht_foresight", "pusht_foresight_few_calls_after")
+    ]
+    assert [config["objective"]["type"] for config in trained] == ["diffusion", "shortcut"]
+    assert [config["objective"]["prediction"] for config in trained] == ["x1"] * 2
+    assert "pusht_foresight/seed_1" in trained[1]["pretrained_path"]
+    assert (tmp_path / "found.png").stat().st_size > 5000 and "÷ before at 4" in capsys.readouterr().out
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+    assert few_calls.main(options) == 0
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
+    assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+
+
+def test_a_given_checkpoint_replaces_the_first_training_and_a_control_goes_on_as_it_was(tmp_path, options, monkeypatch):
+    commands, judgement = {}, {"successes": 1, "episodes": 1, "success_percent": 100.0, "score": 1.0}
+    judgement |= {"of_episodes": {"successes": [True]}}
+    monkeypatch.setattr(few_calls, "train_once", lambda command, folder: commands.update({folder: command}) or 1.0)
+    monkeypatch.setattr(few_calls, "evaluate", lambda *_: judgement)
+    start = judged.ROOT / "hub_cards" / "pusht_state"
+    assert few_calls.main([*options, "--start", str(start), "--control"]) == 0
+    assert all(f"--policy.pretrained_path={start}" in command for command in commands.values())
+    after, control = (
+        commands[tmp_path / "kept" / f"pusht_foresight_few_calls_{x}" / "seed_1"] for x in ("after", "control")
+    )
+    more = ["--policy.objective.type=diffusion", "--policy.sampler.type=dpmpp_2m"]
+    assert [flag for flag in control if flag not in after] == more and len(commands) == 2
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["seconds"] for row in rows if row["calls"] == 1] == [None, 1.0, 1.0]
+
+
+def test_few_calls_of_what_was_not_trained_for_them_are_single_steps():
+    assert few_calls.at(2, "before") == ("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")
+    assert few_calls.at(4, "control") == ("--policy.sampler.num_steps=4",)
+    assert few_calls.at(1, "after") == ("--policy.sampler.num_steps=1",)
+
+
+def report(name: str, calls: int, solved: list[int], seed: int = 1) -> dict:
+    outcome = [episode in solved for episode in range(10)]
+    return {
+        **{"name": name, "calls": calls, "training_seed": seed, "successes": sum(outcome), "episodes": 10},
+        **{"success_percent": 10.0 * sum(outcome), "score": 0.9, "of_episodes": {"successes": outcome}},
+    }
+
+
+def test_what_is_kept_is_over_the_most_calls_before():
+    reports = [
+        *(report("before", 1, [0]), report("before", 10, [*range(8)]), report("before", 10, [*range(9)], seed=2)),
+        *(report("after", 1, [*range(7)]), report("after", 1, [*range(8)], seed=2)),
+        *(report("after", 10, [*range(8)]), report("after", 10, [*range(9)], seed=2)),
+    ]
+    kept = few_calls.kept_success(reports)
+    assert kept["1"]["ratio"] == pytest.approx(15 / 17) and kept["1"]["low"] < 15 / 17 < kept["1"]["high"]
+    assert kept["10"] == {"ratio": 1, "low": 1, "high": 1}, "paired: the same episodes leave no spread"
+    few_calls.draw(reports).savefig("/dev/null", format="png")
+
+
+def test_flags_that_are_not_the_policys_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        few_calls.main([f"--root={DEMOS}", "--cals=1"])
+    assert "unrecognized arguments: --cals=1\n" in capsys.readouterr().err
