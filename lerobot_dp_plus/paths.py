@@ -136,6 +136,10 @@ class VariancePreservingPath(Path):
 
     num_train_steps: int
 
+    def __post_init__(self) -> None:
+        if self.num_train_steps < 2:
+            raise ValueError(f"objective.path.num_train_steps = {self.num_train_steps}: must be at least 2")
+
     @cached_property
     def _copies(self) -> dict[tuple[str, torch.dtype, torch.device], Tensor]:
         return {}
@@ -251,6 +255,14 @@ def tabulated[P: Path](path: P, times: Sequence[Tensor]) -> P:
     return copy
 
 
+def check_betas(start: float, end: float) -> None:
+    """Raise a ValueError unless noise is added in every step, no less from step to step, and data are left by each."""
+    if not 0 < start <= end < 1:
+        raise ValueError(
+            f"objective.path.beta_start = {start}, objective.path.beta_end = {end}: must be 0 < beta_start <= beta_end < 1"
+        )
+
+
 @Path.register_subclass("linear_beta")
 @dataclass(frozen=True)
 class LinearBetaPath(VariancePreservingPath):
@@ -262,6 +274,10 @@ class LinearBetaPath(VariancePreservingPath):
     num_train_steps: int = 1000
     beta_start: float = 1e-4
     beta_end: float = 0.02
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_betas(self.beta_start, self.beta_end)
 
     @cached_property
     def _table(self) -> Tensor:

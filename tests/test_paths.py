@@ -1,5 +1,8 @@
 """Paths: derivatives against autograd, tables against diffusers, conversions against each other, the edges of float32."""
 
+import math
+import re
+
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -149,3 +152,28 @@ def test_v_of_diffusion_is_the_papers_with_its_sign_turned() -> None:
     noise, data = torch.randn(2, len(INTERIOR), 1, 1, dtype=torch.float64)
     theirs = path.alpha(INTERIOR)[:, None, None] * noise - path.sigma(INTERIOR)[:, None, None] * data
     torch.testing.assert_close(path.target("v", noise, data, INTERIOR), -theirs)
+
+
+@pytest.mark.parametrize("path", [SquaredCosinePath, LinearBetaPath])
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_a_schedule_of_too_few_steps_is_refused(path: type[VariancePreservingPath], steps: int) -> None:
+    with pytest.raises(ValueError, match=rf"objective\.path\.num_train_steps = {steps}: must be at least 2"):
+        path(num_train_steps=steps)
+    assert path(num_train_steps=2).sigma(torch.linspace(0, 1, 5)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0.0, 0.0), (0.0, 0.02), (-0.1, 0.02), (0.03, 0.02), (1e-4, 1.0), (1e-4, 1.5), (math.nan, 0.02)]
+)
+def test_a_schedule_without_noise_or_data_is_refused(start: float, end: float) -> None:
+    message = (
+        f"objective.path.beta_start = {start}, objective.path.beta_end = {end}: must be 0 < beta_start <= beta_end < 1"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        LinearBetaPath(beta_start=start, beta_end=end)
+
+
+def test_the_noise_of_every_step_may_be_the_same() -> None:
+    path = LinearBetaPath(10, 0.1, 0.1)
+    steps = torch.arange(11, dtype=torch.float64)
+    torch.testing.assert_close(path.alpha_bar(1 - steps / 10), 0.9**steps)

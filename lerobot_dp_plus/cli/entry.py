@@ -94,7 +94,7 @@ LeRobot's own, with the dp_plus policies registered
 Short forms: policy=TYPE or policy=DIR_OR_REPO, env=TYPE, dataset=REPO, robot=TYPE, teleop=TYPE
   lerobot train policy=dp_plus_transformer dataset=lerobot/pusht env=pusht steps=1000
   lerobot train --config_path=configs/demo_pusht.json
-  lerobot eval policy=outputs/demo/train env=pusht
+  lerobot eval policy=outputs/demo/train env=pusht --env.obs_type=environment_state_agent_pos
 
 Training reads from memory what fits memory_limit_gb={host.DEFAULT_MEMORY_GB:g}; fast_loading=false turns that off.
 cache_dir=DIR keeps decoded frames beyond that on disk.

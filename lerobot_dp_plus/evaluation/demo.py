@@ -43,11 +43,13 @@ WORTH_SAYING = (
 def main(argv: Sequence[str], run: Run) -> int:
     """Trains, evaluates, reports; `argv` is ours where the parser knows it, and LeRobot's train's otherwise."""
     parser = argparse.ArgumentParser(prog="dp-plus demo", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--config_path", type=Path, help=f"training recipe (default: {CONFIG})")
+    parser.add_argument("--config-path", "--config_path", type=Path, help=f"training recipe (default: {CONFIG})")
     parser.add_argument("--dataset.root", dest="root", type=Path, default=DATASET, help="demonstrations")
-    parser.add_argument("--output_dir", type=Path, default=Path("outputs/demo"))
+    parser.add_argument("--output-dir", "--output_dir", type=Path, default=Path("outputs/demo"))
     parser.add_argument("--episodes", type=int, default=50, help="evaluation episodes")
-    parser.add_argument("--eval_seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
+    parser.add_argument(
+        "--eval-seed", "--eval_seed", type=int, default=FIRST_SEED, help="environment seed of the first episode"
+    )
     options, overrides = parser.parse_known_args(argv)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here is on the Hub; a mistake should not wait for it
     # A second thread gains 4 % on a network this small, and on a busy machine waiting for it costs several times that.

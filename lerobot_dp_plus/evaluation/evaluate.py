@@ -143,12 +143,12 @@ def reusable_report(
 
 
 def main(argv: Sequence[str], run: Run) -> int:
-    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output_dir DIR] [eval options]`."""
+    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     parser = argparse.ArgumentParser(
         prog="dp-plus evaluate", description="Evaluate a policy on PushT, with its uncertainty."
     )
     parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
-    parser.add_argument("--output_dir", type=Path, help="default: outputs/evaluate/NAME")
+    parser.add_argument("--output-dir", "--output_dir", type=Path, help="default: outputs/evaluate/NAME")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
     parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +130,11 @@ class OutcomeModel(ForesightModel):
             over = ~valid[:, -1]
             self.ends.gather(torch.cat([future[key][over, -1] for key in self.keys], -1))
         return self.weight * (self._predict(scene) - self.frame.change(scene, then)).abs() * valid[..., None]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if self.units.replaces(state_dict, prefix + "units."):  # fine-tuning on other data, which ends where it ends
+            state_dict |= {f"{prefix}ends.{name}": value.clone() for name, value in self.ends.named_buffers()}
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def check_learned(self) -> None:
         self.ends.check_seen()

@@ -39,6 +39,14 @@ class Units(nn.Module):
         index = self.keys.index(key)
         return (value - self.get_buffer(f"offset_{index}")) / self.get_buffer(f"scale_{index}")
 
+    def replaces(self, state_dict: Mapping[str, Tensor], prefix: str) -> bool:
+        """Whether units were learned here and are others than those of weights about to be loaded."""
+        saved = {name: state_dict.get(prefix + name) for name, _ in self.named_buffers()}
+        return self._known and any(
+            value is not None and not torch.equal(value.to(mine.device), mine)
+            for value, mine in zip(saved.values(), self.buffers(), strict=True)
+        )
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self._known:  # fine-tuning: the pipeline normalises with the new dataset's statistics
             state_dict.update({prefix + name: value.clone() for name, value in self.named_buffers()})

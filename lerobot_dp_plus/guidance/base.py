@@ -16,14 +16,14 @@ class Guidance(draccus.ChoiceRegistry, ABC):
     """A denoiser -> denoiser map."""
 
     @abstractmethod
-    def wrap(self, denoise: Denoiser, path: Path) -> Denoiser:
-        """The bent denoiser."""
+    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
+        """The bent denoiser; `bound` and `keep_noise` are those of the objective's denoiser, and hold of this one too."""
 
-    def wrap_flow_map(self, denoise: Denoiser, path: Path) -> FlowMap:
+    def wrap_flow_map(self, denoise: Denoiser, path: Path, *, bound: float | None = None) -> FlowMap:
         """The same for a denoiser that is a flow map: the ends of a chord are bent as those of a tangent."""
         flow_map = cast(FlowMap, denoise)
 
         def jump(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
-            return self.wrap(lambda x, time: flow_map(x, time, u), path)(x_t, t)
+            return self.wrap(lambda x, time: flow_map(x, time, u), path, bound=bound)(x_t, t)
 
         return jump

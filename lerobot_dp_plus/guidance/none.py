@@ -12,5 +12,5 @@ from lerobot_dp_plus.paths import Path
 class NoGuidance(Guidance):
     """The denoiser as it is."""
 
-    def wrap(self, denoise: Denoiser, path: Path) -> Denoiser:
+    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
         return denoise

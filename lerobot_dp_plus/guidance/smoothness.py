@@ -25,7 +25,7 @@ class Smoothness(Guidance):
         if not 0 <= self.strength < 0.125:
             raise ValueError(f"guidance.strength = {self.strength}: must be in [0, 0.125), beyond which it diverges")
 
-    def wrap(self, denoise: Denoiser, path: Path) -> Denoiser:
+    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
         def guided(x_t: Tensor, t: Tensor) -> Prediction:
             prediction = denoise(x_t, t)
             x1 = prediction.x1
@@ -34,6 +34,9 @@ class Smoothness(Guidance):
             jerk = torch.diff(x1, n=2, dim=1)  # (B, H − 2, A)
             # Dᵀ of a second difference is the second difference of the zero-padded signal.
             gradient = torch.diff(torch.nn.functional.pad(jerk, (0, 0, 2, 2)), n=2, dim=1)
-            return path.with_data(x1 - self.strength * gradient, x_t, t)
+            data = x1 - self.strength * gradient
+            if bound is not None:
+                data = data.clamp(-bound, bound)
+            return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
 
         return guided

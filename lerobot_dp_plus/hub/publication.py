@@ -9,6 +9,7 @@ import json
 import math
 import platform
 import typing
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,8 @@ from safetensors import SafetensorError, safe_open
 FILE = "publication.json"
 DISTRIBUTION = "lerobot_policy_dp_plus"
 TRAINED_WEIGHTS = "model."  # prefix in a dp_plus policy's state dict; the rest is its average and a random state
+#: What is saved under that prefix and is no weight: statistics of the data that foresight gathers.
+GATHERED = (f"{TRAINED_WEIGHTS}foresight.units.", f"{TRAINED_WEIGHTS}foresight.ends.")
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,14 @@ def size_of_dataset(dataset: dict[str, Any]) -> dict[str, int]:
     return {field: value for field, value in sizes.items() if isinstance(value, int)}
 
 
+def trained_weights(names: Iterable[str]) -> list[str]:
+    """Those of a dp_plus policy's saved `names` that are trained; a safetensors file does not say which are buffers."""
+    saved = [name for name in names if name.startswith(TRAINED_WEIGHTS) and not name.startswith(GATHERED)]
+    # Of a pretrained backbone: its BatchNorm is frozen, scale and shift included. Others have none.
+    frozen = {name.removesuffix("running_mean") for name in saved if name.endswith(".running_mean")}
+    return [name for name in saved if name[: name.rfind(".") + 1] not in frozen]
+
+
 def weights_facts(file: Path) -> dict[str, Any]:
     """SHA-256 and number of trained parameters of a safetensors file, of which only the header is parsed.
 
@@ -199,7 +210,7 @@ def weights_facts(file: Path) -> dict[str, Any]:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
         with safe_open(file, framework="numpy") as tensors:
-            trained = [key for key in tensors.keys() if key.startswith(TRAINED_WEIGHTS)]  # noqa: SIM118  no mapping
+            trained = trained_weights(tensors.keys())
             count = sum(math.prod(tensors.get_slice(key).get_shape()) for key in trained)
     except SafetensorError as error:
         raise ValueError(f"{file} is truncated or not a safetensors file: {error}") from error

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.paths import Path, SquaredCosinePath, VariancePreservingPath
+from lerobot_dp_plus.paths import Path, SquaredCosinePath, VariancePreservingPath, check_betas
 
 #: Ours -> diffusers'.
 SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
@@ -32,8 +32,11 @@ class DiffusersPath(VariancePreservingPath):
     beta_end: float = 0.02
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.schedule not in SCHEDULES:
             raise ValueError(f"objective.path.schedule = {self.schedule!r}: legal are {', '.join(SCHEDULES)}")
+        if self.schedule == "linear_beta":
+            check_betas(self.beta_start, self.beta_end)
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
         start, rise, fraction = self._cell(t)

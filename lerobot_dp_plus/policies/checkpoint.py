@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import lerobot_dp_plus
+from lerobot_dp_plus.foresight import Foresight
+from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading_errors import missing
@@ -81,10 +83,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
-    """Refuse to use the weights in `folder` with actions or an augmentation other than those they were saved with.
+    """Refuse to use the weights in `folder` with fields other than theirs that weights do not show and depend on.
 
-    LeRobot puts the environment's action into the config before it loads, and keeps the augmentation in the saved
-    pipeline, whatever the command line says.
+    LeRobot puts the environment's action into the config before it loads, and keeps augmentation and normalisation in the
+    saved pipeline, whatever the command line says; heads or groups of a network change its output and no weight's shape.
 
     Raises:
         ValueError: naming the field, both values and what is legal.
@@ -99,11 +101,23 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
             f"action has shape {tuple(actions[1])} here; the policy in {named(folder)} gives {tuple(actions[0])}: "
             "it serves only datasets and environments of that action"
         )
-    if "augmentation" in saved and saved["augmentation"] != given["augmentation"]:
-        raise ValueError(
-            f"augmentation = {given['augmentation']}: the pipeline saved in {named(folder)} has {saved['augmentation']}, "
-            "which is the only legal value with these weights"
-        )
+    for field in ("augmentation", "normalization_mapping"):
+        if field in saved and saved[field] != given[field]:
+            raise ValueError(
+                f"{field} = {given[field]}: the pipeline saved in {named(folder)} has {saved[field]}, "
+                "which is the only legal value with these weights"
+            )
+    for part, registry, fields in (("network", NetworkConfig, None), ("foresight", Foresight, ("frame",))):
+        if part not in saved:
+            continue
+        # Decoded first, because a file older than one of the fields means its default.
+        was, now = draccus.encode(draccus.decode(registry, saved[part]), registry), given[part]
+        for name in fields or now:
+            if name in was and name in now and was[name] != now[name]:
+                raise ValueError(
+                    f"{part}.{name} = {now[name]}: the weights in {named(folder)} were trained with {was[name]}, "
+                    "which is the only legal value with them"
+                )
 
 
 def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
@@ -118,7 +132,7 @@ def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
     # Decoded first, because a file older than one of the fields means its default.
     saved = draccus.encode(draccus.decode(Objective, written), Objective)
     given = draccus.encode(config, PreTrainedConfig)["objective"]
-    changed = [name for name in ("type", "prediction", "path") if saved.get(name) != given.get(name)]
+    changed = [name for name in ("type", "prediction", "path", "finest") if saved.get(name) != given.get(name)]
     if not changed:
         return None
     was, now = ({name: objective.get(name) for name in changed} for objective in (saved, given))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders import ObservationEncoder
@@ -44,9 +45,15 @@ class ChunkModel(nn.Module):
             see = ObservationEncoder({}, config.camera_features, config.image_encoder, fetch_pretrained=fetch)
             self.perception = config.perception.build(see, see.output_dim, config.low_dimensional_features)
 
-    def condition(self, observation: Mapping[str, Tensor], copies: int = 1) -> Condition:
-        """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once."""
-        return self.network.condition(self.encoder(observation).repeat_interleave(copies, dim=0))
+    def condition(self, observation: Mapping[str, Tensor], copies: int = 1, *, apart: bool = False) -> Condition:
+        """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once.
+
+        Copies of an observation follow each other, or, if they are to be `apart`, the whole batch comes once after another.
+        """
+        encoded = self.encoder(observation)
+        return self.network.condition(
+            torch.cat([encoded] * copies) if apart else encoded.repeat_interleave(copies, dim=0)
+        )
 
     def perceived(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The window with what its pictures show in place of them; as it is, without perception or a second time."""

@@ -71,7 +71,8 @@ def _draw(
     network = cast(Network, Foreseen(model.network, [path.network_time(t) for t in clock[:-1]], condition))
     wrap = config.guidance.wrap_flow_map if "flow_map" in sampler.needs else config.guidance.wrap
     kept = {"keep_noise": True} if "kept_noise" in sampler.needs else {}
-    denoise = wrap(objective.denoiser(network, condition, path=path, **kept), path)
+    denoise = objective.denoiser(network, condition, path=path, **kept)
+    denoise = wrap(denoise, path, bound=objective.data_bound, **kept)
     return sampler(denoise, path, noise, generator, clock)
 
 

@@ -121,12 +121,21 @@ class DpPlusConfig(PreTrainedConfig):
                 f"sampler.type = {Sampler.get_choice_name(type(self.sampler))} needs a {', '.join(sorted(missing))}, which "
                 f"objective.type = {Objective.get_choice_name(type(self.objective))} does not give; legal are {legal}"
             )
+        self.sampler.check(self.objective.sampling_path)
         lacking = self.selection.needs - self.foresight.gives
         if lacking:
             legal = [n for n, s in Selection.get_known_choices().items() if s.needs <= self.foresight.gives]
             raise ValueError(
                 f"selection.type = {Selection.get_choice_name(type(self.selection))} needs {', '.join(sorted(lacking))}, "
                 f"which foresight.type = {Foresight.get_choice_name(type(self.foresight))} does not give; legal are {legal}"
+            )
+        self.selection.check(self.chunk_length, self.n_action_steps)
+        unbounded = self.objective.parametrisation == "epsilon" and self.objective.data_bound is None
+        if unbounded and "diffusion_steps" not in self.sampler.needs:
+            raise ValueError(
+                "objective.clip_range = null: with objective.prediction=epsilon it must be a number, as an error of the noise "
+                f"becomes one of the data times σ/α, thousands where sampler.type = "
+                f"{Sampler.get_choice_name(type(self.sampler))} starts; x1 and v need none"
             )
         if 0 < self.foresight.reach <= self.drop_n_last_frames:
             raise ValueError(

@@ -111,10 +111,12 @@ class DpPlusPolicy(PreTrainedPolicy):
         held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
         with drawing_from(self.stream, x1.device) if self.training else nullcontext():
+            # Times come in the order of the rows, so the draws of one sample lie a batch apart.
             draws = self.config.noise_draws
-            chunks, counted = (value.repeat_interleave(draws, dim=0) for value in (x1, valid))
-            error = self.config.objective.loss(model.network, chunks, model.condition(batch_of.seen, draws), counted)
-            error = error.unflatten(0, (-1, draws)).mean(1)  # (B, H, A)
+            chunks, counted = (torch.cat([value] * draws) for value in (x1, valid))
+            condition = model.condition(batch_of.seen, draws, apart=True)
+            error = self.config.objective.loss(model.network, chunks, condition, counted)
+            error = error.unflatten(0, (draws, -1)).mean(0)  # (B, H, A)
         per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
         loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
         parts = {}
@@ -157,23 +159,25 @@ class DpPlusPolicy(PreTrainedPolicy):
         The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
         (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
         """
-        return self._chunk(self._history.see(batch), noise)
+        self._history.see(batch)
+        return self._chunk(self._history.window(), noise)
 
     @torch.no_grad()
     def select_action(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls."""
-        window = self._history.see(batch)
+        self._history.see(batch)
         if not self._actions:
+            window = self._history.window()
             self._actions.extend(self._chunk(window, noise)[:, : self.config.n_action_steps].unbind(1))
         return self._actions.popleft()
 
     def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
         selection, executed, tail = self.config.selection, self.config.n_action_steps, None
         chunks, energy = self._candidates(window, noise, selection.candidates, "energy" in selection.needs)
-        if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self.config.horizon:
+        if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self._plan.shape[1]:
             tail = self._plan[:, executed:]
-        self._plan = selection.choose(chunks, tail, energy)
-        return self._plan[:, self.config.n_obs_steps - 1 :]
+        self._plan = selection.choose(chunks[:, :, self.config.n_obs_steps - 1 :], tail, energy)
+        return self._plan
 
     @torch.no_grad()
     def sample(
@@ -212,7 +216,13 @@ class DpPlusPolicy(PreTrainedPolicy):
         with self._inference_model() as model:
             if foresee and model.foresight is not None:
                 model.foresight.check_learned()
-            return self._propose(model, config, window, noise.reshape(shape), foresee, generator)
+            proposal = self._propose(model, config, window, noise.reshape(shape), foresee, generator)
+        if not torch.isfinite(proposal.chunks).all():  # of pictures or weights; it must not reach the robot
+            check_finite(window, [key for key in config.observed_features if key in window])
+            raise FloatingPointError(
+                "a chunk is NaN or infinite though the observations are not: weights or dtype are broken"
+            )
+        return proposal
 
     @property
     def _averaged_model(self) -> ChunkModel:
@@ -262,6 +272,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         checkpoint.check_saved_config(model.config, file.parent)
         model.unlearned = checkpoint.objective_change(model.config, file.parent)
         checkpoint.load_strictly(model, checkpoint.read_weights(file), file)
+        if model.unlearned is not None and model.ema is not None:
+            model.ema.n_averaged.zero_()  # the average of what meant something else is no start
         return model.to(map_location)
 
 

@@ -34,7 +34,8 @@ NEEDED = {
 @ProcessorStepRegistry.register("dp_plus_augmentation_processor")
 @dataclass
 class AugmentationProcessorStep(ProcessorStep):
-    """Augments training samples in the dataset's units; a transition without an action, as in inference, passes.
+    """Augments training samples in the dataset's units. What passes: a transition without an action, as in inference, and
+    any while gradients are off, as for a held-out loss.
 
     Its random numbers are its own and saved with it.
     """
@@ -48,7 +49,7 @@ class AugmentationProcessorStep(ProcessorStep):
 
     def __call__(self, transition: EnvTransition) -> EnvTransition:
         observation, action = transition.get(TransitionKey.OBSERVATION), transition.get(TransitionKey.ACTION)
-        if observation is None or action is None:
+        if observation is None or action is None or not torch.is_grad_enabled():
             return transition
         with drawing_from(self.stream, action.device):
             augmented = self.augmentation.apply({**observation, "action": action})  # type: ignore[union-attr]

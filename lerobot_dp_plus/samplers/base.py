@@ -34,6 +34,9 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         """Network calls a chunk."""
         return self.num_steps
 
+    def check(self, path: Path) -> None:
+        """Raise a ValueError naming the field, its value and what is legal if the sampler cannot follow the path."""
+
     @abstractmethod
     def step(
         self,

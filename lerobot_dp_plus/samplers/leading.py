@@ -23,16 +23,20 @@ class Leading(Sampler, ABC):
 
     needs = frozenset({"diffusion_steps"})
 
-    def times(self, path: Path, like: Tensor) -> Tensor:
-        """t = 1 − (k + 1)/K of the steps k visited, and 1.
+    def check(self, path: Path) -> None:
+        """Raise a ValueError if there are more steps than those of training."""
+        assert isinstance(path, VariancePreservingPath)  # only those objectives give diffusion steps
+        if self.num_steps > path.num_train_steps:
+            raise ValueError(
+                f"sampler.num_steps = {self.num_steps}: legal are 1 to {path.num_train_steps}, the steps of training "
+                "(objective.path.num_train_steps)"
+            )
 
-        Raises:
-            ValueError: more steps than those of training.
-        """
-        assert isinstance(path, VariancePreservingPath)  # the policy config has seen to it
+    def times(self, path: Path, like: Tensor) -> Tensor:
+        """t = 1 − (k + 1)/K of the steps k visited, and 1; raises what `check` does."""
+        self.check(path)
+        assert isinstance(path, VariancePreservingPath)
         trained = path.num_train_steps
-        if self.num_steps > trained:
-            raise ValueError(f"sampler.num_steps = {self.num_steps}: legal are 1 to {trained}, the steps of training")
         stride = trained // self.num_steps
         visited = [stride * index for index in reversed(range(self.num_steps))]
         times = [*(1 - (k + 1) / trained for k in visited), 1.0]

@@ -23,11 +23,14 @@ class Selection(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
-        """One of the candidates (B, N, H, A) for each observation, (B, H, A).
+        """One of the candidates (B, N, H, A), which begin at the current step, for each observation, (B, H, A).
 
         tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these; None at the start.
         energy (B, N), lower is better, is for members that need it.
         """
+
+    def check(self, chunk_length: int, executed: int) -> None:
+        """Raise a ValueError if chunks of so many steps, so many of them executed, leave nothing to choose by."""
 
 
 def take(chunks: Tensor, cost: Tensor) -> Tensor:

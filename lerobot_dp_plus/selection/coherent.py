@@ -29,6 +29,13 @@ class Coherent(Selection):
     def candidates(self) -> int:
         return self.num_candidates
 
+    def check(self, chunk_length: int, executed: int) -> None:
+        if executed >= chunk_length:
+            raise ValueError(
+                f"n_action_steps = {executed}: with selection.type=coherent it must be less than {chunk_length}, or no "
+                "planned step is left to compare with"
+            )
+
     def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
         if tail is None:
             return chunks[:, 0]

@@ -219,6 +219,22 @@ def test_units_are_those_of_the_new_data_when_fine_tuning():
     torch.testing.assert_close(fresh.normalised("action", fresh.physical("action", ones)), ones)
 
 
+def test_other_data_ends_where_it_ends():
+    """Fine-tuning: an end in the old data's units would be a wrong goal; the same data keeps its ends."""
+    units = {key: (torch.zeros(width), torch.ones(width)) for key, width in {**DIMS, "action": 2}.items()}
+    others = {key: (offset + 1, 2 * scale) for key, (offset, scale) in units.items()}
+    made, same, other = (Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2) for _ in range(3))
+    made.units.learn(units)
+    made.ends.gather(torch.rand(5, len(made.ends.mean)))
+    same.units.learn(units)
+    same.load_state_dict(made.state_dict())
+    other.units.learn(others)
+    other.load_state_dict(made.state_dict())
+    assert torch.equal(same.ends.mean, made.ends.mean) and same.ends.count == 5
+    assert other.ends.count == 0 and not other.ends.mean.any()
+    assert torch.equal(other.enter.weight, made.enter.weight)
+
+
 @pytest.mark.parametrize(("field", "value"), [("steps", 0), ("dim", 0), ("depth", 0), ("weight", 0.0)])
 def test_illegal_numbers_are_named(field, value):
     with pytest.raises(ValueError, match=rf"foresight\.{field} = {value}: must be"):

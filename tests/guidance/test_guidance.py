@@ -42,6 +42,18 @@ def test_smoothness_is_one_gradient_step_on_the_energy(path: Path) -> None:
     torch.testing.assert_close(path.interpolate(*guided, T), x_t)
 
 
+@every_path
+def test_what_is_bent_stays_within_the_bound_and_keeps_the_noise_where_asked(path: Path) -> None:
+    denoise, x_t, _ = some_denoiser(path)
+    bent, strength = Smoothness(0.1).wrap(denoise, path)(x_t, T).x1, Smoothness(0.1)
+    assert bent.abs().max() > 1
+    bound = strength.wrap(denoise, path, bound=1.0)(x_t, T)
+    torch.testing.assert_close(bound.x1, bent.clamp(-1, 1))
+    torch.testing.assert_close(path.interpolate(*bound, T), x_t)
+    kept = strength.wrap(denoise, path, bound=1.0, keep_noise=True)(x_t, T)
+    assert torch.equal(kept.x1, bound.x1) and torch.equal(kept.x0, denoise(x_t, T).x0)
+
+
 def test_energy_never_rises_up_to_the_largest_strength() -> None:
     """The worst chunk alternates: its energy is the largest eigenvalue's."""
     path = PATHS["straight"]

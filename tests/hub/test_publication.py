@@ -4,12 +4,24 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
+from lerobot.policies import get_policy_class
+from policies.tiny import ENV_STATE, IMAGES, STATE, config
 from safetensors.torch import save_file
 
-from lerobot_dp_plus.hub.publication import Publication
+from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.hub.publication import Publication, trained_weights, weights_facts
+from lerobot_dp_plus.perception import Regression
+
+RELEASED = sorted(path.parent for path in (Path(__file__).parents[2] / "hub_cards").glob("*/publication.json"))
+#: Large enough for a ResNet.
+PICTURE = {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 48, 48))}
 
 
 @pytest.fixture
@@ -38,6 +50,46 @@ def test_collects_what_the_files_say(checkpoint: Path) -> None:
     assert (found.dataset_episodes, found.dataset_frames) == (9, 1234)
     assert found.lerobot and found.torch and found.python
     assert found.latency_hardware is None and found.train_seconds is None and found.dataset_license is None
+
+
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "fields"),
+    [
+        ({**STATE, **ENV_STATE}, {}),
+        ({**STATE, **ENV_STATE}, {"foresight": Outcome(steps=6, dim=16, depth=1)}),
+        (PICTURE, {"image_encoder": ResNet18Config()}),
+        (PICTURE, {"image_encoder": ResNet18Config(pretrained_weights="IMAGENET1K_V1")}),
+        (
+            {**STATE, **ENV_STATE, **IMAGES},
+            {
+                "foresight": Outcome(steps=6, dim=16, depth=1),
+                "perception": Regression(samples=2),
+                "image_encoder": SmallCnnConfig(crop_ratio=1.0),
+            },
+        ),
+    ],
+    ids=["state", "foresight", "camera", "pretrained camera", "perception"],
+)
+def test_parameters_are_what_is_trained(
+    tmp_path: Path, inputs: dict[str, PolicyFeature], fields: dict[str, Any], average: bool
+) -> None:
+    made = config(inputs=inputs, ema=EmaConfig(enabled=average), **fields)
+    made.pretrained_path = tmp_path  # nothing is fetched
+    policy = get_policy_class(made.type)(made)
+    policy._save_pretrained(tmp_path)
+    trained = [name for name, _ in policy.model.named_parameters()]
+    assert sorted(trained_weights(policy.state_dict())) == sorted(f"model.{name}" for name in trained)
+    assert Publication.collect(tmp_path).parameters == sum(weight.numel() for weight in policy.model.parameters())
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_parameters_of_a_released_checkpoint(folder: Path) -> None:
+    made = PreTrainedConfig.from_pretrained(folder)
+    made.device = "cpu"
+    count = sum(weight.numel() for weight in get_policy_class(made.type)(made).model.parameters())
+    assert Publication.read(folder).parameters == count
+    assert weights_facts(folder / "model.safetensors").get("parameters", count) == count
 
 
 def test_options_go_before_what_was_found(checkpoint: Path) -> None:

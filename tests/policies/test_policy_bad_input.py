@@ -5,14 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lerobot.configs import FeatureType, PolicyFeature
+from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.envs.configs import AlohaEnv, PushtEnv
-from tiny import ACTION, ENV_STATE, IMAGES, STATE, config, frame, policy, training_batch
+from tiny import ACTION, ENV_STATE, IMAGES, STATE, config, frame, policy, trained, training_batch
 
+from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.objectives import Diffusion
 from lerobot_dp_plus.policies.environment_check import check_environment, checked_environments
-from lerobot_dp_plus.samplers import DDIM, Sampler
+from lerobot_dp_plus.samplers import DDIM, DDIMLeading, Sampler
+from lerobot_dp_plus.selection import Coherent
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,18 @@ from lerobot_dp_plus.samplers import DDIM, Sampler
         ),
         ({"horizon": 10, "network": DiTConfig(patch_size=3)}, "network.patch_size = 3: must divide horizon = 10"),
         ({"dtype": "float8"}, "dtype = 'float8': legal are float32, bfloat16, float16"),
+        (
+            {"objective": Diffusion(prediction="epsilon", clip_range=None)},
+            "objective.clip_range = null: with objective.prediction=epsilon it must be a number",
+        ),
+        (
+            {"selection": Coherent(), "n_action_steps": 7},
+            "n_action_steps = 7: with selection.type=coherent it must be less than 7",
+        ),
+        (
+            {"sampler": DDIMLeading(num_steps=200)},
+            "sampler.num_steps = 200: legal are 1 to 100, the steps of training (objective.path.num_train_steps)",
+        ),
         ({"format_version": 99}, "format_version = 99: this checkpoint was written by a newer"),
     ],
 )
@@ -115,6 +131,23 @@ def test_a_broken_sensor_stops_the_robot():
     seen["observation.state"][2, 1] = torch.nan
     with pytest.raises(ValueError, match=r"observation\.state: 2 of 24 values in the batch are NaN or infinite"):
         made.select_action(seen)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_broken_camera_stops_the_robot(value):
+    made = trained("dp_plus_flow", inputs={**STATE, **IMAGES})
+    seen = frame(made.config)
+    seen["observation.image"][1, 0, 4, 5] = value
+    with pytest.raises(ValueError, match=r"observation\.image: 2 of \d+ values in the batch are NaN or infinite"):
+        made.select_action(seen)
+
+
+def test_broken_weights_stop_the_robot():
+    made = trained(ema=EmaConfig(enabled=False))
+    with torch.no_grad():
+        next(made.model.network.parameters())[0] = torch.nan
+    with pytest.raises(FloatingPointError, match="weights or dtype are broken"):
+        made.select_action(frame(made.config))
 
 
 def test_a_loss_that_is_no_number_stops_the_run():
@@ -201,6 +234,35 @@ def test_the_frame_rate_is_the_datasets():
 def test_a_dataset_of_other_shapes(features, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         adopt(config(), metadata(features=features))
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "reach"),
+    [
+        ("MEAN_STD", {}, "actions of the dataset reach 3"),
+        ("IDENTITY", {}, "actions of the dataset reach 1.5"),
+        ("MEAN_STD", {"objective": Diffusion(prediction="x1", clip_range=None)}, None),
+        ("MEAN_STD", {"objective": Diffusion(clip_range=3.0)}, None),
+        ("MIN_MAX", {}, None),
+    ],
+)
+def test_a_bound_that_would_cut_the_datasets_actions(mode, fields, reach):
+    made = config(**fields)
+    made.normalization_mapping = {**made.normalization_mapping, "ACTION": NormalizationMode[mode]}
+    meta = metadata()
+    meta.stats["action"] = {"min": [-1.0, 0.0], "max": [1.0, 1.5], "mean": [0.0, 0.0], "std": [1.0, 0.5]}
+    if reach is None:
+        adopt(made, meta)
+        return
+    with pytest.raises(ValueError, match=rf"objective.clip_range = 1.0: {reach} .*ACTION = {mode}.*MIN_MAX"):
+        adopt(made, meta)
+
+
+def test_foresight_of_a_dataset_with_other_names(tmp_path):
+    made = config(inputs={**STATE, **ENV_STATE}, foresight=Outcome(steps=6, dim=16, depth=1))
+    made.pretrained_path = tmp_path
+    with pytest.raises(ValueError, match=r"not observation\.environment_state, in whose units.*rename_map"):
+        adopt(made, metadata())
 
 
 def test_a_dataset_without_what_the_policy_reads():

@@ -5,13 +5,15 @@ import json
 import draccus
 import pytest
 import torch
-from lerobot.configs import PreTrainedConfig
+from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies import make_policy_config, make_pre_post_processors
 from safetensors.torch import load_file, save_file
 from tiny import OBSERVATIONS, PRESETS, build, config, frame, noise, policy, step, trained, window
 
 import lerobot_dp_plus
 from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.foresight.frames import PushTBlock
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.policies.versions import written_by
@@ -183,8 +185,43 @@ def test_misshapen_weights_are_named(saved):
 
 
 def test_a_config_of_another_size_is_refused(saved):
-    with pytest.raises(ValueError, match="does not fit its config"):
+    with pytest.raises(ValueError, match=r"network\.dim = 32: .* trained with 16"):
         DpPlusPolicy.from_pretrained(saved, cli_overrides=["--network.dim=32"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--network.num_heads=1", "network.num_heads = 1: .* trained with 2, which is the only legal value"),
+        ("--network.causal=false", "network.causal = False: .* trained with True"),
+        (
+            '--normalization_mapping={"ACTION": "MEAN_STD"}',
+            "normalization_mapping = .*MEAN_STD.*: the pipeline saved in",
+        ),
+    ],
+)
+def test_what_weights_depend_on_and_do_not_show_is_refused(saved, flag, message):
+    with pytest.raises(ValueError, match=message):
+        DpPlusPolicy.from_pretrained(saved, cli_overrides=[flag])
+
+
+def test_the_frame_of_foresight_belongs_to_its_weights(tmp_path):
+    kinds = {"observation.state": (FeatureType.STATE, 2), "observation.environment_state": (FeatureType.ENV, 16)}
+    inputs = {key: PolicyFeature(kind, (width,)) for key, (kind, width) in kinds.items()}
+    fields = {"foresight": Outcome(steps=6, dim=16, depth=1, frame=PushTBlock())}
+    policy(inputs=inputs, **fields).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"foresight\.frame = .*observed.*: the weights in .*pusht_block"):
+        DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--foresight.frame.type=observed"])
+
+
+def test_after_another_objective_the_average_starts_afresh(tmp_path):
+    made = trained("dp_plus_flow")
+    made.save_pretrained(tmp_path)
+    loaded = DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--objective.prediction=x1"])
+    step(loaded, torch.optim.SGD(loaded.get_optim_params(), lr=0.1))
+    assert all(
+        torch.equal(a, w) for a, w in zip(loaded.ema.module.parameters(), loaded.model.parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("kept", [0, 5, 1000])

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import ACTION_DIM, BATCH, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
+from tiny import ACTION_DIM, BATCH, HORIZON, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
 
+from lerobot_dp_plus.policies.compiled import Proposal
 from lerobot_dp_plus.samplers import Ancestral
 from lerobot_dp_plus.selection import Coherent, Densest, Selection
 
@@ -148,7 +149,7 @@ def test_candidates(selection):
         torch.testing.assert_close(candidates[:, i], alone, rtol=1e-4, atol=1e-5)
     chunk = made.predict_action_chunk(seen, noise=drawn)
     start = made.config.n_obs_steps - 1
-    assert torch.equal(chunk, selection.choose(candidates, None)[:, start:])
+    assert torch.equal(chunk, selection.choose(candidates[:, :, start:], None))
 
 
 def test_images_are_encoded_once_for_all_candidates(monkeypatch):
@@ -161,13 +162,14 @@ def test_images_are_encoded_once_for_all_candidates(monkeypatch):
 
 
 def test_the_selection_is_shown_the_unexecuted_tail():
-    tails = []
+    tails, shown = [], []
 
     class Spy(Selection):
         candidates = 1
 
         def choose(self, chunks, tail, energy):
             tails.append(tail)
+            shown.append(chunks)
             return chunks[:, 0]
 
     made = trained(n_action_steps=3)
@@ -177,8 +179,22 @@ def test_the_selection_is_shown_the_unexecuted_tail():
         seen, drawn = frame(made.config), noise(made.config)
         plans.append(made.predict_action_chunk(seen, noise=drawn))
     assert tails[0] is None
-    # Old step j + n_action_steps is new step j; a chunk hides the T_o − 1 steps before now.
-    torch.testing.assert_close(tails[1], plans[0][:, 3 - (made.config.n_obs_steps - 1) :])
+    assert torch.equal(tails[1], plans[0][:, 3:])
+    assert shown[1].shape[2] == plans[1].shape[1], "of the candidates, too, it sees what is still to come"
+
+
+def test_the_most_coherent_candidate_keeps_to_what_was_planned_and_not_done():
+    made = trained(selection=Coherent(num_candidates=2))
+    first = made.predict_action_chunk(frame(made.config), noise=torch.randn(BATCH, 2, HORIZON, 2))
+    ahead, executed = made.config.n_obs_steps - 1, made.config.n_action_steps
+    candidates = torch.randn(BATCH, 2, HORIZON, 2)
+    planned = first[:, executed:]
+    # The first keeps to the plan, and only says of a past step something else than was done; the second leaves it.
+    candidates[:, 0, ahead : ahead + planned.shape[1]] = planned
+    candidates[:, 0, :ahead] = 5.0
+    candidates[:, 1, ahead : ahead + planned.shape[1]] = planned + 0.1
+    made._candidates = lambda *_, **__: Proposal(candidates)
+    assert torch.equal(made.predict_action_chunk(frame(made.config)), candidates[:, 0, ahead:])
 
 
 def test_noise_of_another_scale(monkeypatch):

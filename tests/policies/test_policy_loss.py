@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import policy, step, trained, training_batch
+from torch.utils._pytree import tree_leaves
 
 from lerobot_dp_plus.policies.randomness import drawing_from
 
@@ -136,8 +137,26 @@ def test_noise_draws_average_over_draws_of_one_encoding(made, monkeypatch):
     each, _ = loss(made, batch, reduction="none")
     (x1, valid), kept = seen[0], ~batch["action_is_pad"]
     assert encoded == [3]  # three samples, each encoded once
-    assert torch.equal(x1, batch["action"].repeat_interleave(3, 0)) and torch.equal(valid, kept.repeat_interleave(3, 0))
+    assert torch.equal(x1, torch.cat([batch["action"]] * 3)) and torch.equal(valid, torch.cat([kept] * 3))
     torch.testing.assert_close(each, batch["action"].sum((1, 2)) / (kept.sum(1) * x1.shape[2]))
+
+
+def test_noise_draws_of_a_sample_are_of_all_times_and_see_their_own_observation(made, monkeypatch):
+    """Times come in order, so that draws side by side would be of nearly the same."""
+    batch, draws = training_batch(made.config), 8
+    made.config.noise_draws, seen = draws, []
+    kind = type(made.config.objective)
+    monkeypatch.setattr(
+        kind, "loss_at", lambda self, network, x0, x1, t, condition, valid: seen.append((t, condition)) or 0 * x1
+    )
+    made(batch)
+    (t, condition), size = seen[0], len(batch["action"])
+    spread = t.reshape(draws, size).amax(0) - t.reshape(draws, size).amin(0)
+    assert spread.min() > 0.7 * t.max()
+    windows = made.config.windows.split(batch, made.config.training_features, 2, True).seen
+    once = made.model.condition(windows)
+    for whole, part in zip(tree_leaves(condition), tree_leaves(once), strict=True):
+        assert torch.equal(whole, torch.cat([part] * draws))
 
 
 def test_noise_draws_expect_the_same_loss_with_less_spread():

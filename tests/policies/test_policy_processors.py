@@ -148,6 +148,11 @@ def test_augmentation_only_in_training_and_saved_with_the_pipeline(tmp_path):
         torch.testing.assert_close(mirrored["action"], expected / 256 - 1, rtol=1e-4, atol=1e-4)
         again = pipeline({**observed, "task": training["task"]})
         assert all(torch.equal(again[key], plain[key]) for key in observed)
+        stream = pipeline.steps[3].state_dict()["stream"]
+        with torch.no_grad():  # as LeRobot's held-out loss
+            held_out = pipeline(training)
+        assert all(torch.equal(held_out[key], plain[key]) for key in observed)
+        assert torch.equal(pipeline.steps[3].state_dict()["stream"], stream)
 
 
 def test_augmentation_goes_on_where_it_was_saved(tmp_path):

@@ -63,7 +63,11 @@ def test_presets_are_what_the_table_says():
         (["objective.type=flow_matching", "sampler.type=heun"], "objective", FlowMatching()),
         (["objective.prediction=v"], "objective", Diffusion(prediction="v")),
         (["objective.path.type=linear_beta"], "objective", Diffusion(path=LinearBetaPath())),
-        (["objective.clip_range=null"], "objective", Diffusion(clip_range=None)),
+        (
+            ["objective.prediction=v", "objective.clip_range=null"],
+            "objective",
+            Diffusion(prediction="v", clip_range=None),
+        ),
         (["network.dim=64"], "network", TransformerConfig(dim=64)),
         (["network.type=unet1d", "network.down_dims=[16,32]"], "network", UNet1dConfig(down_dims=(16, 32))),
         (

@@ -81,12 +81,34 @@ def test_between_its_steps_the_path_is_close_to_the_exact_one() -> None:
         assert path.log_alpha_bar_dot(t).gt(0).all()
 
 
-def test_more_steps_than_the_training_had_are_refused() -> None:
-    path = DiffusersPath(10)
-    with pytest.raises(ValueError, match=r"num_steps = 11: legal are 1 to 10"):
-        AncestralLeading(11).times(path, torch.zeros(1))
+@pytest.mark.parametrize("sampler", [AncestralLeading, DDIMLeading])
+@pytest.mark.parametrize("path", [DiffusersPath(10), SquaredCosinePath(10), LinearBetaPath(10)])
+def test_more_steps_than_the_training_had_are_refused(sampler, path) -> None:
+    message = r"sampler\.num_steps = 11: legal are 1 to 10, the steps of training \(objective\.path\.num_train_steps\)"
+    with pytest.raises(ValueError, match=message):
+        sampler(11).check(path)
+    with pytest.raises(ValueError, match=message):
+        sampler(11).times(path, torch.zeros(1))
+    sampler(10).check(path)
 
 
 def test_unknown_schedule() -> None:
     with pytest.raises(ValueError, match=r"path\.schedule = 'cosine': legal are squared_cosine, linear_beta"):
         DiffusersPath(10, "cosine")
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_too_few_steps(schedule: str) -> None:
+    with pytest.raises(ValueError, match=r"objective\.path\.num_train_steps = 0: must be at least 2"):
+        DiffusersPath(0, schedule)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 0.0), (0.03, 0.02), (1e-4, 1.5)])
+def test_betas_belong_to_the_linear_schedule(start: float, end: float) -> None:
+    with pytest.raises(
+        ValueError, match=rf"beta_start = {start}, .*beta_end = {end}: must be 0 < beta_start <= beta_end"
+    ):
+        DiffusersPath(10, "linear_beta", start, end)
+    t = torch.arange(11) / 10
+    unused = DiffusersPath(10, "squared_cosine", start, end)
+    assert torch.equal(unused.alpha_bar(t), DiffusersPath(10, "squared_cosine").alpha_bar(t))
