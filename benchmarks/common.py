@@ -18,6 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+#: Rounds from which percentiles say more than extremes.
+ENOUGH = 7
+#: What `spread` prints, for titles.
+SPREAD = f"median (p10–p90; of fewer than {ENOUGH} rounds min–max)"
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 
@@ -71,11 +75,19 @@ def _time(call: Callable[[], object], clock: str) -> float:
     return now() - started
 
 
-def provenance(**more: Any) -> dict[str, Any]:
-    """Commit, date, machine and versions, for the JSON."""
+def moment() -> dict[str, str]:
+    """Commit and date of now, for what is measured now."""
     git = ["git", "-C", str(Path(__file__).parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
+    return {
+        "commit": (commit + ("-dirty" if commit and changed else "")) or "unknown",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def provenance(**more: Any) -> dict[str, Any]:
+    """Commit, date, machine and versions, for the JSON."""
     machine: dict[str, Any] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -85,8 +97,7 @@ def provenance(**more: Any) -> dict[str, Any]:
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
     return {
-        "commit": (commit + ("-dirty" if changed else "")) or "unknown",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **moment(),
         "machine": machine,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("lerobot", "torch")},
         **more,
@@ -128,9 +139,16 @@ def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, 
     Console(width=120).print(table)
 
 
+def ends(values: Mapping[str, Any]) -> tuple[float, float]:
+    """10th and 90th percentile; of fewer than `ENOUGH` rounds the least and the most, as percentiles lie inside those."""
+    low, high = ("p10", "p90") if len(values["values"]) >= ENOUGH else ("min", "max")
+    return values[low], values[high]
+
+
 def spread(values: Mapping[str, Any], digits: int = 2) -> str:
-    """`median (p10–p90)`."""
-    return f"{values['median']:,.{digits}f} ({values['p10']:,.{digits}f}–{values['p90']:,.{digits}f})"
+    """`median (low–high)`, see `SPREAD`."""
+    low, high = ends(values)
+    return f"{values['median']:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:

@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "configs" / "demo_pusht.json"
 #: The least `down_dims` of LeRobot's U-Net.
 SMALLEST = (8, 16, 32)
+#: Names of those that `side_by_side` makes.
+OURS, COMPILED, SHIPPED = "ours", "ours, compiled", "LeRobot's diffusion"
+SMALL, SMALL_COMPILED = "its DDIM-10, small", "its DDIM-10, small, compiled"
 STATE, ENV_STATE, IMAGE, ACTION = "observation.state", "observation.environment_state", "observation.image", "action"
 
 
@@ -112,3 +115,34 @@ def equal_dims(target: int, **fields: Any) -> tuple[int, int, int]:
         top += 8
     nearest = min((top, top + 8), key=lambda size: abs(count((width, 2 * width, size)) - target))
     return width, 2 * width, nearest
+
+
+def side_by_side(ours: Checkpoint, compiled: bool, **shipped: Any) -> dict[str, Checkpoint]:
+    """Our policy, LeRobot's with DDIM-10 as small as ours, and LeRobot's as it ships but for the fields `shipped`.
+
+    Asked for, also the first two compiled, each by its own option and with the same weights, so that nothing else differs.
+    """
+    config = ours.policy.config
+    pixels = config.input_features[IMAGE].shape[-1] if IMAGE in config.input_features else None
+    seen = features(pixels)
+    try:
+        dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8, **seen)
+    except ValueError:
+        dims = SMALLEST
+    fields = {"down_dims": dims, "horizon": 16, "n_action_steps": 8, "device": config.device, **seen}
+    small = fresh(host_config(**fields, noise_scheduler_type="DDIM", num_inference_steps=10))
+    found = {OURS: ours, SMALL: small}
+    if compiled:
+        found |= {COMPILED: twin(ours, compile_sampler=True), SMALL_COMPILED: twin(small, compile_model=True)}
+    found[SHIPPED] = fresh(host_config(device=config.device, **seen, **shipped))
+    return {name: found[name] for name in (OURS, COMPILED, SMALL, SMALL_COMPILED, SHIPPED) if name in found}
+
+
+def twin(checkpoint: Checkpoint, **fields: Any) -> Checkpoint:
+    """The same weights in a policy whose config differs by `fields`."""
+    policy = type(checkpoint.policy)(replace(checkpoint.policy.config, **fields)).eval()
+    policy.to(checkpoint.policy.config.device)
+    compiled = "_orig_mod."  # what torch.compile puts into the names of a module's weights
+    names = {name.replace(compiled, ""): name for name in policy.state_dict()}
+    policy.load_state_dict({names[name]: weight for name, weight in checkpoint.policy.state_dict().items()})
+    return replace(checkpoint, policy=policy)

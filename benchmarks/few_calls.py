@@ -7,7 +7,8 @@ The ratios are success after it over success before it at the most calls, on the
 bootstrap over them. That success before it is the limit as well: what the few calls imitate. `--control` trains the base's own
 objective on for as many updates too, to tell what the objective does from what more training does.
 
-Trainings and evaluations are kept in `--folder`, which `benchmarks.pusht_quality` shares, and are not run again.
+Trainings and evaluations are kept in `--folder`, which `benchmarks.pusht_quality` shares, under a digest of all that defines them
+and are not run again.
 """
 
 import argparse
@@ -25,43 +26,49 @@ from benchmarks.contenders import ROOT
 from benchmarks.figures import BARS, FLOOR
 from benchmarks.judged import (
     RECIPE,
+    RECIPE_FOLDER,
     REPORTING_SEED,
     RESULTS,
+    Trained,
+    digest,
     evaluate,
+    evaluation_key,
     of_an_episode,
     published,
     ratio,
     together,
     train_once,
 )
-from benchmarks.paired import data_flags, dp_plus
+from benchmarks.paired import our_training
+from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
 
 CONFIG = ROOT / "configs" / "pusht_foresight_few_calls.json"
 BEFORE, AFTER, CONTROL = "before", "after", "control"
 
 
-def train(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, tuple[Path, float | None]]:
-    """Every policy of this training seed, and the seconds its training took; None if it was given."""
-    flags = (*data_flags(options.root, seed), f"--policy.device={options.device}")
-    steps = [f"--steps={options.steps}"] if options.steps else []
+def train(seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Trained]:
+    """Every policy of this training seed."""
+
+    def command(config: Path, *flags: str) -> list[str]:
+        return our_training(config, options.root, seed, *flags, steps=options.steps, device=options.device)
+
     if options.start:
-        start, took = options.start.resolve(), None
+        last = pretrained_folder(options.start.resolve())
+        key = digest(weights_digest(last), json.loads((last / "config.json").read_text()))
+        before = Trained(options.start.resolve(), key, None)
     else:
-        start = folder / ("recipe" if options.base.resolve() == RECIPE else options.base.stem) / f"seed_{seed}"
-        took = train_once([*dp_plus("train", f"--config_path={options.base.resolve()}"), *flags, *steps], start)
-    last = start / "checkpoints" / "last" / "pretrained_model"
-    goes_on = f"--policy.pretrained_path={last if last.exists() else start}"
-    further = dp_plus("train", f"--config_path={options.config.resolve()}", *flags, *steps, goes_on)
-    found: dict[str, tuple[Path, float | None]] = {BEFORE: (start, took)}
+        before = train_once(RECIPE_FOLDER, command(options.base), seed, folder)
+        last = before.folder / "checkpoints" / "last" / "pretrained_model"
+    further = command(options.config, f"--policy.pretrained_path={last}")
     trainings = {AFTER: [*further, *options.policy]}
     if options.control:
-        own = json.loads((last if last.exists() else start).joinpath("config.json").read_text())
+        own = json.loads((last / "config.json").read_text())
         axes = ((name, own[name]) for name in ("objective", "sampler"))
         trainings[CONTROL] = [*further, *(f"--policy.{name}.type={axis['type']}" for name, axis in axes)]
-    for name, command in trainings.items():
-        trained = folder / f"{options.config.stem}_{name}" / f"seed_{seed}"
-        found[name] = trained, train_once(command, trained)
-    return found
+    stem = options.config.stem
+    return {BEFORE: before} | {
+        name: train_once(f"{stem}_{name}", line, seed, folder, before.key) for name, line in trainings.items()
+    }
 
 
 def at(calls: int, name: str) -> tuple[str, ...]:
@@ -73,13 +80,15 @@ def at(calls: int, name: str) -> tuple[str, ...]:
 def measure(seed: int, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """Train and evaluate one seed, or read what is kept."""
     reports = []
-    for name, (policy, seconds) in train(seed, options, folder).items():
+    for name, trained in train(seed, options, folder).items():
         for calls in options.calls:
-            place = folder / f"{options.config.stem}_{name}_{calls}_eval_{seed}_{REPORTING_SEED}_{options.episodes}"
+            judged = f"{options.config.stem}_{name}_{calls}_eval_{seed}_{REPORTING_SEED}_{options.episodes}"
+            key = evaluation_key(trained.key, REPORTING_SEED, options.episodes, at(calls, name))
+            place = folder / f"{judged}_{key}"
             kept = place.with_suffix(".json")
             if not kept.exists():
-                report = evaluate(policy, REPORTING_SEED, options.episodes, place, *at(calls, name))
-                about = {"name": name, "calls": calls, "training_seed": seed, "seconds": seconds}
+                report = evaluate(trained.folder, REPORTING_SEED, options.episodes, place, *at(calls, name))
+                about = {"name": name, "calls": calls, "training_seed": seed, "seconds": trained.seconds}
                 write_json(kept, about | report)
             reports.append(json.loads(kept.read_text()))
             print(f"seed {seed}, {name}, {calls} calls: {reports[-1]['success_percent']:.1f} %", flush=True)
@@ -157,6 +166,8 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if options.policy and not options.json:
+        parser.error("--policy.… flags: give --json FILE, or the default file would hold another experiment")
     begun = provenance(device=options.device, config=options.config.name, policy=options.policy)
     folder = options.folder.resolve()
     with ThreadPoolExecutor(options.jobs) as pool:

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from benchmarks.common import ends
+
 #: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
-BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
+BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 FLOOR = "#555555"
 LIGHT = "#9ecae1"
 
@@ -30,9 +32,8 @@ def latency(result: dict[str, Any]) -> Figure:
 def _bars(axes: Axes, result: dict[str, Any]) -> None:
     for row, found in enumerate(result["contenders"].values()):
         took = found["milliseconds"]
-        error = [[took["median"] - took["p10"]], [took["p90"] - took["median"]]]
-        axes.barh(row, took["median"], xerr=error, color=BARS[row % len(BARS)])
-        axes.text(took["p90"] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
+        axes.barh(row, took["median"], xerr=_error(took), color=BARS[row % len(BARS)])
+        axes.text(ends(took)[1] * 1.15, row, f"{took['median']:,.1f} ms", va="center", fontsize=8)
     limit = result["reading the weights"]["median"]
     axes.axvline(limit, color=FLOOR, ls="--", lw=1)
     axes.set(
@@ -40,10 +41,15 @@ def _bars(axes: Axes, result: dict[str, Any]) -> None:
         xlabel="ms a chunk, batch 1 (log); dashed: reading the weights",
         title="Observation in, action out",
     )
-    axes.set_xlim(limit / 2, 8 * max(c["milliseconds"]["p90"] for c in result["contenders"].values()))
+    axes.set_xlim(limit / 2, 8 * max(ends(c["milliseconds"])[1] for c in result["contenders"].values()))
     axes.set_yticks(range(len(result["contenders"])), list(result["contenders"]), fontsize=8)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _error(values: Mapping[str, Any]) -> list[list[float]]:
+    low, high = ends(values)
+    return [[values["median"] - low], [high - values["median"]]]
 
 
 def _growth(axes: Axes, sweeps: dict[str, Any]) -> None:
@@ -68,17 +74,16 @@ def training(result: dict[str, Any]) -> Figure:
     ):
         for row, found in enumerate(size["variants"].values()):
             rate, waiting = found["samples_per_s"], found["share_waiting"]["median"]
-            error = [[rate["median"] - rate["p10"]], [rate["p90"] - rate["median"]]]
-            axes.barh(row, rate["median"], xerr=error, color=BARS[row])
+            axes.barh(row, rate["median"], xerr=_error(rate), color=BARS[row])
             axes.text(
-                rate["p90"] * 1.02,
+                ends(rate)[1] * 1.02,
                 row,
                 f" {rate['median']:,.0f}; {100 * waiting:.0f} % waiting\n {100 * found['share_of_limit']:.0f} % of the limit",
                 va="center",
                 fontsize=7,
             )
         axes.set_yticks(range(len(size["variants"])), [f"{v} loader" for v in size["variants"]], fontsize=8)
-        axes.set_xlim(0, 1.6 * max(found["samples_per_s"]["p90"] for found in size["variants"].values()))
+        axes.set_xlim(0, 1.6 * max(ends(found["samples_per_s"])[1] for found in size["variants"].values()))
         axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
@@ -92,13 +97,12 @@ def loading(result: dict[str, Any], titles: Mapping[str, str]) -> Figure:
     axes = figure.subplots()
     found = {name: rate for name, rate in result["samples_per_s"].items() if name != "limit"}
     for row, (name, rate) in enumerate(found.items()):
-        error = [[rate["median"] - rate["p10"]], [rate["p90"] - rate["median"]]]
-        axes.barh(row, rate["median"], xerr=error, color=BARS[2 if name == "host" else 0])
-        axes.text(rate["p90"] * 1.15, row, f"{rate['median']:,.0f}", va="center", fontsize=8)
+        axes.barh(row, rate["median"], xerr=_error(rate), color=BARS[2 if name == "host" else 0])
+        axes.text(ends(rate)[1] * 1.15, row, f"{rate['median']:,.0f}", va="center", fontsize=8)
     limit = result["samples_per_s"]["limit"]["median"]
     axes.axvline(limit, color=FLOOR, ls="--", lw=1)
     least = min(rate["median"] for rate in found.values())
-    axes.set(xscale="log", xlim=(least / 3, 10 * max(limit, *(rate["p90"] for rate in found.values()))))
+    axes.set(xscale="log", xlim=(least / 3, 10 * max(limit, *(ends(rate)[1] for rate in found.values()))))
     axes.set_xlabel("samples/s (log); dashed: one gather of as many bytes")
     axes.set_yticks(range(len(found)), [titles[name] for name in found], fontsize=8)
     axes.invert_yaxis()

@@ -1,18 +1,21 @@
 """Trainings that are kept, and what the policies they end in are worth: success on given episodes, rates and ratios."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
-from benchmarks.common import write_json
+from benchmarks.common import moment, write_json
 from benchmarks.contenders import ROOT
 from benchmarks.paired import dp_plus, run
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
+#: What a training by a recipe as it is begins its folder's name with, whoever asks for it.
+RECIPE_FOLDER = "recipe"
 RESULTS = Path(__file__).parent / "results"
 #: Environment seeds from which recipes are chosen, and from which results are reported.
 SELECTION_SEED, REPORTING_SEED = 90_000, 100_000
@@ -28,23 +31,62 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def train_once(command: Sequence[str], folder: Path) -> float:
-    """Run a training into `folder` unless one has ended there; the seconds it took."""
-    done = folder / "seconds.json"
+class Trained(NamedTuple):
+    """A trained policy: where it lies, the digest of what defines it, the seconds it took; None if it was given."""
+
+    folder: Path
+    key: str
+    seconds: float | None
+
+
+def digest(*defining: Any) -> str:
+    """Eight hexadecimal digits that stand for all of this."""
+    return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def training_key(command: Sequence[str], start: str = "") -> str:
+    """Digest of a training: its command without executable, seed and output, with the content of its config's file.
+
+    `start` is the digest of the checkpoint that `--policy.pretrained_path` names, if any, and stands for its path.
+    """
+    said: list[Any] = []
+    for argument in command[1:]:
+        flag, _, value = argument.partition("=")
+        if flag == "--config_path":
+            said.append(json.loads(Path(value).read_text()))
+        elif flag == "--policy.pretrained_path":
+            said.append([flag, start or value])
+        elif flag not in ("--seed", "--output_dir"):
+            said.append(argument)
+    return digest(said)
+
+
+def evaluation_key(trained: str, first: int, episodes: int, flags: Sequence[str], average: int = 0) -> str:
+    """Digest of an evaluation of the policy whose digest is `trained`, or of the mean of its last checkpoints."""
+    return digest(trained, first, episodes, list(flags), average)
+
+
+def train_once(name: str, command: Sequence[str], seed: int, folder: Path, start: str = "") -> Trained:
+    """Run a training in `folder`/NAME_DIGEST/seed_N unless it has ended there; for `start` see `training_key`."""
+    key = training_key(command, start)
+    place = folder / f"{slug(name)}_{key}" / f"seed_{seed}"
+    done = place / "seconds.json"
     if not done.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        write_json(done, {"seconds": run([*command, f"--output_dir={folder}"], folder.with_suffix(".log"))})
-    return json.loads(done.read_text())["seconds"]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        begun = moment()
+        write_json(done, {"seconds": run([*command, f"--output_dir={place}"], place.with_suffix(".log"))} | begun)
+    return Trained(place, key, json.loads(done.read_text())["seconds"])
 
 
 def evaluate(policy: Path, first: int, episodes: int, folder: Path, *flags: str) -> dict[str, Any]:
-    """What `dp-plus evaluate` reports on the environment seeds from `first`, and the outcome of every episode."""
+    """What `dp-plus evaluate` reports on the environment seeds from `first`, every episode's outcome, commit and date."""
+    begun = moment()
     judged = [f"--policy={policy}", f"--episodes={episodes}", f"--seed={first}", f"--output_dir={folder}"]
     run(dp_plus("evaluate", *judged, *flags), folder.with_suffix(".log"))
     report = json.loads((folder / "report.json").read_text())
     (task,) = json.loads((folder / "eval_info.json").read_text())["per_task"]
     of_episodes = {name: task["metrics"][name] for name in ("successes", "max_rewards")}
-    return {key: report[key] for key in REPORTED} | {"of_episodes": of_episodes}
+    return {key: report[key] for key in REPORTED} | begun | {"of_episodes": of_episodes}
 
 
 def published(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

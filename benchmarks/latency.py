@@ -2,8 +2,9 @@
 
 A call goes from observation to action right after a reset, so that it computes exactly one chunk. LeRobot's `diffusion` is
 measured as it ships (249 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net that gives it our number of parameters,
-or its smallest one where its image encoder alone has more. All take turns in one process; ratios are between neighbours in
-time. Weights are random unless `--policy` names a checkpoint. How the cost grows is measured for the default config.
+or its smallest one where its image encoder alone has more; the latter also compiled by its own option. All take turns in one
+process; ratios are between neighbours in time. Chunks differ in length, so ratios are also given per executed action. Weights are
+random unless `--policy` names a checkpoint. How the cost grows is measured for the default config.
 """
 
 import argparse
@@ -16,26 +17,26 @@ from typing import Any
 import torch
 from torch._inductor.utils import fresh_cache
 
-from benchmarks import common, figures
+from benchmarks import common, figures, latency_tables
 from benchmarks.contenders import (
+    COMPILED,
     DEMO,
-    IMAGE,
-    SMALLEST,
+    OURS,
+    SHIPPED,
+    SMALL,
+    SMALL_COMPILED,
     Checkpoint,
-    equal_dims,
-    features,
     fresh,
-    host_config,
     observation,
     our_config,
     parameters,
+    side_by_side,
 )
 from benchmarks.floor import Work, count, floor, products, reading
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import Densest
 
 RESULTS = Path(__file__).parent / "results"
-OURS, COMPILED, SHIPPED, SMALL = "ours", "ours, compiled", "LeRobot's diffusion", "its DDIM-10, small"
 FLOOR, PRODUCTS = "reading the weights", "the bare products"
 BATCHES = (1, 50, 1024)
 CALLS = (1, 2, 4, 8, 10)
@@ -74,10 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         ours = Checkpoint.load(args.policy, [f"--device={args.device}"])
         config = ours.policy.config
-    contenders = _contenders(ours, scale, compiled=not args.no_compile)
-    first = {name: _first_call(contenders[name]) for name in (OURS, COMPILED) if name in contenders}
+    contenders = side_by_side(ours, not args.no_compile, **(scale.shipped or {}))
+    first = {name: _first_call(contenders[name]) for name in (OURS, COMPILED, SMALL_COMPILED) if name in contenders}
     print("latency: batch 1, contenders in turns")
-    result: dict[str, Any] = {"quick": args.quick, "policy": (args.policy or args.config).name, "clock": args.clock}
+    result: dict[str, Any] = {"quick": args.quick, "policy": _subject(args), "clock": args.clock}
     result["device"] = args.device
     work = {batch: _work(ours, batch) for batch in scale.batches}
     result |= _batch_one(contenders, work[1], scale) | {"first_call_seconds": first}
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.policy is None and args.config == DEMO:
         result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
     result |= common.provenance(threads=args.threads)
-    _print(result)
+    latency_tables.show(result)
     common.write_json(args.json, result)
     common.write_figure(figures.latency(result), args.json.with_suffix(".png"))
     print(f"written to {args.json} and {args.json.with_suffix('.png')}")
@@ -103,40 +104,30 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--clock", choices=common.CLOCKS, default="wall", help="cpu: this thread's time alone, on a busy machine"
     )
-    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled sampler and its warm-up")
+    parser.add_argument("--no-compile", action="store_true", help="leave out what is compiled and its warm-up")
     parser.add_argument(
         "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
     )
     parser.add_argument("--json", type=Path, help="results/latency.json; of another config or policy latency_NAME.json")
     args = parser.parse_args(arguments)
     if args.json is None:
-        subject = args.policy or args.config.resolve()
-        args.json = RESULTS / ("latency.json" if subject == DEMO else f"latency_{subject.stem}.json")
+        default = args.policy is None and args.config.resolve() == DEMO
+        args.json = RESULTS / ("latency.json" if default else f"latency_{_subject(args).removesuffix('.json')}.json")
     return args
+
+
+def _subject(args: argparse.Namespace) -> str:
+    """What is measured: the config's file name, or of a checkpoint that of its training's folder."""
+    if args.policy is None:
+        return args.config.name
+    place = args.policy.absolute()
+    if place.name == "pretrained_model":
+        place = place.parent
+    return place.parents[1].name if place.parent.name == "checkpoints" else place.name
 
 
 def _tiny(config: Path) -> Any:
     return replace(our_config(config).network, dim=128, depth=2)
-
-
-def _contenders(ours: Checkpoint, scale: Scale, compiled: bool) -> dict[str, Checkpoint]:
-    config = ours.policy.config
-    pixels = config.input_features[IMAGE].shape[-1] if IMAGE in config.input_features else None
-    seen = features(pixels)
-    try:
-        dims = equal_dims(parameters(ours.policy), horizon=16, n_action_steps=8, **seen)
-    except ValueError:
-        dims = SMALLEST
-    small = {"down_dims": dims, "horizon": 16, "n_action_steps": 8, "device": config.device, **seen}
-    found = {OURS: ours}
-    if compiled:
-        # The same weights, so that nothing but the compilation differs.
-        twin = type(ours.policy)(replace(config, compile_sampler=True)).eval()
-        twin.to(config.device).load_state_dict(ours.policy.state_dict())
-        found[COMPILED] = replace(ours, policy=twin)
-    found[SMALL] = fresh(host_config(**small, noise_scheduler_type="DDIM", num_inference_steps=10))
-    found[SHIPPED] = fresh(host_config(device=config.device, **seen, **(scale.shipped or {})))
-    return found
 
 
 def _whole(checkpoint: Checkpoint) -> Callable[[], object]:
@@ -179,32 +170,33 @@ def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> d
     quick[FLOOR] = reading(work, config.sampler.num_calls, config.device)
     quick[PRODUCTS] = products(work, config.sampler.num_calls, *_shape(config, 1), config.device)
     only = common.take_turns(quick, label="without processors", **how)
-    fastest = min((name for name in contenders if name.startswith(OURS)), key=lambda name: sum(whole[name]))
+    ours = [name for name in contenders if name.startswith(OURS)]
+    executed = {name: contender.policy.config.n_action_steps for name, contender in contenders.items()}
+    pairs = [(slow, fast) for fast in ours for slow in (SHIPPED, SMALL, SMALL_COMPILED) if slow in contenders]
+    per_action = {name: [value / executed[name] for value in values] for name, values in whole.items()}
     return {
         "contenders": {
             name: {
                 "parameters": parameters(contender.policy),
                 "calls": _calls(contender.policy.config),
+                "horizon": contender.policy.config.horizon,
+                "executed": executed[name],
                 "milliseconds": common.summary(whole[name]),
                 "policy_milliseconds": common.summary(only[name]) if name in only else None,
             }
             for name, contender in contenders.items()
         },
         "ratios": {
-            f"{slow} ÷ {fast}": common.ratios(whole[slow], whole[fast])
-            for fast in dict.fromkeys((OURS, fastest))
-            for slow in (SHIPPED, SMALL, OURS)
-            if slow != fast
-        }
-        | {
-            f"{name} ÷ {least}": common.ratios(only[name], only[least])
-            for name in contenders
-            if name.startswith(OURS)
-            for least in (FLOOR, PRODUCTS)
+            **{
+                f"{a} ÷ {b}": common.ratios(whole[a], whole[b])
+                for a, b in [*pairs, *((OURS, name) for name in ours[1:])]
+            },
+            **{f"{a} ÷ {b}, per executed action": common.ratios(per_action[a], per_action[b]) for a, b in pairs},
+            **{f"{a} ÷ {b}": common.ratios(only[a], only[b]) for a in ours for b in (FLOOR, PRODUCTS)},
         },
         FLOOR: common.summary(only[FLOOR]),
         PRODUCTS: common.summary(only[PRODUCTS]),
-        "fastest": fastest,
+        "fastest": min(ours, key=lambda name: sum(whole[name])),
     }
 
 
@@ -219,6 +211,7 @@ def _work(ours: Checkpoint, batch_size: int) -> Work:
     batch = ours.batch(observation(policy.config), batch_size)
     seen = {key: batch[key] for key in policy.config.observed_features}
     window = {key: value[:, None].expand(-1, steps, *value.shape[1:]) for key, value in seen.items()}
+    policy.reset()  # what it saw before was of another batch size
     return count(policy, lambda: policy.predict_action_chunk(window))
 
 
@@ -281,57 +274,6 @@ def _sweep(name: str, configs: dict[str, DpPlusConfig], scale: Scale) -> dict[st
         }
         for value, values in times.items()
     }
-
-
-def _print(result: dict[str, Any]) -> None:
-    rows = [
-        (
-            name,
-            f"{c['parameters']:,}",
-            str(c["calls"]),
-            *(common.spread(c[k]) if c[k] else "–" for k in ("milliseconds", "policy_milliseconds")),
-        )
-        for name, c in result["contenders"].items()
-    ]
-    common.print_table(
-        "one chunk at batch 1, milliseconds: median (p10–p90)", ("parameters", "calls", "whole", "policy only"), rows
-    )
-    first = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result["first_call_seconds"].items())
-    print(f"the first chunk of a process: {first}")
-    rows = [(name, common.spread(values, 1)) for name, values in result["ratios"].items()]
-    least = result["floor"]["1"]
-    common.print_table("ratios", ("median (p10–p90)",), rows)
-    print(
-        f"floor: {common.spread(least['milliseconds'])} ms, limited by {least['limited_by']} ({least['bytes'] / 1e6:.1f} MB of "
-        f"weights at {least['bandwidth_bytes_per_s']['median'] / 1e9:.0f} GB/s, {least['operations'] / 1e6:.1f} M operations); "
-        f"a bare sum reads {least['sum_bytes_per_s']['median'] / 1e9:.0f} GB/s"
-    )
-    rows = [
-        (
-            batch,
-            common.spread(found[OURS], 0),
-            common.spread(found[SMALL], 0),
-            common.spread(found["ratio"], 1),
-            _at_best(result, batch),
-        )
-        for batch, found in result["throughput"].items()
-    ]
-    common.print_table("chunks a second", (OURS, SMALL, "ratio", "ours at best"), rows)
-    for name, sweep in result.get("growth", {}).items():
-        rows = [
-            (
-                value,
-                f"{found['parameters']:,}",
-                common.spread(found["milliseconds"]),
-                common.spread(found["times_the_first"]),
-            )
-            for value, found in sweep.items()
-        ]
-        common.print_table(f"{name}: milliseconds", ("parameters", "ms", "÷ first row"), rows)
-
-
-def _at_best(result: dict[str, Any], batch: str) -> str:
-    return f"{1e3 * int(batch) / result['floor'][batch]['milliseconds']['median']:,.0f}"
 
 
 if __name__ == "__main__":

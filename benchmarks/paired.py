@@ -26,6 +26,8 @@ PICTURES = (
     "--policy.pretrained_backbone_weights=null",
     "--policy.use_group_norm=true",
 )
+#: Flag of its evaluation: ours runs in float32 whatever it was trained in, LeRobot's else as its saved `use_amp` says.
+IN_FLOAT32 = "--policy.use_amp=false"
 #: Without this its default feeds keypoints to the network as they are, from 0 to 512, and it learns next to nothing.
 NORMALISED = {"STATE": "MIN_MAX", "ENV": "MIN_MAX", "ACTION": "MIN_MAX"}
 
@@ -35,12 +37,31 @@ def dp_plus(*arguments: str) -> list[str]:
     return [sys.executable, "-c", ENTRY, *arguments]
 
 
-def host_training(config: Any, *flags: str, normalised: bool = True, device: str = "cpu") -> list[str]:
+def our_training(
+    config: Path, root: Path, seed: int, *flags: str, steps: int | None = None, device: str = "cpu"
+) -> list[str]:
+    """The command line that trains by the training config in the file `config`; `steps` updates, or the config's."""
+    updates = [f"--steps={steps}"] if steps else []
+    told = (f"--config_path={config.resolve()}", f"--policy.device={device}", *data_flags(root, seed))
+    return dp_plus("train", *told, *updates, *flags)
+
+
+def our_steps(config: Path, steps: int | None = None) -> int:
+    """Updates of our training: `steps`, or those of the training config in the file `config`."""
+    return steps or json.loads(config.read_text())["steps"]
+
+
+def host_training(
+    config: Any, *flags: str, steps: int, our_steps: int, normalised: bool = True, device: str = "cpu"
+) -> list[str]:
     """The command line of LeRobot's own script, with its `diffusion` of as many parameters as a policy of `config` has.
 
+    It trains for `steps` updates, the same share of them with a rising learning rate as ours of `our_steps`; its default is
+    500 whatever their number. Where ours trains in half precision, so does it, in bfloat16 on a CPU, float16 on a GPU.
     Its keypoints are normalised as ours, or go in as they are, which is its default. From pixels its U-Net alone has as many,
     and its image encoder another 11 M; it sees what ours sees in use, and its pictures as in its published recipe.
     """
+    warm_up = max(1, round(config.scheduler_warmup_steps / our_steps * steps))
     dims = equal_dims(parameters(fresh(config).policy))
     mapping = f"--policy.normalization_mapping={json.dumps(NORMALISED | {'VISUAL': 'MEAN_STD'})}"
     inputs = {key: config.input_features[key] for key in config.observed_features}
@@ -52,6 +73,8 @@ def host_training(config: Any, *flags: str, normalised: bool = True, device: str
         *(f"--policy.{name}={value}" for name, value in HOST.items()),
         *([mapping] if normalised else []),
         *sees,
+        *(["--policy.use_amp=true"] if config.dtype != "float32" else []),
+        *(f"--policy.scheduler_warmup_steps={warm_up}", f"--steps={steps}"),
         *("--batch_size=64", "--num_workers=0", *flags),
     ]
 

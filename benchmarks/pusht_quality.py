@@ -8,8 +8,9 @@ runs alone.
 
 With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
 Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.
-Finished rows are kept in `--folder` and not run again, so a study may be run in parts. Flags `--policy.…` change the recipe
-of all rows.
+Finished rows are kept in `--folder` under a digest of all that defines them and not run again, so a study may be run in parts.
+Rows with the same training share its weights, and so does `benchmarks.few_calls`. Flags `--policy.…` change the recipe of all
+rows.
 """
 
 import argparse
@@ -30,18 +31,30 @@ from benchmarks.contenders import IMAGE, ROOT, our_config
 from benchmarks.figures import BARS, LIGHT, quality
 from benchmarks.judged import (
     RECIPE,
+    RECIPE_FOLDER,
     REPORTING_SEED,
     RESULTS,
     SELECTION_SEED,
     evaluate,
+    evaluation_key,
     of_an_episode,
     published,
     ratio,
     slug,
     together,
     train_once,
+    training_key,
 )
-from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run
+from benchmarks.paired import (
+    IN_FLOAT32,
+    add_normalised,
+    data_flags,
+    dp_plus,
+    host_training,
+    our_steps,
+    our_training,
+    run,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class Row:
 
 
 RECIPE_ROW = Row("the recipe")
+VELOCITY = ("--policy.objective.type=flow_matching", "--policy.objective.prediction=v")
 
 #: What the recipe is made of, each taken away or changed alone.
 FACTORS = (
@@ -82,9 +96,10 @@ FACTORS = (
         ),
     ),
     Row("no mirror images", train=("--policy.augmentation.type=none",)),
-    Row("flow matching, velocity", train=("--policy.objective.type=flow_matching", "--policy.objective.prediction=v")),
+    Row("flow matching, velocity, dpmpp_2m", train=VELOCITY),
+    Row("flow matching, velocity, euler", train=VELOCITY, evaluate=("--policy.sampler.type=euler",)),
     Row(
-        "flow matching, x₁",
+        "flow matching, x₁, euler",
         train=("--policy.objective.type=flow_matching", "--policy.sampler.type=euler"),
     ),
     Row("diffusion on noise", train=("--policy.objective.prediction=epsilon",)),
@@ -108,34 +123,46 @@ def judged_on(options: argparse.Namespace) -> tuple[int, int]:
     return (SELECTION_SEED, options.study_episodes) if options.study else (REPORTING_SEED, options.episodes)
 
 
+def training(row: Row, seed: int, options: argparse.Namespace) -> list[str]:
+    """The command that trains a row; its flags may change the steps."""
+    if row.command:
+        return [*row.command, *data_flags(options.root, seed)]
+    how = {"steps": options.steps, "device": options.device}
+    return our_training(options.config, options.root, seed, *options.policy, *row.train, **how)
+
+
+def name_of_training(row: Row) -> str:
+    """That of the first row that trains alike."""
+    if row.command:
+        return row.name
+    return next((other.name for other in FACTORS if row.train and other.train == row.train), RECIPE_FOLDER)
+
+
 def kept(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> Path:
     """The file of a finished row."""
     first, episodes = judged_on(options)
-    return folder / f"{slug(row.name)}_seed_{seed}_{first}_{episodes}.json"
+    trained = training_key(training(row, seed, options))
+    key = evaluation_key(trained, first, episodes, row.evaluate, row.average)
+    return folder / f"{slug(row.name)}_seed_{seed}_{first}_{episodes}_{key}.json"
 
 
 def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train (or reuse), evaluate; the report with the seconds of training."""
-    trained = folder / (slug(row.name) if row.train or row.command else "recipe") / f"seed_{seed}"
     first, episodes = judged_on(options)
     result = kept(row, seed, options, folder)
     if result.exists():
         return json.loads(result.read_text())
-    flags = [*data_flags(options.root, seed)]
-    flags += [f"--steps={options.steps}"] if options.steps and not row.command else []
-    flags += row.train  # may change the steps
-    config = f"--config_path={options.config.resolve()}"
-    recipe = dp_plus("train", config, f"--policy.device={options.device}", *options.policy)
-    seconds = train_once([*(row.command or recipe), *flags], trained)
-    subject = trained
+    trained = train_once(name_of_training(row), training(row, seed, options), seed, folder)
+    subject = trained.folder
     if row.average:
-        subject = trained.with_name(f"{trained.name}_mean")
-        flags = [str(trained), f"--last={row.average}", f"--output={subject}", "--overwrite"]
+        subject = subject.with_name(f"{subject.name}_mean")
+        flags = [str(trained.folder), f"--last={row.average}", f"--output={subject}", "--overwrite"]
         run(dp_plus("average", *flags), subject.with_suffix(".log"))
-    measured = {"name": row.name, "training_seed": seed, "train": row.train, "evaluate": row.evaluate}
+    measured: dict[str, Any] = {"name": row.name, "training_seed": seed}
+    measured |= {"train": row.train or row.command[1:], "evaluate": row.evaluate}
     measured |= {"averaged_checkpoints": row.average} if row.average else {}
-    report = evaluate(subject, first, episodes, folder / f"{slug(row.name)}_eval_{seed}", *row.evaluate)
-    measured |= report | {"seconds": seconds}
+    report = evaluate(subject, first, episodes, result.with_name(f"{result.stem}_eval"), *row.evaluate)
+    measured |= report | {"seconds": trained.seconds}
     write_json(result, measured)
     return measured
 
@@ -154,7 +181,18 @@ def compare(ours: Sequence[dict[str, Any]], host: Sequence[dict[str, Any]]) -> d
 
 
 def default_json(options: argparse.Namespace) -> Path:
-    """Where results go if nothing is said: one file for the recipe's comparison, its study, and every other config."""
+    """Where results go if nothing is said: one file for the recipe's comparison, its study, and every other config.
+
+    Raises:
+        ValueError: a changed recipe, a part of the study or LeRobot's policy as it ships would replace another's results.
+    """
+    changed = {
+        "--policy.… flags": options.policy,
+        "--only": options.study and options.only != [""],
+        "--no-normalised": options.host and not options.study and not options.normalised,
+    }
+    if found := [name for name, given in changed.items() if given]:
+        raise ValueError(f"{', '.join(found)}: give --json FILE, or the default file would hold another experiment")
     if options.config.resolve() != RECIPE:
         return RESULTS / f"{options.config.stem}{'_study' if options.study else ''}.json"
     return RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
@@ -216,9 +254,12 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    begun = provenance(
-        device=options.device, config=options.config.name, policy=options.policy
-    )  # a commit may follow before it ends
+    try:
+        path = options.json or default_json(options)
+    except ValueError as error:
+        parser.error(str(error))
+    about = {"device": options.device, "config": options.config.name, "policy": options.policy}
+    begun = provenance(**about)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
@@ -226,10 +267,12 @@ def main(argv: list[str] | None = None) -> int:
         rows += tuple(row for row in FACTORS if row.name.startswith(tuple(options.only)))
     elif options.host:
         config = our_config(options.config, *options.policy)
-        command = host_training(config, "--env_eval_freq=0", normalised=options.normalised, device=options.device)
+        how = {"steps": options.steps_host, "our_steps": our_steps(options.config, options.steps)}
+        how |= {"normalised": options.normalised, "device": options.device}
+        command = host_training(config, "--env_eval_freq=0", **how)
         size = "U-Net of equal size" if IMAGE in config.input_features else "equal size"
         name = f"LeRobot's diffusion, {size}" + ("" if options.normalised else ", keypoints as they are")
-        rows += (Row(name, (f"--steps={options.steps_host}",), command=tuple(command)),)
+        rows += (Row(name, evaluate=(IN_FLOAT32,), command=tuple(command)),)
     every: list[list[dict[str, Any]]] = []
     for turn in [[row] for row in rows] if options.study else [rows]:  # those of a turn run at the same time
         reports: list[list[dict[str, Any]]] = [[] for _ in turn]
@@ -242,7 +285,6 @@ def main(argv: list[str] | None = None) -> int:
         for row in filter(None, reports):
             every.append(row)
             print(" | ".join(pooled(row)), flush=True)
-    path = options.json or default_json(options)
     ratios = compare(*every) if not options.study and len(every) == 2 else {}
     summary = ratios if options.study else {"limit_percent": solvable(every), **ratios}
     write_json(path, begun | summary | {"rows": published([report for row in every for report in row])})

@@ -29,7 +29,16 @@ from benchmarks.contenders import our_config
 from benchmarks.figures import BARS
 from benchmarks.floor import operations, peak
 from benchmarks.judged import RECIPE, RESULTS, SELECTION_SEED
-from benchmarks.paired import add_normalised, data_flags, dp_plus, host_training, run, start
+from benchmarks.paired import (
+    IN_FLOAT32,
+    add_normalised,
+    data_flags,
+    dp_plus,
+    host_training,
+    our_training,
+    run,
+    start,
+)
 from lerobot_dp_plus import cli
 
 
@@ -37,16 +46,15 @@ def commands(
     root: Path, folder: Path, steps: Mapping[str, int], save_every: Mapping[str, int], *, normalised: bool, device: str
 ) -> dict[str, list[str]]:
     """What each side runs: as many updates as its schedule has, a checkpoint every so many."""
-    flags = {
-        name: (
-            *(*data_flags(root, 1), "--env_eval_freq=0", "--log_freq=500"),
-            *(f"--steps={steps[name]}", f"--save_freq={save_every[name]}", f"--output_dir={folder / name}"),
-        )
+    ours, host = (
+        ("--env_eval_freq=0", "--log_freq=500", f"--save_freq={save_every[name]}", f"--output_dir={folder / name}")
         for name in ("ours", "host")
-    }
+    )
+    how: dict[str, Any] = {"steps": steps["host"], "our_steps": steps["ours"]}
+    how |= {"normalised": normalised, "device": device}
     return {
-        "ours": dp_plus("train", f"--config_path={RECIPE}", f"--policy.device={device}", *flags["ours"]),
-        "host": host_training(our_config(RECIPE), *flags["host"], normalised=normalised, device=device),
+        "ours": our_training(RECIPE, root, 1, *ours, steps=steps["ours"], device=device),
+        "host": host_training(our_config(RECIPE), *data_flags(root, 1), *host, **how),
     }
 
 
@@ -80,8 +88,9 @@ def checkpoints(folder: Path, began: float) -> list[tuple[float, int, Path]]:
 
 
 def success_of(model: Path, folder: Path, episodes: int) -> dict[str, Any]:
-    """The report of `dp-plus evaluate` on selection seeds."""
-    flags = (f"--policy={model}", f"--episodes={episodes}", f"--seed={SELECTION_SEED}", f"--output_dir={folder}")
+    """The report of `dp-plus evaluate` on selection seeds; both sides are judged in float32."""
+    flags = [f"--policy={model}", f"--episodes={episodes}", f"--seed={SELECTION_SEED}", f"--output_dir={folder}"]
+    flags += [IN_FLOAT32]
     run(dp_plus("evaluate", *flags), folder.with_suffix(".log"))
     return json.loads((folder / "report.json").read_text())
 
@@ -125,6 +134,11 @@ def compare(curves: dict[str, list[dict[str, Any]]], target: float) -> dict[str,
     }
 
 
+def default_json(normalised: bool) -> Path:
+    """Where results go if nothing is said; LeRobot's policy as it ships is another experiment."""
+    return RESULTS / ("time_to_success.json" if normalised else "time_to_success_as_it_ships.json")
+
+
 def draw(curves: dict[str, list[dict[str, Any]]], target: float, path: Path) -> None:
     """Success with its interval over minutes of training."""
     figure, axes = plt.subplots(figsize=(6, 3.6))
@@ -159,8 +173,9 @@ def main(argv: list[str] | None = None) -> int:
     add_normalised(parser)
     add_device(parser)
     parser.add_argument("--folder", type=Path, help="keep checkpoints and evaluations here, a new folder")
-    parser.add_argument("--json", type=Path, default=RESULTS / "time_to_success.json")
+    parser.add_argument("--json", type=Path, help="results/time_to_success.json; time_to_success_as_it_ships.json")
     options = parser.parse_args(argv)
+    options.json = options.json or default_json(options.normalised)
     torch.set_num_threads(1)
     begun = provenance(device=options.device, host_normalised=options.normalised)  # a commit may follow before it ends
     with tempfile.TemporaryDirectory() as scratch:

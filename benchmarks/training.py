@@ -54,6 +54,8 @@ class Size:
 def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(args.threads)
+    if args.dtype != "float32":  # what use_amp means, on a GPU else float16
+        torch.set_autocast_dtype(torch.device(args.device).type, getattr(torch, args.dtype))
     result: dict[str, Any] = {"quick": args.quick, "dtype": args.dtype, "images": args.images, "sizes": {}}
     result["device"] = args.device
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,7 +74,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     common.add_device(parser)
     parser.add_argument("--threads", type=common.positive, default=2)
     parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of our policy; the host's has none"
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of both; the host's by LeRobot's use_amp"
     )
     parser.add_argument("--images", choices=("video", "image"), default="video", help="how the pixels lie on disk")
     parser.add_argument("--sizes", nargs="+", choices=("state", "pixels"), default=["state", "pixels"])
@@ -131,7 +133,7 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
     ours = our_config(dtype=args.dtype, image_encoder=ResNet18Config(), **shapes, **(_tiny() if args.quick else {}))
     count = parameters(fresh(ours).policy)
     dims = equal_dims(count, horizon=16, n_action_steps=8, **shapes)
-    host = host_config(down_dims=dims, horizon=16, n_action_steps=8, **shapes)
+    host = host_config(down_dims=dims, horizon=16, n_action_steps=8, use_amp=args.dtype != "float32", **shapes)
     pairs = (VARIANTS[0], VARIANTS[-1]) if args.quick else VARIANTS
     found: dict[str, list[dict[str, float]]] = {" + ".join(pair): [] for pair in pairs}
     order = [pair for _ in range(1 if args.quick else args.rounds) for pair in pairs]
@@ -243,11 +245,10 @@ def _print(result: dict[str, Any]) -> None:
             for variant, found in size["variants"].items()
         ]
         title = f"{name}, batch {size['batch_size']}: policy + loader"
-        columns = ("samples/s, median (p10–p90)", "of the step waiting for data", "of the limit")
+        columns = (f"samples/s, {common.SPREAD}", "of the step waiting for data", "of the limit")
         common.print_table(title, columns, rows)
-        common.print_table(
-            "ratios", ("median (p10–p90)",), [(k, common.spread(v, 1)) for k, v in size["ratios"].items()]
-        )
+        ratios = [(name, common.spread(values, 1)) for name, values in size["ratios"].items()]
+        common.print_table("ratios", (common.SPREAD,), ratios)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
 
-from benchmarks import few_calls, judged
+from benchmarks import few_calls, judged, pusht_quality
 
 
 @pytest.fixture
@@ -24,31 +24,52 @@ def test_a_policy_is_judged_before_and_after(tmp_path, options, monkeypatch, cap
         (name, calls) for name in ("before", "after") for calls in (1, 4)
     ]
     assert len({row["weights_sha256"] for row in found}) == 2 and found[0]["seeds"] == [100_000, 100_000]
-    trained = [
-        json.loads((tmp_path / "kept" / name / "seed_1/checkpoints/last/pretrained_model/config.json").read_text())
-        for name in ("pusht_foresight", "pusht_foresight_few_calls_after")
+    folders = [
+        next((tmp_path / "kept").glob(f"{name}_????????")) for name in ("recipe", f"{few_calls.CONFIG.stem}_after")
     ]
+    config = "seed_1/checkpoints/last/pretrained_model/config.json"
+    trained = [json.loads((folder / config).read_text()) for folder in folders]
     assert [config["objective"]["type"] for config in trained] == ["diffusion", "shortcut"]
     assert [config["objective"]["prediction"] for config in trained] == ["x1"] * 2
-    assert "pusht_foresight/seed_1" in trained[1]["pretrained_path"]
+    assert trained[1]["pretrained_path"].startswith(f"{folders[0]}/seed_1/")
     assert (tmp_path / "found.png").stat().st_size > 5000 and "÷ before at 4" in capsys.readouterr().out
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
     assert few_calls.main(options) == 0
     assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
     assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
 
+    (tmp_path / "kept").rename(tmp_path / "moved")
+    commands = []
+    monkeypatch.setattr(
+        judged, "run", lambda command, log: commands.append(command[3]) or in_this_process(command, log)
+    )
+    assert few_calls.main([*options, f"--folder={tmp_path / 'moved'}"]) == 0
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == found and commands == []
+    same = [flag for flag in options if flag.startswith(("--root=", "--steps=", "--episodes=", "--json="))]
+    base = next(flag.replace("--base=", "--config=") for flag in options if flag.startswith("--base="))
+    assert pusht_quality.main([*same, base, "--no-host", f"--folder={tmp_path / 'moved'}"]) == 0
+    assert commands == ["evaluate"], "the recipe's weights are shared"
+    (row,) = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert row["weights_sha256"] == found[0]["weights_sha256"]
+
 
 def test_a_given_checkpoint_replaces_the_first_training_and_a_control_goes_on_as_it_was(tmp_path, options, monkeypatch):
     commands, judgement = {}, {"successes": 1, "episodes": 1, "success_percent": 100.0, "score": 1.0}
     judgement |= {"of_episodes": {"successes": [True]}}
-    monkeypatch.setattr(few_calls, "train_once", lambda command, folder: commands.update({folder: command}) or 1.0)
+    starts = set()
+
+    def note(name, command, seed, folder, start) -> judged.Trained:
+        commands[name] = command
+        starts.add(start)
+        return judged.Trained(folder, name, 1.0)
+
+    monkeypatch.setattr(few_calls, "train_once", note)
     monkeypatch.setattr(few_calls, "evaluate", lambda *_: judgement)
     start = judged.ROOT / "hub_cards" / "pusht_state"
     assert few_calls.main([*options, "--start", str(start), "--control"]) == 0
     assert all(f"--policy.pretrained_path={start}" in command for command in commands.values())
-    after, control = (
-        commands[tmp_path / "kept" / f"pusht_foresight_few_calls_{x}" / "seed_1"] for x in ("after", "control")
-    )
+    assert len(starts) == 1 and len(starts.pop()) == 8, "what it goes on from is part of either training's digest"
+    after, control = (commands[f"pusht_foresight_few_calls_{name}"] for name in ("after", "control"))
     more = ["--policy.objective.type=diffusion", "--policy.sampler.type=dpmpp_2m"]
     assert [flag for flag in control if flag not in after] == more and len(commands) == 2
     rows = json.loads((tmp_path / "found.json").read_text())["rows"]
@@ -85,3 +106,15 @@ def test_flags_that_are_not_the_policys_are_refused(capsys):
     with pytest.raises(SystemExit):
         few_calls.main([f"--root={DEMOS}", "--cals=1"])
     assert "unrecognized arguments: --cals=1\n" in capsys.readouterr().err
+
+
+def test_a_changed_experiment_has_to_be_told_where_its_results_go(capsys):
+    with pytest.raises(SystemExit):
+        few_calls.main([f"--root={DEMOS}", "--policy.ema.decay=0.99"])
+    assert "--policy.… flags: give --json FILE" in capsys.readouterr().err
+
+
+def test_what_a_training_goes_on_from_counts_and_not_where_it_lies():
+    at_a, at_b = (["python", f"--policy.pretrained_path=/{place}/last"] for place in "ab")
+    assert judged.training_key(at_a, "1") == judged.training_key(at_b, "1") != judged.training_key(at_a, "2")
+    assert judged.training_key(at_a) != judged.training_key(at_b)

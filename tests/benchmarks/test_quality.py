@@ -1,18 +1,19 @@
 """Success rates of recipes: what is counted together, what is reused, what is compared."""
 
-import argparse
 import json
 import math
-from pathlib import Path
+import re
 
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
 
 from benchmarks import judged, pusht_quality, time_to_success
-from benchmarks.contenders import ROOT, fresh, host_config, our_config, parameters
+from benchmarks.contenders import fresh, host_config, our_config, parameters
 from benchmarks.paired import host_training
 from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
+STEPS = {"steps": 3, "our_steps": 6}
 
 
 def report(successes: int, **more) -> dict:
@@ -50,6 +51,7 @@ def tiny(tmp_path) -> list[str]:
 
 def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, capsys):
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
+    more += ["--policy.dtype=bfloat16"]
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     ours, host = found["rows"]
@@ -59,6 +61,10 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     trained = next((tmp_path / "kept").glob("LeRobot*/seed_1/checkpoints/last/*/config.json"))
     config = json.loads(trained.read_text())
     assert config["type"] == "diffusion" and config["normalization_mapping"]["ENV"] == "MIN_MAX"
+    assert config["use_amp"] is True and config["scheduler_warmup_steps"] == 300 / 2 * 3
+    judged_as = json.loads(next((tmp_path / "kept").glob("LeRobot*_eval/report.json")).read_text())
+    assert judged_as["extra_arguments"] == ["--policy.use_amp=false"], "in float32, as ours"
+    assert all({"commit", "date"} <= row.keys() for row in found["rows"])
     assert found["limit_percent"] == 50 * len({*solved(tmp_path, 0), *solved(tmp_path, 1)})
     assert (tmp_path / "found.png").stat().st_size > 5000
     assert "LeRobot's diffusion, equal size" in capsys.readouterr().out
@@ -66,7 +72,7 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
 
 def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
     config = our_config(pusht_quality.RECIPE)
-    kinder, as_it_ships = (host_training(config, "--steps=3", normalised=on) for on in (True, False))
+    kinder, as_it_ships = (host_training(config, **STEPS, normalised=on) for on in (True, False))
     (more,) = set(kinder) - set(as_it_ships)
     assert more.startswith("--policy.normalization_mapping=") and set(as_it_ships) < set(kinder)
     dims = json.loads(next(flag for flag in kinder if "down_dims" in flag).split("=")[1])
@@ -74,10 +80,24 @@ def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
     assert theirs == pytest.approx(parameters(fresh(config).policy), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("steps", "ours", "expected"), [(400, 8500, 14), (1500, 8500, 53), (7200, 3400, 635), (1, 8500, 1)]
+)
+def test_lerobots_policy_warms_up_for_our_share_of_its_updates(steps, ours, expected):
+    command = host_training(our_config(pusht_quality.RECIPE), steps=steps, our_steps=ours)
+    assert f"--policy.scheduler_warmup_steps={expected}" in command and f"--steps={steps}" in command
+
+
+@pytest.mark.parametrize(("dtype", "half"), [("bfloat16", True), ("float32", False)])
+def test_lerobots_policy_trains_in_our_precision(dtype, half):
+    command = host_training(our_config(pusht_quality.RECIPE, dtype=dtype), **STEPS)
+    assert ("--policy.use_amp=true" in command) is half
+
+
 def test_lerobots_policy_from_pixels_sees_what_ours_sees_in_use():
     config = our_config(pusht_quality.ROOT / "configs" / "pusht_pixels.json")
     assert "observation.environment_state" in config.input_features, "for training alone"
-    command = host_training(config, "--steps=3")
+    command = host_training(config, **STEPS)
     given = dict(flag.removeprefix("--policy.").split("=", 1) for flag in command if flag.startswith("--policy."))
     assert json.loads(given["input_features"]).keys() == {"observation.image", "observation.state"}
     assert given["pretrained_backbone_weights"] == "null", "nothing is fetched"
@@ -87,7 +107,7 @@ def test_lerobots_policy_from_pixels_sees_what_ours_sees_in_use():
 
 def solved(folder, number) -> list[int]:
     """Which of the episodes the `number`-th policy solved, as LeRobot's evaluation wrote it down."""
-    info = sorted((folder / "kept").glob("*_eval_1/eval_info.json"))[number]
+    info = sorted((folder / "kept").glob("*_eval/eval_info.json"))[number]
     (task,) = json.loads(info.read_text())["per_task"]
     return [episode for episode, success in enumerate(task["metrics"]["successes"]) if success]
 
@@ -125,43 +145,14 @@ def test_a_row_is_trained_and_evaluated_once(tmp_path, tiny, monkeypatch):
     assert [row["name"] for row in found] == [RECIPE_ROW.name, "2 network calls"]
     assert found[0]["weights_sha256"] == found[1]["weights_sha256"]  # the same weights, otherwise used
     assert all(row["seeds"][0] == pusht_quality.SELECTION_SEED for row in found)
+    (trained,) = (tmp_path / "kept").glob("*/seed_1/seconds.json")
+    assert re.fullmatch(r"recipe_[0-9a-f]{8}", trained.parents[1].name)
     assert (tmp_path / "found.png").stat().st_size > 5000
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
     assert pusht_quality.main(options) == 0
     assert pusht_quality.main([*options, "--only", "", "--seeds", "1", "2", "--finished"]) == 0
     assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
     assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*") if file.is_file()}
-
-
-def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, monkeypatch):
-    called = []
-
-    def note(command, log) -> float:
-        called.append(arguments := command[3:])
-        if arguments[0] == "evaluate":
-            report = dict.fromkeys(("successes", "success_percent", "interval_percent", "score", "seeds"), 1)
-            report |= {"weights_sha256": "", "latency_ms": 1, "episodes": 1}
-            (log.with_suffix("")).mkdir()
-            (log.with_suffix("") / "report.json").write_text(json.dumps(report))
-            info = {"per_task": [{"metrics": {"successes": [True], "max_rewards": [1.0]}}]}
-            (log.with_suffix("") / "eval_info.json").write_text(json.dumps(info))
-        if arguments[0] == "train":
-            next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
-        return 1.0
-
-    for module in (pusht_quality, judged):
-        monkeypatch.setattr(module, "run", note)
-    row = next(row for row in FACTORS if row.average)
-    options = argparse.Namespace(root=DEMOS, config=pusht_quality.RECIPE, steps=None, study_episodes=1, study=True)
-    options.device = "cpu"
-    options.policy = ["--policy.selection.tolerance=0"]
-    pusht_quality.measure(row, 1, options, tmp_path)
-    trained = tmp_path / judged.slug(row.name) / "seed_1"
-    assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
-    assert set(options.policy) < set(called[0])
-    assert not set(options.policy) & set(called[2])  # it is in the weights' config
-    assert called[1][:2] == ["average", str(trained)] and f"--last={row.average}" in called[1]
-    assert f"--policy={trained}_mean" in called[2] and f"--output={trained}_mean" in called[1]
 
 
 def test_flags_that_are_not_the_policys_are_refused(capsys):
@@ -200,17 +191,3 @@ def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path, monk
     )
     parameters = 3_000_000
     assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
-
-
-@pytest.mark.parametrize(
-    ("config", "study", "name"),
-    [
-        ("pusht_foresight", False, "pusht_quality"),
-        ("pusht_foresight", True, "pusht_study"),
-        ("pusht_pixels", False, "pusht_pixels"),
-        ("pusht_pixels", True, "pusht_pixels_study"),
-    ],
-)
-def test_one_configs_results_do_not_replace_anothers(config, study, name):
-    options = argparse.Namespace(config=ROOT / "configs" / f"{config}.json", study=study)
-    assert pusht_quality.default_json(options) == pusht_quality.RESULTS / f"{name}.json"

@@ -1,0 +1,133 @@
+"""What is kept is reused by the same experiment alone, and no experiment's results replace another's."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from tiny_recipes import DEMOS
+
+from benchmarks import judged, pusht_quality, time_to_success
+from benchmarks.contenders import ROOT
+from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
+
+
+@pytest.fixture
+def called(monkeypatch) -> list[list[str]]:
+    """Commands of `dp-plus` as they come; they are not run, evaluations find one success."""
+    called: list[list[str]] = []
+
+    def note(command, log) -> float:
+        called.append(arguments := command[3:])
+        if arguments[0] == "evaluate":
+            report = dict.fromkeys(("successes", "success_percent", "interval_percent", "score", "seeds"), 1)
+            report |= {"weights_sha256": "", "latency_ms": 1, "episodes": 1}
+            (log.with_suffix("")).mkdir()
+            (log.with_suffix("") / "report.json").write_text(json.dumps(report))
+            info = {"per_task": [{"metrics": {"successes": [True], "max_rewards": [1.0]}}]}
+            (log.with_suffix("") / "eval_info.json").write_text(json.dumps(info))
+        if arguments[0] == "train":
+            next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
+        return 1.0
+
+    for module in (pusht_quality, judged):
+        monkeypatch.setattr(module, "run", note)
+    return called
+
+
+def chosen(**changed) -> argparse.Namespace:
+    """Options of a study with these changed."""
+    usual = {"root": DEMOS, "config": pusht_quality.RECIPE, "steps": None, "study_episodes": 1, "study": True}
+    return argparse.Namespace(**(usual | {"device": "cpu", "policy": []} | changed))
+
+
+def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, called):
+    row = next(row for row in FACTORS if row.average)
+    options = chosen(policy=["--policy.selection.tolerance=0"])
+    pusht_quality.measure(row, 1, options, tmp_path)
+    (trained,) = tmp_path.glob(f"{judged.slug(row.name)}_????????/seed_1")
+    assert [arguments[0] for arguments in called] == ["train", "average", "evaluate"]
+    assert set(options.policy) < set(called[0])
+    assert not set(options.policy) & set(called[2])  # it is in the weights' config
+    assert called[1][:2] == ["average", str(trained)] and f"--last={row.average}" in called[1]
+    assert f"--policy={trained}_mean" in called[2] and f"--output={trained}_mean" in called[1]
+
+
+def test_another_experiment_of_the_same_name_is_trained_again(tmp_path, called):
+    """And the same one is not."""
+    recipe = json.loads(pusht_quality.RECIPE.read_text())
+    same, other = tmp_path / "same.json", tmp_path / "other.json"
+    same.write_text(json.dumps(recipe, indent=4))
+    other.write_text(json.dumps(recipe | {"batch_size": 64}))
+    row, seed, kept = RECIPE_ROW, 1, tmp_path / "kept"
+
+    def commands(row=row, seed=seed, **changed) -> list[str]:
+        called.clear()
+        pusht_quality.measure(row, seed, chosen(**changed), kept)
+        return [arguments[0] for arguments in called]
+
+    assert commands() == ["train", "evaluate"] and commands() == [] and commands(config=same) == []
+    experiments = [
+        {"policy": ["--policy.ema.decay=0.99"]},
+        {"config": other},
+        {"steps": 100},
+        {"root": tmp_path},
+        {"device": "cuda"},
+    ]
+    for changed in experiments:
+        assert commands(**changed) == ["train", "evaluate"] and commands(**changed) == [], changed
+    assert commands(seed=2) == ["train", "evaluate"] and commands(seed=2) == []
+    assert commands(study_episodes=2) == ["evaluate"] and commands(study_episodes=2) == []
+    assert commands(row=pusht_quality.Row(row.name, evaluate=("--policy.noise_scale=0.3",))) == ["evaluate"]
+    folders = {file.parents[1] for file in kept.glob("*/seed_*/seconds.json")}
+    assert len(folders) == 1 + len(experiments), "the seed is no part of the digest"
+
+
+def test_rows_that_train_alike_share_weights(tmp_path, called):
+    velocity = [row for row in FACTORS if row.name.startswith("flow matching, velocity")]
+    for row in velocity:
+        pusht_quality.measure(row, 1, chosen(), tmp_path)
+    assert [arguments[0] for arguments in called] == ["train", "evaluate", "evaluate"]
+    assert [set(velocity[1].evaluate) <= set(arguments) for arguments in called] == [False, False, True]
+
+
+def test_a_row_says_when_it_was_measured(tmp_path, called, monkeypatch):
+    dates = iter(["trained", "judged"])
+    monkeypatch.setattr(judged, "moment", lambda: {"commit": "c0ffee", "date": next(dates)})
+    row = pusht_quality.measure(RECIPE_ROW, 1, chosen(), tmp_path)
+    again = pusht_quality.measure(RECIPE_ROW, 1, chosen(), tmp_path)
+    assert (row["commit"], row["date"]) == (again["commit"], again["date"]) == ("c0ffee", "judged")
+
+
+@pytest.mark.parametrize(
+    ("config", "study", "name"),
+    [
+        ("pusht_foresight", False, "pusht_quality"),
+        ("pusht_foresight", True, "pusht_study"),
+        ("pusht_pixels", False, "pusht_pixels"),
+        ("pusht_pixels", True, "pusht_pixels_study"),
+    ],
+)
+def test_one_configs_results_do_not_replace_anothers(config, study, name):
+    options = chosen(config=ROOT / "configs" / f"{config}.json", study=study, only=[""], host=True, normalised=True)
+    assert pusht_quality.default_json(options) == pusht_quality.RESULTS / f"{name}.json"
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--study", "--policy.foresight.weighting.type=equal"], "--policy.… flags"),
+        (["--policy.foresight.weighting.type=equal"], "--policy.… flags"),
+        (["--study", "--only", "DiT"], "--only"),
+        (["--no-normalised"], "--no-normalised"),
+    ],
+)
+def test_a_changed_experiment_has_to_be_told_where_its_results_go(tmp_path, flags, named, capsys):
+    with pytest.raises(SystemExit):
+        pusht_quality.main([f"--root={DEMOS}", f"--folder={tmp_path / 'kept'}", *flags])
+    assert f"{named}: give --json FILE" in capsys.readouterr().err and not (tmp_path / "kept").exists()
+
+
+def test_lerobots_policy_as_it_ships_has_a_file_of_its_own():
+    assert time_to_success.default_json(True).name == "time_to_success.json"
+    assert time_to_success.default_json(False).name == "time_to_success_as_it_ships.json"
