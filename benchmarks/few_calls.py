@@ -81,7 +81,7 @@ def measure(seed: int, options: argparse.Namespace, folder: Path) -> list[dict[s
     """Train and evaluate one seed, or read what is kept."""
     reports = []
     for name, trained in train(seed, options, folder).items():
-        for calls in options.calls:
+        for calls in options.calls if name == AFTER else options.calls_before or options.calls:
             judged = f"{options.config.stem}_{name}_{calls}_eval_{seed}_{REPORTING_SEED}_{options.episodes}"
             key = evaluation_key(trained.key, REPORTING_SEED, options.episodes, at(calls, name))
             place = folder / f"{judged}_{key}"
@@ -127,7 +127,8 @@ def draw(reports: Sequence[dict[str, Any]]) -> Figure:
     before = by_calls(reports, BEFORE)
     axes.axhline(together(before[max(before)])[0], color=FLOOR, lw=1, ls="--")
     axes.set(xscale="log", xlabel="network calls a chunk", ylabel="success, %", ylim=(0, 103))
-    axes.set_xticks(list(before), [str(calls) for calls in before])
+    ticks = sorted({report["calls"] for report in reports})
+    axes.set_xticks(ticks, [str(calls) for calls in ticks])
     axes.minorticks_off()
     axes.set_title("squares: all seeds, 95 % Wilson interval; dots: training seeds; dashed: the limit", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
@@ -155,6 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from instead of --base")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
     parser.add_argument("--calls", type=positive, nargs="+", default=[1, 2, 4, 10])
+    parser.add_argument("--calls-before", type=positive, nargs="+", help="of the policy before, and of the control")
     parser.add_argument("--episodes", type=positive, default=500)
     parser.add_argument("--steps", type=positive, help="updates of every training, if not the configs'")
     parser.add_argument("--control", action="store_true", help="as many updates of the base's objective too")
@@ -183,7 +185,8 @@ def main(argv: list[str] | None = None) -> int:
         for name in (BEFORE, CONTROL, AFTER)
         for calls, rows in by_calls(reports, name).items()
     ]
-    columns = ("success % by training seed", "together (95 % Wilson)", "score", f"÷ before at {max(options.calls)}")
+    most = max(by_calls(reports, BEFORE))
+    columns = ("success % by training seed", "together (95 % Wilson)", "score", f"÷ before at {most}")
     print_table("PushT, calls a chunk", columns, lines)
     return 0
 
