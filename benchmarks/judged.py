@@ -110,7 +110,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> dict[str, float] | None:
     """Σ above ÷ Σ below with the 95 % interval of a paired bootstrap over episodes; None with fewer than 5 below."""
     if np.count_nonzero(below) < 5:
         return None
-    with np.errstate(divide="ignore"):  # a draw may hold none of the few
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold none of the few
         interval = bootstrap(
             (above, below),
             lambda a, b, axis: a.sum(axis) / b.sum(axis),
