@@ -156,7 +156,7 @@ def test_noise_draws_of_a_sample_are_of_all_times_and_see_their_own_observation(
     windows = made.config.windows.split(batch, made.config.training_features, 2, True).seen
     once = made.model.condition(windows)
     for whole, part in zip(tree_leaves(condition), tree_leaves(once), strict=True):
-        assert torch.equal(whole, torch.cat([part] * draws))
+        torch.testing.assert_close(whole, torch.cat([part] * draws))  # sizes of products round differently
 
 
 def test_noise_draws_expect_the_same_loss_with_less_spread():
