@@ -109,7 +109,7 @@ def counted(monkeypatch):
             torch._inductor.exc.InductorError(RuntimeError("No working C++ compiler found"), "cpp"),
             "No working C++ compiler found",
         ),
-        (AssertionError(), "AssertionError"),  # Inductor's CUDA graphs in a thread, where LeRobot infers in real time
+        (AssertionError(), "AssertionError"),  # Inductor's CUDA graphs in a thread of the caller's
         (RuntimeError("\nCUDA error: operation not permitted when stream is capturing"), "CUDA error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
