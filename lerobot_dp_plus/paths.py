@@ -258,9 +258,8 @@ def tabulated[P: Path](path: P, times: Sequence[Tensor]) -> P:
 def check_betas(start: float, end: float) -> None:
     """Raise a ValueError unless noise is added in every step, no less from step to step, and data are left by each."""
     if not 0 < start <= end < 1:
-        raise ValueError(
-            f"objective.path.beta_start = {start}, objective.path.beta_end = {end}: must be 0 < beta_start <= beta_end < 1"
-        )
+        given = f"objective.path.beta_start = {start}, objective.path.beta_end = {end}"
+        raise ValueError(f"{given}: must be 0 < beta_start <= beta_end < 1")
 
 
 @Path.register_subclass("linear_beta")

@@ -31,7 +31,7 @@ from lerobot_dp_plus.policies.loading import load_policy
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
-from lerobot_dp_plus.policies.windows import check_finite
+from lerobot_dp_plus.policies.windows import check_chunks, check_finite
 
 
 class DpPlusPolicy(PreTrainedPolicy):
@@ -217,11 +217,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             if foresee and model.foresight is not None:
                 model.foresight.check_learned()
             proposal = self._propose(model, config, window, noise.reshape(shape), foresee, generator)
-        if not torch.isfinite(proposal.chunks).all():  # of pictures or weights; it must not reach the robot
-            check_finite(window, [key for key in config.observed_features if key in window])
-            raise FloatingPointError(
-                "a chunk is NaN or infinite though the observations are not: weights or dtype are broken"
-            )
+        check_chunks(proposal.chunks, window, config.observed_features)
         return proposal
 
     @property

@@ -144,3 +144,16 @@ def check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
         bad = int((~torch.isfinite(batch[key])).sum())
         if bad:
             raise ValueError(f"{key}: {bad} of {batch[key].numel()} values in the batch are NaN or infinite")
+
+
+def check_chunks(chunks: Tensor, window: Mapping[str, Tensor], observed: Iterable[str]) -> None:
+    """Raise an error if chunks hold NaN or infinity, which must not reach the robot.
+
+    Raises:
+        ValueError: an observation of the window does, too; named and counted, as by `check_finite`.
+        FloatingPointError: none does.
+    """
+    if torch.isfinite(chunks).all():
+        return
+    check_finite(window, [key for key in observed if key in window])
+    raise FloatingPointError("a chunk is NaN or infinite though the observations are not: weights or dtype are broken")
