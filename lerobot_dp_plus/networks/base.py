@@ -16,6 +16,11 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
     def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> Network:
         """Make the network for chunks (B, horizon, action_dim) and observations (B, n_obs_steps, observation_dim)."""
 
+    @property
+    @abstractmethod
+    def chunk_multiple(self) -> int:
+        """What a horizon must be a multiple of."""
+
     @abstractmethod
     def check(self, *, horizon: int) -> None:
         """Raise a ValueError naming the field, its value and what is legal if a horizon or size does not fit."""

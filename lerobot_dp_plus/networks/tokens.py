@@ -24,6 +24,10 @@ class TokenNetworkConfig(NetworkConfig):
         if self.dim % 2 or self.dim < 4:
             raise ValueError(f"network.dim = {self.dim}: must be even and at least 4 for the sinusoidal time embedding")
 
+    @property
+    def chunk_multiple(self) -> int:
+        return self.patch_size
+
     def check(self, *, horizon: int) -> None:
         if horizon % self.patch_size:
             legal = [p for p in range(1, horizon + 1) if horizon % p == 0]

@@ -237,6 +237,10 @@ class UNet1dConfig(NetworkConfig):
             film_scale=self.film_scale,
         )
 
+    @property
+    def chunk_multiple(self) -> int:
+        return 2 ** (len(self.down_dims) - 1) if self.down_dims else 1
+
     def check(self, *, horizon: int) -> None:
         """Raise ValueError, naming field, value and what is legal, if a size or the horizon does not fit."""
         if not self.down_dims:

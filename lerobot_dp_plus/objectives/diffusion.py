@@ -19,7 +19,7 @@ class Diffusion(Objective):
 
     gives = frozenset({"denoiser", "diffusion_steps", "kept_noise"})
 
-    prediction: Parametrisation = "epsilon"
+    prediction: Parametrisation = "x1"
     path: Path = field(default_factory=SquaredCosinePath)
     times: TimeDensity = field(default_factory=UniformTimes)
     clip_range: float | None = 1.0

@@ -18,7 +18,7 @@ class FlowMatching(Objective):
     Cost: one network call a loss.
     """
 
-    prediction: Parametrisation = field(default="v", metadata={"choices": FLOW_PARAMETRISATIONS})
+    prediction: Parametrisation = field(default="x1", metadata={"choices": FLOW_PARAMETRISATIONS})
     times: TimeDensity = field(default_factory=BetaTimes)
     clip_range: float | None = None
 

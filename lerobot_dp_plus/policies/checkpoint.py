@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import draccus
 import torch
@@ -18,6 +19,7 @@ import lerobot_dp_plus
 from lerobot_dp_plus.foresight import Foresight
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading_errors import missing
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
@@ -94,7 +96,7 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
     file = folder / CONFIG_NAME
     if not file.is_file():
         return
-    saved, given = json.loads(file.read_text()), draccus.encode(config, PreTrainedConfig)
+    saved, given = _written(file), draccus.encode(config, PreTrainedConfig)
     actions = [(c.get("output_features") or {}).get(ACTION, {}).get("shape") for c in (saved, given)]
     if None not in actions and list(actions[0]) != list(actions[1]):
         raise ValueError(
@@ -120,13 +122,19 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
                 )
 
 
+def _written(file: Path) -> dict[str, Any]:
+    """A checkpoint's config as spelled, with what its format meant by what it leaves out."""
+    saved = json.loads(file.read_text())
+    return formats.complete(str(saved.get("type")), saved, unversioned=1)
+
+
 def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
     """Why the weights in `folder` mean something else under the objective of `config`; None if they do not.
 
     What a network predicts, and on which path, is in its weights. Training may take them as a start, sampling may not.
     """
     file = folder / CONFIG_NAME
-    written = json.loads(file.read_text()).get("objective") if file.is_file() else None
+    written = _written(file).get("objective") if file.is_file() else None
     if written is None:
         return None
     # Decoded first, because a file older than one of the fields means its default.

@@ -43,6 +43,7 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
             f"speed. Resample the dataset, or pass --policy.fps={meta.fps} to retrain at that rate knowingly"
         )
     config.fps = meta.fps
+    config.follow(meta.fps)
     if missing or meta.stats is None:
         return
     if config.pretrained_path is not None:

@@ -21,7 +21,7 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.processor import DataProcessorPipeline
 
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
-from lerobot_dp_plus.policies.loading import HUB_OPTIONS, load_config
+from lerobot_dp_plus.policies.loading import HUB_OPTIONS, OUR_TYPES, load_config
 from lerobot_dp_plus.policies.loading_errors import Asked, CheckpointUnavailable, worded, worded_faults
 
 REVISION = "--pretrained_revision="
@@ -37,6 +37,9 @@ def install(format_version: int) -> None:
     training = sys.modules.get("lerobot.configs.train")
     if training is not None:
         _wrap(training.TrainPipelineConfig, "from_pretrained", _train_config_door)
+    datasets = sys.modules.get("lerobot.datasets.factory")
+    if datasets is not None:
+        _wrap(datasets, "resolve_delta_timestamps", _deltas_door)
     checkpoints = sys.modules.get("lerobot.common.train_utils")
     if checkpoints is not None:
         _wrap(checkpoints, "resolve_resume_checkpoint", _resume_door)
@@ -97,6 +100,13 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for key in HUB_OPTIONS:
         options.pop(key, None)
     return stock(cls, file.parent, config_filename, **options)
+
+
+def _deltas_door(stock: Any, config: Any, meta: Any, *more: Any, **options: Any) -> Any:
+    """The first that a policy's config hears of its dataset: how many frames a second it has."""
+    if isinstance(config, PreTrainedConfig) and config.type.startswith(OUR_TYPES):
+        config.follow(meta.fps)  # type: ignore[attr-defined]
+    return stock(config, meta, *more, **options)
 
 
 def _train_config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:

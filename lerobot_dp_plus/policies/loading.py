@@ -19,6 +19,7 @@ from lerobot.configs import PreTrainedConfig
 from torch import nn
 
 import lerobot_dp_plus
+from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
 
@@ -121,7 +122,8 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     """
     if not saved["type"].startswith(OUR_TYPES):
         return
-    fields = {key: value for key, value in saved.items() if key != "type"}
+    fields = formats.complete(saved["type"], saved, unversioned=1)
+    del fields["type"]
     try:
         draccus.decode(PreTrainedConfig.get_choice_class(saved["type"]), fields)
     except (DraccusException, ValueError) as error:

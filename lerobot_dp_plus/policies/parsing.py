@@ -1,17 +1,19 @@
-"""How a file and the command line become one config: draccus, mended in two places for the policies of this package.
+"""How a file and the command line become one config: draccus, mended in three places for the policies of this package.
 
+- A file of an older format means by what it leaves out what it meant when it was written (`formats`).
 - Draccus merges file and command line field by field, and then refuses what the file says about the member of an axis
   that the command line has switched away from. `without_former_members` drops that before the merge: fields the new
   member has too keep the file's value, the others are gone. What the command line itself names is always checked.
 - Draccus drops the reason when a config refuses a value and says only that it couldn't make the class; `reasons` finds
   what the config said, and LeRobot prints it as its one line of error.
 
-`install` puts both into draccus's parser, so that LeRobot's own commands have them; configs of others pass untouched.
+`install` puts them into draccus's parser, so that LeRobot's own commands have them; configs of others pass untouched.
 """
 
 import argparse
 import dataclasses
 import functools
+import logging
 import traceback
 import types
 import typing
@@ -25,9 +27,40 @@ import draccus
 import mergedeep
 from draccus import argparsing
 from draccus.utils import DecodingError, ParsingError
+from lerobot.configs import PreTrainedConfig
+
+from lerobot_dp_plus.policies import formats
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "lerobot_dp_plus"
 TYPE = draccus.CHOICE_TYPE_KEY
+
+
+def as_written(config: type, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """`saved`, the fields of a `config` as a file spells them, with what an older format meant by what it leaves out.
+
+    A policy's own file is a checkpoint's and states its format, or is of the first. In a training config the policy's part
+    may state none; it is read as one of today, and the log says what that decides.
+    """
+    full, policy = dict(saved), saved.get("policy")
+    if not saved:  # there is no file
+        return full
+    if issubclass(config, PreTrainedConfig):
+        known = config.get_known_choices()
+        name = saved.get(TYPE) or next((name for name, member in known.items() if member is config), "")
+        return formats.complete(name, saved, unversioned=1)
+    if isinstance(policy, Mapping) and TYPE in policy:
+        full["policy"] = formats.complete(str(policy[TYPE]), policy)
+        if left := formats.left_open(str(policy[TYPE]), policy):
+            logger.info(
+                "the config file states no policy.format_version: what it leaves out (%s) is as today's %s has it; "
+                '"format_version": %d in it says so, 1 means what it was before',
+                ", ".join(left),
+                policy[TYPE],
+                formats.FORMAT_VERSION,
+            )
+    return full
 
 
 def without_former_members(config: type, saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +141,8 @@ def install() -> None:
     @functools.wraps(original)
     def _postprocessing(self: argparsing.ArgumentParser, parsed_args: argparse.Namespace) -> Any:
         def merge(saved: dict[str, Any], given: dict[str, Any]) -> Any:
-            return mergedeep.merge(without_former_members(self.config_class, saved, given), given)
+            written = as_written(self.config_class, saved)
+            return mergedeep.merge(without_former_members(self.config_class, written, given), given)
 
         try:
             with patch.object(argparsing, "mergedeep", SimpleNamespace(merge=merge)):

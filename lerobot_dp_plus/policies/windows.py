@@ -14,9 +14,10 @@ PADDED = "_is_pad"
 class Windows:
     """Frames around the current one, 0, in steps of the data.
 
-    The policy sees every `stride`-th frame: observations −(T_o − 1)·stride … 0 and actions up to (H − T_o)·stride.
-    Foresight, which learns how the data moves at its own speed, sees observations −1, 0, 1 … reach and actions
-    0 … reach − 1. Perception looks at single frames, and pictures of other frames than 0 are then of no use.
+    A step of the policy is `stride` frames. It sees observations `observation_stride` steps apart,
+    −(T_o − 1)·observation_stride·stride … 0, and actions up to (H − T_o)·stride.
+    Foresight, which learns how the data moves at its own speed, sees observations −observation_stride, 0, 1 … reach and
+    actions 0 … reach − 1. Perception looks at single frames, and pictures of other frames than 0 are then of no use.
     """
 
     n_obs_steps: int
@@ -24,11 +25,12 @@ class Windows:
     stride: int = 1
     reach: int = 0
     perceives: bool = False
+    observation_stride: int = 1
 
     @property
     def seen(self) -> list[int]:
         """Observations of the policy."""
-        return [self.stride * step for step in range(1 - self.n_obs_steps, 1)]
+        return [self.stride * self.observation_stride * step for step in range(1 - self.n_obs_steps, 1)]
 
     @property
     def executed(self) -> list[int]:
@@ -38,7 +40,7 @@ class Windows:
     @property
     def newest(self) -> list[int]:
         """Observations from which foresight starts."""
-        return list(range(1 - min(2, self.n_obs_steps), 1))
+        return [self.observation_stride * step for step in range(1 - min(2, self.n_obs_steps), 1)]
 
     @property
     def looked(self) -> list[int]:

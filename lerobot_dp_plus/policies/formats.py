@@ -1,0 +1,58 @@
+"""What config files of older formats mean by what they do not state.
+
+Presets change when evidence does. A file keeps its meaning: what it leaves out is what it was when it was written.
+A checkpoint's config says its format in `format_version`, and one that says none is of format 1. So is any other file
+that says `format_version: 1`; a training config that says none is read as one of today, and what it leaves out of
+what has changed is named.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Written into every checkpoint; a newer one than this is refused by name.
+FORMAT_VERSION = 2
+TYPE, VERSION = "type", "format_version"
+
+#: Fields of every policy type whose default has changed since format 1, with what it was.
+FIELDS_1: dict[str, Any] = {"horizon": 16, "n_action_steps": 8, "observation_stride": 1, "optimizer_lr": 3e-4}
+#: The axes of a policy type whose default member has changed since format 1, with what it was.
+AXES_1: dict[str, dict[str, dict[str, Any]]] = {
+    "dp_plus_unet": {"objective": {TYPE: "diffusion"}, "sampler": {TYPE: "ddim"}},
+    "dp_plus_transformer": {"objective": {TYPE: "diffusion"}},
+    "dp_plus_flow": {"objective": {TYPE: "flow_matching"}},
+    "dp_plus_dit": {"objective": {TYPE: "flow_matching"}, "sampler": {TYPE: "heun", "num_steps": 5}},
+}
+#: Fields of a member whose default has changed since format 1: axis, member, field, with what it was.
+MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
+    "objective": {"diffusion": {"prediction": "epsilon"}, "flow_matching": {"prediction": "v"}},
+}
+
+
+def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FORMAT_VERSION) -> dict[str, Any]:
+    """`fields`, a policy's config as a file spells it, with what an older format meant by the fields it leaves out.
+
+    `unversioned` is the format of a file that states none.
+    """
+    version = fields.get(VERSION, unversioned)
+    if policy_type not in AXES_1 or not isinstance(version, int) or version >= FORMAT_VERSION:
+        return dict(fields)
+    full = FIELDS_1 | dict(fields)
+    for axis, usual in AXES_1[policy_type].items():
+        said = full.get(axis, usual)
+        if isinstance(said, Mapping):  # else it is refused where it is read
+            member = said.get(TYPE, usual[TYPE])
+            full[axis] = {TYPE: member} | MEMBERS_1.get(axis, {}).get(member, {}) | dict(said)
+    return full
+
+
+def left_open(policy_type: str, fields: Mapping[str, Any]) -> list[str]:
+    """What a file without a format leaves out of all that has changed since format 1, so that it means today's."""
+    if policy_type not in AXES_1 or VERSION in fields:
+        return []
+    former, open_fields = complete(policy_type, fields, unversioned=1), []
+    for name in sorted(former.keys() - {TYPE}):
+        if name not in fields:
+            open_fields.append(name)
+        elif isinstance(fields[name], Mapping) and isinstance(former[name], Mapping):
+            open_fields += [f"{name}.{key}" for key in former[name] if key not in fields[name]]
+    return open_fields

@@ -1,0 +1,29 @@
+"""How long a chunk is when nobody says: a span of seconds, in steps of the data's rate.
+
+    horizon = 1.6 s, n_action_steps = half of it, observation_stride = 0.1 s
+
+At PushT's 10 frames a second that is Diffusion Policy's 16, 8 and 1 (arXiv 2303.04137, table of hyperparameters); at
+ALOHA's 50 it is 80, 40 and 5. Sixteen steps whatever the rate would be a third of a second there.
+"""
+
+#: Seconds that a chunk spans, and seconds from one observation to the next.
+CHUNK_SECONDS, OBSERVATION_SECONDS = 1.6, 0.1
+#: Frames a second assumed where no data say: PushT's.
+USUAL_RATE = 10.0
+#: Fields of a config that follow the rate unless they are given.
+FOLLOWING = ("horizon", "n_action_steps", "observation_stride")
+
+
+def chunk_steps(rate: float, multiple: int = 1) -> int:
+    """Steps of a chunk at `rate` steps a second: the nearest multiple of `multiple`, at least one."""
+    return max(1, round(CHUNK_SECONDS * rate / multiple)) * multiple
+
+
+def executed_steps(horizon: int, n_obs_steps: int) -> int:
+    """Half of a chunk of `horizon` steps, of which the first n_obs_steps − 1 lie in the past."""
+    return max(1, min(horizon // 2, horizon - n_obs_steps + 1))
+
+
+def steps_between_observations(rate: float) -> int:
+    """Steps from one observation to the next at `rate` steps a second, at least one."""
+    return max(1, round(OBSERVATION_SECONDS * rate))

@@ -1,0 +1,128 @@
+"""What the presets are: they predict the data, and their steps in time follow the rate of the data unless given."""
+
+import json
+from types import SimpleNamespace
+
+import draccus
+import pytest
+from lerobot.configs import PreTrainedConfig
+from lerobot.datasets import factory
+from lerobot.policies import make_policy_config
+from tiny import PRESETS
+
+from lerobot_dp_plus.networks import TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.policies import configuration_dp_plus, host_loading, timing
+from lerobot_dp_plus.policies.windows import Windows
+
+USUAL = {"device": "cpu", "push_to_hub": False}
+
+
+def preset(name: str, **fields):
+    return make_policy_config(name, **USUAL, **fields)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_predicts_the_data(name):
+    made = preset(name)
+    assert made.objective.parametrisation == "x1"
+    # Also where an objective is switched to.
+    for objective in ("diffusion", "flow_matching", "shortcut"):
+        assert _parsed(name, f"--objective.type={objective}", "--sampler.type=ddim").objective.prediction == "x1"
+
+
+def test_lerobots_noise_prediction_is_one_flag():
+    assert _parsed("dp_plus_unet", "--objective.prediction=epsilon").objective.parametrisation == "epsilon"
+
+
+@pytest.mark.parametrize(
+    ("fps", "steps"),
+    [(5, (8, 4, 1)), (10, (16, 8, 1)), (15, (24, 12, 2)), (25, (40, 20, 2)), (30, (48, 24, 3)), (50, (80, 40, 5))],
+)
+@pytest.mark.parametrize("name", PRESETS)
+def test_steps_follow_the_rate_of_the_data(name, fps, steps):
+    made = preset(name)
+    made.follow(fps)
+    assert (made.horizon, made.n_action_steps, made.observation_stride) == steps
+    # About 1.6 s ahead, half of it executed, observations about a tenth of a second apart.
+    assert made.horizon / fps == pytest.approx(1.6, rel=0.05)
+    assert made.n_action_steps == made.horizon // 2
+    assert made.observation_delta_indices == [-made.observation_stride, 0]
+    assert made.action_delta_indices == list(range(-1, made.horizon - 1))
+
+
+def test_a_stride_counts_in_the_steps():
+    made = preset("dp_plus_transformer", stride=2)
+    made.follow(20)  # ten steps a second of the data
+    assert (made.horizon, made.observation_stride) == (16, 1)
+    assert made.observation_delta_indices == [-2, 0]
+
+
+@pytest.mark.parametrize("given", [{"horizon": 12}, {"n_action_steps": 3}, {"observation_stride": 4}])
+def test_what_is_given_stays(given):
+    made = preset("dp_plus_transformer", **given)
+    made.follow(50)
+    assert {name: getattr(made, name) for name in given} == given
+    others = {name: getattr(made, name) for name in timing.FOLLOWING if name not in given}
+    half = {"n_action_steps": given.get("horizon", 80) // 2}
+    assert others == {k: v for k, v in ({"horizon": 80, "observation_stride": 5} | half).items() if k not in given}
+
+
+def test_the_horizon_fits_the_network():
+    unet = preset("dp_plus_unet", network=UNet1dConfig(down_dims=(8, 8, 8, 8)))
+    tokens = preset("dp_plus_transformer", network=TransformerConfig(patch_size=6))
+    for fps in range(1, 121):
+        unet.follow(fps)
+        tokens.follow(fps)
+        assert (unet.horizon % 8, tokens.horizon % 6) == (0, 0)
+        assert abs(unet.horizon - 1.6 * fps) <= 4 or unet.horizon == 8
+
+
+def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
+    """Its trainer knows the rate before the policy is made; this is the call in which it reads the indices."""
+    host_loading.install(configuration_dp_plus.FORMAT_VERSION)
+    features = {"observation.state": {}, "action": {}}
+    made = preset("dp_plus_flow")
+    deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features=features))
+    assert deltas["observation.state"] == [-3 / 30, 0]
+    assert deltas["action"] == [step / 30 for step in range(-1, 47)]
+    assert made.n_action_steps == 24
+
+
+def test_lerobots_own_policies_are_asked_as_before():
+    made = make_policy_config("act", **USUAL, chunk_size=5, n_action_steps=5)
+    deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features={"action": {}}))
+    assert deltas == {"action": [step / 30 for step in range(5)]}
+
+
+def test_a_saved_config_states_the_steps_it_was_trained_with(tmp_path):
+    made = preset("dp_plus_dit")
+    made.follow(30)
+    made.fps = 30
+    made._save_pretrained(tmp_path)
+    again = PreTrainedConfig.from_pretrained(tmp_path)
+    again.follow(10)
+    assert (again.horizon, again.n_action_steps, again.observation_stride) == (48, 24, 3)
+
+
+def test_null_is_what_is_not_given(tmp_path):
+    fields = {"type": "dp_plus_transformer", "format_version": 2, "horizon": None, "fps": 50, "n_action_steps": 10}
+    (tmp_path / "config.json").write_text(json.dumps(fields | USUAL))
+    again = PreTrainedConfig.from_pretrained(tmp_path)
+    assert (again.horizon, again.n_action_steps) == (80, 10)
+
+
+def test_zero_is_refused_by_name():
+    with pytest.raises(ValueError, match="observation_stride = 0: must be at least 1"):
+        preset("dp_plus_transformer", observation_stride=0)
+
+
+def test_observations_are_every_kth_step_and_the_dynamics_sees_the_same_two():
+    windows = Windows(3, 6, stride=2, reach=2, observation_stride=3)
+    assert windows.seen == [-12, -6, 0]
+    assert windows.newest == [-3, 0]  # in use a step is one frame, so the newest two are three frames apart
+    assert windows.executed == [-4, -2, 0, 2, 4, 6]
+
+
+def _parsed(name: str, *flags: str):
+    cls = PreTrainedConfig.get_choice_class(name)
+    return draccus.parse(cls, args=["--device=cpu", "--push_to_hub=false", *flags])
