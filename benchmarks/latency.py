@@ -223,8 +223,9 @@ def _floor(config: DpPlusConfig, work: Work, batch_size: int, scale: Scale) -> d
 def _shape(config: DpPlusConfig, batch_size: int) -> tuple[int, int]:
     """Rows and columns of what the network's largest products take in."""
     size = vars(config.network)
+    patch = config.network.patch(config.horizon) if "patch_size" in size else 1
     chunks = batch_size * config.selection.candidates
-    return chunks * config.horizon // size.get("patch_size", 1), size.get("dim") or size["down_dims"][-1]
+    return chunks * config.horizon // patch, size.get("dim") or size["down_dims"][-1]
 
 
 def _throughput(contenders: dict[str, Checkpoint], scale: Scale) -> dict[str, Any]:
@@ -247,7 +248,7 @@ def _sweeps(config: DpPlusConfig, quick: bool) -> dict[str, dict[str, DpPlusConf
     """One field at a time; the first of each sweep that equals the config is what the others are compared with."""
     dims: Iterable[int] = (64, 128) if quick else (128, 256, 512)
     network: Any = config.network
-    horizons = [h for h in (16, 32, 64) if h % network.patch_size == 0]
+    horizons = [h for h in (16, 32, 64) if h % network.chunk_multiple == 0]
     return {
         "calls": {str(n): replace(config, sampler=replace(config.sampler, num_steps=n)) for n in CALLS},
         "candidates": {"1": config}

@@ -35,7 +35,7 @@ class DiTConfig(TokenNetworkConfig):
             dim=self.dim,
             depth=self.depth,
             num_heads=self.num_heads,
-            patch_size=self.patch_size,
+            patch_size=self.patch(horizon),
         )
 
 

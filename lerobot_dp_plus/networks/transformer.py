@@ -36,7 +36,7 @@ class TransformerConfig(TokenNetworkConfig):
             dim=self.dim,
             depth=self.depth,
             num_heads=self.num_heads,
-            patch_size=self.patch_size,
+            patch_size=self.patch(horizon),
             causal=self.causal,
         )
 

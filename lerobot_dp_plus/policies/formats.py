@@ -17,14 +17,23 @@ TYPE, VERSION = "type", "format_version"
 FIELDS_1: dict[str, Any] = {"horizon": 16, "n_action_steps": 8, "observation_stride": 1, "optimizer_lr": 3e-4}
 #: The axes of a policy type whose default member has changed since format 1, with what it was.
 AXES_1: dict[str, dict[str, dict[str, Any]]] = {
-    "dp_plus_unet": {"objective": {TYPE: "diffusion"}, "sampler": {TYPE: "ddim"}},
-    "dp_plus_transformer": {"objective": {TYPE: "diffusion"}},
-    "dp_plus_flow": {"objective": {TYPE: "flow_matching"}},
-    "dp_plus_dit": {"objective": {TYPE: "flow_matching"}, "sampler": {TYPE: "heun", "num_steps": 5}},
+    "dp_plus_unet": {
+        "objective": {TYPE: "diffusion"},
+        "sampler": {TYPE: "ddim"},
+        "network": {TYPE: "unet1d"},
+    },
+    "dp_plus_transformer": {"objective": {TYPE: "diffusion"}, "network": {TYPE: "transformer"}},
+    "dp_plus_flow": {"objective": {TYPE: "flow_matching"}, "network": {TYPE: "transformer"}},
+    "dp_plus_dit": {
+        "objective": {TYPE: "flow_matching"},
+        "sampler": {TYPE: "heun", "num_steps": 5},
+        "network": {TYPE: "dit"},
+    },
 }
 #: Fields of a member whose default has changed since format 1: axis, member, field, with what it was.
 MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
     "objective": {"diffusion": {"prediction": "epsilon"}, "flow_matching": {"prediction": "v"}},
+    "network": {"transformer": {"patch_size": 1}, "dit": {"patch_size": 1}},
 }
 
 

@@ -45,6 +45,7 @@ def test_a_checkpoint_of_format_1_means_what_it_meant(tmp_path, name, version):
     read = PreTrainedConfig.from_pretrained(checkpoint(tmp_path, type=name, fps=50, **version))
     assert meaning(read) == FORMER[name]
     assert (read.horizon, read.n_action_steps, read.observation_stride, read.optimizer_lr) == (16, 8, 1, 3e-4)
+    assert getattr(read.network, "patch_size", 1) == 1
     read.follow(30)
     assert read.horizon == 16
 

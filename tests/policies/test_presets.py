@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import draccus
 import pytest
+import torch
 from lerobot.configs import PreTrainedConfig
 from lerobot.datasets import factory
 from lerobot.policies import make_policy_config
 from tiny import PRESETS
 
-from lerobot_dp_plus.networks import TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.policies import configuration_dp_plus, host_loading, timing
 from lerobot_dp_plus.policies.windows import Windows
 
@@ -75,6 +76,15 @@ def test_the_horizon_fits_the_network():
         tokens.follow(fps)
         assert (unet.horizon % 8, tokens.horizon % 6) == (0, 0)
         assert abs(unet.horizon - 1.6 * fps) <= 4 or unet.horizon == 8
+
+
+@pytest.mark.parametrize(("horizon", "patch"), [(8, 8), (12, 6), (16, 8), (50, 5), (13, 1), (1, 1), (48, 8)])
+@pytest.mark.parametrize("kind", [TransformerConfig, DiTConfig])
+def test_tokens_are_as_long_as_the_horizon_allows(kind, horizon, patch):
+    network = kind(dim=8, depth=1, num_heads=2).build(horizon=horizon, action_dim=2, observation_dim=3, n_obs_steps=1)
+    assert network.patch_size == patch
+    chunk = torch.randn(2, horizon, 2)
+    assert network(chunk, torch.zeros(2), network.condition(torch.randn(2, 1, 3))).shape == chunk.shape
 
 
 def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
