@@ -4,7 +4,7 @@ What goes wrong with the statistics as they are, and what is done here. v is a v
 
 | dimension | LeRobot | here |
 |---|---|---|
-| a state that is constant up to rounding | divides by 1e-8 or by the rounding error | bounds v ± w, or std = 1 |
+| a state that is constant up to rounding | divides by 1e-8 or by the rounding error | bounds v ± w, or std = w |
 | such an action | MEAN_STD: targets of 1e8, or the constant ± its rounding error | comes back as the constant |
 | quantiles that coincide, extremes that do not (a gripper that is nearly always closed) | divides by 1e-8 | extremes |
 | std of 0 though extremes differ (cancellation in single precision) | divides by 1e-8 | a quarter of the range |
@@ -154,7 +154,8 @@ def _check(stats: Statistics, key: str, mode: NormalizationMode, needed: tuple[s
         if statistic not in stats.get(key, {}):
             raise ValueError(
                 f"dataset statistics: {key} has no {statistic!r}, which {mode.value} needs; it has "
-                f"{sorted(stats.get(key, {}))}. Recompute the dataset's statistics or set normalization_mapping"
+                f"{sorted(stats.get(key, {}))}. Recompute the dataset's statistics, set normalization_mapping, or give the "
+                "feature the name it has in the policy by --rename_map"
             )
         if not np.isfinite(as_array(stats[key][statistic])).all():
             raise ValueError(f"dataset statistics: {statistic} of {key} is not finite: {stats[key][statistic]}")
@@ -166,7 +167,7 @@ def _mean_and_std(values: Mapping[str, Any], kind: FeatureType) -> tuple[np.ndar
     extremes = None if kind is FeatureType.VISUAL else _extremes(values)
     if extremes is None:
         still = std <= np.maximum(ROUNDING * np.abs(mean), SMALLEST)
-        return mean, std if kind is FeatureType.ACTION else np.where(still, 1.0, std).astype(std.dtype)
+        return mean, std if kind is FeatureType.ACTION else np.where(still, _width(mean), std).astype(std.dtype)
     low, high = extremes
     # The extremes decide: in single precision a constant of 500 has a deviation of up to 0.2.
     still, span = is_constant(low, high), high - low
@@ -174,7 +175,7 @@ def _mean_and_std(values: Mapping[str, Any], kind: FeatureType) -> tuple[np.ndar
     if kind is FeatureType.ACTION:
         middle = np.where(still, low + span / 2, mean).astype(mean.dtype)
         return middle, np.where(still, span / 2, std).astype(std.dtype)
-    return mean, np.where(still, 1.0, std).astype(std.dtype)
+    return mean, np.where(still, _width(mean), std).astype(std.dtype)
 
 
 def _bounds(values: Mapping[str, Any], names: tuple[str, ...], kind: FeatureType) -> tuple[np.ndarray, np.ndarray]:
@@ -185,5 +186,10 @@ def _bounds(values: Mapping[str, Any], names: tuple[str, ...], kind: FeatureType
         low, high = (np.where(useless, extremes[side], own).astype(own.dtype) for side, own in ((0, low), (1, high)))
     if kind is FeatureType.ACTION:
         return low, high  # LeRobot gives back a constant where both are equal, and what lies between where nearly so
-    still, width = is_constant(low, high), np.maximum(1.0, 1e-4 * np.abs(low))
+    still, width = is_constant(low, high), _width(low)
     return np.where(still, low - width, low).astype(low.dtype), np.where(still, high + width, high).astype(high.dtype)
+
+
+def _width(value: np.ndarray) -> np.ndarray:
+    """What a constant may deviate by to become 1: a unit, or more where single precision is coarser than a part of it."""
+    return np.maximum(1.0, 1e-4 * np.abs(value))
