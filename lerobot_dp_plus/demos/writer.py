@@ -34,8 +34,9 @@ def write_dataset(
         repo_id: name stored with the dataset, `owner/name`.
         fps: frames per second, the same for every episode.
         features: LeRobot's feature table, `{key: {"dtype", "shape", "names"}}`; images are (height, width, channel).
-        episodes: one mapping per episode, feature key -> array (T, *shape); every episode has exactly the
-            keys of `features` and one common T ≥ 1. May be a generator.
+        episodes: one mapping per episode, feature key -> array (T, *shape), or (T,) for a shape of (1,); every episode
+            has exactly the keys of `features` and one common T ≥ 1. May be a generator. Whole numbers and booleans must be
+            stored as they are; floating point is rounded to the feature's precision.
         task: the instruction, the same for every frame.
         robot_type: stored in the metadata.
         extras: called with the finished folder before it gets its name, to add files such as a provenance note.
@@ -56,7 +57,7 @@ def write_dataset(
     dataset = LeRobotDataset.create(
         repo_id,
         fps,
-        {key: dict(feature) for key, feature in features.items()},
+        {key: {**feature, "shape": tuple(feature["shape"])} for key, feature in features.items()},
         root=partial,
         robot_type=robot_type,
         video_backend="pyav",
@@ -65,7 +66,7 @@ def write_dataset(
         count = 0
         for count, episode in enumerate(episodes, start=1):
             length = _checked_length(count - 1, episode, features)
-            columns = {key: np.asarray(episode[key], dtype=_dtype(features[key])) for key in features}
+            columns = {key: _stored(count - 1, key, episode[key], features[key]) for key in features}
             for frame in range(length):
                 dataset.add_frame({**{key: column[frame] for key, column in columns.items()}, "task": task})
             with _no_bar_per_episode():
@@ -99,6 +100,25 @@ def _dtype(feature: Mapping[str, Any]) -> np.dtype:
     return np.dtype("uint8" if feature["dtype"] in ("image", "video") else feature["dtype"])
 
 
+def _stored(index: int, key: str, column: Any, feature: Mapping[str, Any]) -> np.ndarray:
+    """A column (T, *shape) as its feature stores it; ValueError if that changes more than the precision of real numbers."""
+    given, dtype = np.asarray(column).reshape(len(column), *feature["shape"]), _dtype(feature)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = given.astype(dtype)
+    if given.dtype.kind == "f" and dtype.kind == "f":
+        kept = np.isfinite(stored)
+    else:
+        # Compared as what they were: 2²⁴ + 1 equals its float32 once both are float32.
+        kept = (stored.astype(given.dtype) == given) & ((stored < 0) == (given < 0))
+    if not kept.all():
+        frame, *place = np.argwhere(~kept)[0].tolist()
+        raise ValueError(
+            f"episode {index}: {key} holds {given[(frame, *place)]} in frame {frame}, which {dtype} cannot store; choose "
+            "another dtype for the feature, or round the values"
+        )
+    return stored
+
+
 def _checked_length(index: int, episode: Mapping[str, np.ndarray], features: Mapping[str, Mapping[str, Any]]) -> int:
     """Number of frames T of an episode whose keys, shapes and values fit `features`; raises ValueError otherwise."""
     if set(episode) != set(features):
@@ -109,7 +129,7 @@ def _checked_length(index: int, episode: Mapping[str, np.ndarray], features: Map
         raise ValueError(f"episode {index}: every key needs the same number of frames, at least one; got {lengths}")
     for key, column in episode.items():
         shape = tuple(features[key]["shape"])
-        if np.shape(column)[1:] != shape:
+        if np.shape(column)[1:] != shape and not (shape == (1,) and np.ndim(column) == 1):
             raise ValueError(f"episode {index}: {key} has shape {np.shape(column)}; legal is (T, *{shape})")
         if np.issubdtype(np.asarray(column).dtype, np.floating) and not np.isfinite(column).all():
             raise ValueError(f"episode {index}: {key} holds {int((~np.isfinite(column)).sum())} NaN or infinite values")

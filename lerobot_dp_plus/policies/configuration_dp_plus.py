@@ -19,6 +19,7 @@ from lerobot_dp_plus.perception import NoPerception, Perception
 from lerobot_dp_plus.policies import host_loading, parsing, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
+from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.samplers import DPMpp2M, Euler, Sampler
 from lerobot_dp_plus.selection import First, Selection
@@ -282,10 +283,10 @@ class DpPlusConfig(PreTrainedConfig):
         if self.action_feature is None:
             raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
         if len(self.action_feature.shape) != 1 or self.action_feature.shape[0] < 1:
-            raise ValueError(f"output_features: action has shape {self.action_feature.shape}; must be (A,) with A >= 1")
-        for key, feature in (self.input_features or {}).items():
-            if feature.type in (FeatureType.STATE, FeatureType.ENV) and len(feature.shape) != 1:
-                raise ValueError(f"input_features: {key} has shape {feature.shape}; a state must be (D,)")
+            raise ValueError(
+                f"output_features: action has shape {self.action_feature.shape}; must be (A,) with A >= 1: store it flat"
+            )
+        refuse_unreadable(self.input_features or {})
         if not self.low_dimensional_features and not self.camera_features:
             raise ValueError(
                 f"input_features = {sorted(self.input_features or {})}: a policy needs at least one of observation.state, "

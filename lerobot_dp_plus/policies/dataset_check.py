@@ -1,39 +1,60 @@
 """Does the dataset fit the policy? Asked before any training time is spent."""
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from lerobot.configs import NormalizationMode
+from lerobot.processor.rename_processor import rename_stats
 from lerobot.utils.constants import ACTION
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.processor_dp_plus import normalisation, training_statistics
+from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics, remark_on_tasks
+from lerobot_dp_plus.policies.host_data import Run, refuse_without_statistics, run_of
+from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
+from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
+from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics
+
+logger = logging.getLogger(__name__)
 
 
 def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
     """Compare features and frame rate with a dataset's metadata, and note the frame rate in the config.
 
-    For fine-tuning, LeRobot hands the metadata's raw statistics to the saved pipeline; they are made usable here, the
-    one place where a policy meets them.
+    What a --rename_map renames counts under its new name. For fine-tuning, LeRobot hands the metadata's raw statistics to
+    the saved pipeline; they are renamed and made usable here. Text is left out of a policy that is made for the dataset.
 
     Raises:
         ValueError: naming the feature or fps, both values, and what is legal.
     """
-    offered = {key: tuple(feature.shape) for key, feature in dataset_to_policy_features(meta.features).items()}
+    run = run_of(config)
+    names = _names((run or Run()).rename_map, meta.features)
+    _leave_text_out(config, {names.get(key, key): feature for key, feature in meta.features.items()})
+    refuse_without_statistics(meta)
+    numeric = {key: feature for key, feature in meta.features.items() if is_numeric(feature)}
+    offered = {names.get(key, key): tuple(ft.shape) for key, ft in dataset_to_policy_features(numeric).items()}
     wanted = {key: tuple(feature.shape) for key, feature in (config.input_features or {}).items()}
     wanted[ACTION] = tuple(config.action_feature.shape) if config.action_feature else ()
     missing = [key for key in wanted if key not in offered]
-    # With pretrained weights a --rename_map may still supply them; if not, the first batch says what is missing.
-    if missing and config.pretrained_path is None:
-        raise ValueError(f"the policy reads {', '.join(missing)}, which the dataset lacks; it has {sorted(offered)}")
+    # A script of somebody's own may rename in ways that nobody tells us; then the pipeline checks its statistics itself.
+    deferred = bool(missing) and run is None and config.pretrained_path is not None
+    if missing and not deferred:
+        raise ValueError(
+            f"the policy reads {', '.join(missing)}, which the dataset lacks; it has {sorted(offered)}. "
+            + (
+                f"--policy.input_features may leave out what is not needed: {_fitting_flag(config, offered)}"
+                if config.pretrained_path is None
+                else f'--rename_map={{"NAME IN THE DATASET": "{missing[0]}"}} gives a feature the name that the policy knows'
+            )
+        )
     if missing and config.foresight.reach:
         raise ValueError(
             f"the dataset has {sorted(offered)} and not {', '.join(missing)}, in whose units foresight predicts; a "
-            "--rename_map renames no statistics: legal is a dataset whose features have these names"
+            "--rename_map of LeRobot's training script, or a dataset whose features have these names, is legal"
         )
     for key in wanted.keys() & offered.keys():
-        if offered[key] != wanted[key]:
+        if not _fits(wanted[key], offered[key], key in config.image_features):
             raise ValueError(
                 f"{key} is {wanted[key]} for the policy and {offered[key]} in the dataset; they must agree"
             )
@@ -44,20 +65,69 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
         )
     config.fps = meta.fps
     config.follow(meta.fps)
-    if missing or meta.stats is None:
+    remark_on_tasks(meta, (run or Run()).episodes)
+    if missing:
         return
+    if names:
+        meta.stats = rename_stats(meta.stats, names)
+    remark_on_statistics(config, meta.stats)
     if config.pretrained_path is not None:
-        meta.stats = training_statistics(config, meta.stats)
+        meta.stats = UsableStatistics(training_statistics(config, meta.stats))
     _check_bound(config, meta.stats)
+
+
+def _names(rename_map: Mapping[str, str], features: Mapping[str, Any]) -> dict[str, str]:
+    """What of a --rename_map concerns the dataset; LeRobot renames observations only.
+
+    Raises:
+        ValueError: two features would get one name.
+    """
+    names = {old: new for old, new in rename_map.items() if old in features and old.startswith("observation.")}
+    for old, new in names.items():
+        others = [key for key in features if key != old and names.get(key, key) == new]
+        if others:
+            raise ValueError(
+                f"rename_map: {old!r} becomes {new!r}, and so does {others[0]!r} of the dataset; name only one of them so"
+            )
+    return names
+
+
+def _leave_text_out(config: DpPlusConfig, features: Mapping[str, Any]) -> None:
+    """Take what is neither numbers nor pictures out of the policy's observations, and say so.
+
+    Raises:
+        ValueError: it is the action, or the policy's weights were trained with it, or nothing else is left.
+    """
+    inputs = config.input_features or {}
+    text = [key for key in (*inputs, ACTION) if key in features and not is_numeric(features[key])]
+    if not text:
+        return
+    kinds = {key: features[key].get("dtype") for key in text}
+    kept = {key: feature for key, feature in inputs.items() if key not in text}
+    if ACTION in text or config.pretrained_path is not None or not kept:
+        raise ValueError(f"features of type {kinds} hold no numbers, and this policy reads numbers and pictures only")
+    config.input_features = kept
+    logger.warning(
+        "left out of the observations: %s hold no numbers, and this policy reads none else. Without this message: %s",
+        kinds,
+        input_features_flag(kept),
+    )
+
+
+def _fitting_flag(config: DpPlusConfig, offered: Mapping[str, Any]) -> str:
+    return input_features_flag({key: ft for key, ft in (config.input_features or {}).items() if key in offered})
+
+
+def _fits(wanted: tuple[int, ...], offered: tuple[int, ...], is_picture: bool) -> bool:
+    """Whether shapes agree; LeRobot knows channels that come last only by the name "channels", and turns them all."""
+    return wanted == offered or (is_picture and len(offered) == 3 and wanted == (offered[2], *offered[:2]))
 
 
 def _check_bound(config: DpPlusConfig, stats: Any) -> None:
     """Refuse a bound on sampled actions that the dataset's own actions exceed."""
-    bound, extremes = config.objective.data_bound, [stats.get(ACTION, {}).get(name) for name in ("min", "max")]
-    if bound is None or any(value is None for value in extremes):
+    bound, reach = config.objective.data_bound, reach_of_actions(config, stats)
+    if bound is None or reach is None:
         return
-    offset, scale = normalisation(config, stats)[ACTION]
-    reach = max(np.abs((np.asarray(value) - offset) / np.where(scale == 0, np.inf, scale)).max() for value in extremes)
     if reach > bound * (1 + 1e-3):
         mode = config.normalization_mapping.get("ACTION", NormalizationMode.IDENTITY).value
         raise ValueError(

@@ -20,6 +20,7 @@ from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
 from lerobot.processor import DataProcessorPipeline
 
+from lerobot_dp_plus.policies import host_data, saved_pipelines
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS, OUR_TYPES, load_config
 from lerobot_dp_plus.policies.loading_errors import Asked, CheckpointUnavailable, worded, worded_faults
@@ -34,6 +35,7 @@ def install(format_version: int) -> None:
     """
     _wrap(PreTrainedConfig, "from_pretrained", functools.partial(_config_door, format_version))
     _wrap(DataProcessorPipeline, "from_pretrained", _pipeline_door)
+    host_data.install()
     training = sys.modules.get("lerobot.configs.train")
     if training is not None:
         _wrap(training.TrainPipelineConfig, "from_pretrained", _train_config_door)
@@ -85,7 +87,7 @@ def _config_door(
 
 def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str, **options: Any) -> Any:
     if Path(name).exists():
-        return stock(cls, name, config_filename, **options)
+        return saved_pipelines.load(stock, cls, name, config_filename, options)
     checkpoint = Checkpoint(name, **{key: options[key] for key in HUB_OPTIONS if key in options})
     try:
         file = checkpoint.fetch(config_filename)
@@ -99,7 +101,7 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
             checkpoint.fetch(step["state_file"])
     for key in HUB_OPTIONS:
         options.pop(key, None)
-    return stock(cls, file.parent, config_filename, **options)
+    return saved_pipelines.load(stock, cls, file.parent, config_filename, options)
 
 
 def _deltas_door(stock: Any, config: Any, meta: Any, *more: Any, **options: Any) -> Any:

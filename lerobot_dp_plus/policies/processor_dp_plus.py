@@ -5,30 +5,72 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import draccus
-import numpy as np
 import torch
-from lerobot.configs import NormalizationMode, PipelineFeatureType, PolicyFeature
+from lerobot.configs import PipelineFeatureType, PolicyFeature
 from lerobot.configs.types import FeatureType
 from lerobot.lerobot_types import EnvTransition, TransitionKey
 from lerobot.processor import PolicyAction, PolicyProcessorPipeline, ProcessorStep, ProcessorStepRegistry
 from lerobot.processor.factory import make_default_policy_processor_steps, make_policy_processor_pipelines
+from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
+from lerobot_dp_plus.policies.statistics import (
+    NEEDED,
+    all_features,
+    normalisation,
+    training_statistics,
+    usable_statistics,
+)
+
+__all__ = ["NEEDED", "make_pipelines", "normalisation", "training_statistics", "usable_statistics"]
 
 Pipelines = tuple[
     PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[PolicyAction, PolicyAction]
 ]
 
-#: Statistics each mode of normalisation reads.
-NEEDED = {
-    NormalizationMode.MEAN_STD: ("mean", "std"),
-    NormalizationMode.MIN_MAX: ("min", "max"),
-    NormalizationMode.QUANTILES: ("q01", "q99"),
-    NormalizationMode.QUANTILE10: ("q10", "q90"),
-}
+
+@ProcessorStepRegistry.register("dp_plus_numbers_processor")
+@dataclass
+class NumbersProcessorStep(ProcessorStep):
+    """Makes every feature a float32 tensor with a batch axis, before anything is normalised; `numbers.py` has the rules.
+
+    Also on the way back, so that the unnormaliser's statistics keep their precision. Actions of whole numbers and booleans
+    come out of a policy as real numbers in the dataset's units: round integers, and take a gripper for true above 0.5.
+    """
+
+    features: dict[str, PolicyFeature] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.features = {
+            key: PolicyFeature(FeatureType(made["type"]), tuple(made["shape"])) if isinstance(made, dict) else made
+            for key, made in self.features.items()
+        }
+
+    def __call__(self, transition: EnvTransition) -> EnvTransition:
+        shapes = {key: tuple(feature.shape) for key, feature in self.features.items()}
+        changed = transition.copy()
+        observation, action = transition.get(TransitionKey.OBSERVATION), transition.get(TransitionKey.ACTION)
+        if observation is not None:
+            floats = to_floats(observation, shapes).items()
+            changed[TransitionKey.OBSERVATION] = {
+                key: with_batch_axis(value, shapes[key]) if key in shapes else value for key, value in floats
+            }
+        if action is not None and ACTION in shapes:
+            changed[TransitionKey.ACTION] = to_floats({ACTION: action}, shapes)[ACTION]
+        return changed
+
+    def get_config(self) -> dict[str, Any]:
+        features = self.features.items()
+        return {"features": {key: {"type": ft.type.value, "shape": list(ft.shape)} for key, ft in features}}
+
+    def transform_features(
+        self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]
+    ) -> dict[PipelineFeatureType, dict[str, PolicyFeature]]:
+        return features
 
 
 @ProcessorStepRegistry.register("dp_plus_augmentation_processor")
@@ -74,7 +116,10 @@ class AugmentationProcessorStep(ProcessorStep):
 
 
 def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]] | None = None) -> Pipelines:
-    """Rename, batch, device, (augment,) normalise; and unnormalise, back to the CPU.
+    """Rename, numbers, batch, device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
+
+    Numbers come before LeRobot's batch axis: it would take the (B,) of a feature of shape (1,) for one frame, and lets arrays
+    of numpy and other features than its own pass.
 
     Raises:
         ValueError: statistics are missing or not finite, naming feature and statistic.
@@ -83,77 +128,14 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     if dataset_stats is not None:
         stats = training_statistics(config, dataset_stats)
     steps = make_default_policy_processor_steps(config, stats)
-    inputs: list[ProcessorStep] = [steps.rename_observations, steps.add_batch_dim, steps.to_device]
+    numbers = NumbersProcessorStep(all_features(config))
+    inputs: list[ProcessorStep] = [steps.rename_observations, numbers, steps.add_batch_dim, steps.to_device]
     if not isinstance(config.augmentation, NoAugmentation):
         inputs.append(AugmentationProcessorStep(config.augmentation))
+    actions = NumbersProcessorStep(dict(config.output_features or {}))
     return make_policy_processor_pipelines(
-        input_steps=[*inputs, steps.normalize], output_steps=[steps.unnormalize, steps.to_cpu]
+        input_steps=[*inputs, steps.normalize], output_steps=[actions, steps.unnormalize, steps.to_cpu]
     )
-
-
-def training_statistics(
-    config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Usable statistics of the dataset as the policy's augmentation leaves it; doing it twice changes nothing."""
-    return config.augmentation.widen(usable_statistics(config, dataset_stats))
-
-
-def usable_statistics(
-    config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Statistics with which every value stays finite and of the order of one.
-
-    A state that never moved in the data has min = max; LeRobot divides by 1e-8 there, so that a first deviation at
-    inference becomes 1e8. Its range is widened by one unit either way. Constant actions keep theirs: LeRobot then
-    returns exactly the constant.
-    """
-    usable = {key: dict(values) for key, values in dataset_stats.items()}
-    for key, feature in {**(config.input_features or {}), **(config.output_features or {})}.items():
-        mode = config.normalization_mapping.get(feature.type.value, NormalizationMode.IDENTITY)
-        for statistic in NEEDED.get(mode, ()):
-            if statistic not in usable.get(key, {}):
-                raise ValueError(
-                    f"dataset statistics: {key} has no {statistic!r}, which {mode.value} needs; it has "
-                    f"{sorted(usable.get(key, {}))}. Recompute the dataset's statistics or set normalization_mapping"
-                )
-            if not np.isfinite(_array(usable[key][statistic])).all():
-                raise ValueError(f"dataset statistics: {statistic} of {key} is not finite: {usable[key][statistic]}")
-        if feature.type is FeatureType.ACTION or mode not in NEEDED:
-            continue
-        low, high = NEEDED[mode]
-        if mode is NormalizationMode.MEAN_STD:
-            spread = _array(usable[key]["std"])
-            usable[key]["std"] = np.where(spread == 0, 1.0, spread).astype(spread.dtype)
-        else:
-            least, most = _array(usable[key][low]), _array(usable[key][high])
-            constant = least == most
-            usable[key][low] = np.where(constant, least - 1, least).astype(least.dtype)
-            usable[key][high] = np.where(constant, most + 1, most).astype(most.dtype)
-    return usable
-
-
-def normalisation(
-    config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """(offset, scale) of every state and action, value = offset + scale · normalised, as `make_pipelines` has them."""
-    stats = training_statistics(config, dataset_stats)
-    found = {}
-    for key, feature in {**(config.input_features or {}), **(config.output_features or {})}.items():
-        mode = config.normalization_mapping.get(feature.type.value, NormalizationMode.IDENTITY)
-        if mode not in NEEDED:
-            found[key] = (np.zeros(feature.shape, np.float32), np.ones(feature.shape, np.float32))
-            continue
-        first, second = (_array(stats[key][statistic]) for statistic in NEEDED[mode])
-        # MEAN_STD has centre and spread; the others the values that become −1 and 1.
-        found[key] = (
-            (first, second) if mode is NormalizationMode.MEAN_STD else ((first + second) / 2, (second - first) / 2)
-        )
-    return found
-
-
-def _array(value: Any) -> np.ndarray:
-    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
 
 
 # LeRobot looks for one function per type.

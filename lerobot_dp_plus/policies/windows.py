@@ -71,6 +71,8 @@ class Windows:
         if missing:
             raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         action = batch[ACTION]
+        if action.dim() == 2 and len(self.actions) == 1:
+            action = action[:, None]  # one action a sample
         if tuple(action.shape[1:]) != (len(self.actions), action_dim):
             raise ValueError(f"action has shape {tuple(action.shape)}; must be (B, {len(self.actions)}, {action_dim})")
         observation = {

@@ -19,7 +19,7 @@ from lerobot_dp_plus.hub.publication import read_json
 from lerobot_dp_plus.policies.checkpoint import COMPILED, read_weights
 from lerobot_dp_plus.policies.fetching import Checkpoint
 from lerobot_dp_plus.policies.loading_errors import CheckpointUnavailable
-from lerobot_dp_plus.policies.processor_dp_plus import NEEDED
+from lerobot_dp_plus.policies.statistics import NEEDED
 
 #: The two pipelines' files and the steps each may have, by LeRobot's names.
 PIPELINES: dict[str, tuple[str, ...]] = {

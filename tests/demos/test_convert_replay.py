@@ -172,7 +172,7 @@ BAD = {
     "cut short": (lambda a: a | {"action": a["action"][:9]}, ENDS, "data|action has 9 rows"),
     "mixed lengths": (lambda a: a | {"pose": np.ones((12, 6))}, ENDS, "pose has 12 rows"),
     "NaN": (lambda a: a | {"pose": np.where(np.eye(11, 6) == 1, np.nan, a["pose"])}, ENDS, "pose .*4 NaN"),
-    "integers": (lambda a: a | {"action": a["action"].astype(np.int64)}, ENDS, "action has dtype int64; legal"),
+    "integers": (lambda a: a | {"action": a["action"].astype(np.int64) + 2**30}, ENDS, "action holds the whole number"),
     "too large": (lambda a: a | {"pose": a["pose"] * 1e300}, ENDS, "float32 ends at"),
     "no action": (lambda a: {k: v for k, v in a.items() if k != "action"}, ENDS, "action is missing; it has"),
     "empty episode": (lambda a: a, [4, 4, 11], "episode_ends: episode 1 would have 0 frames"),
@@ -359,3 +359,30 @@ def test_human_demonstrations(tmp_path):
         env.block.angle, env.block.position = angle, (x, y)
         seen = env.get_obs()["environment_state"]
         np.testing.assert_allclose(columns["observation.environment_state"][frame], seen, rtol=0, atol=1e-4)
+
+
+def test_whole_numbers_switches_and_single_numbers(tmp_path):
+    """Counts, a gripper that is a bool, and features of one number each, also a lone action."""
+    rng = np.random.default_rng(3)
+    count = sum(LENGTHS)
+    buffer = {
+        "ticks": rng.integers(-(2**24), 2**24, (count, 3), dtype=np.int32),
+        "closed": rng.random(count) < 0.5,
+        "force": rng.normal(size=(count, 1)),
+        "action": rng.integers(0, 200, count, dtype=np.uint8),
+    }
+    source = write(tmp_path / "b.zarr", buffer)
+    names = {
+        "ticks": "observation.state",
+        "closed": "observation.closed",
+        "force": "observation.force",
+        "action": "action",
+    }
+    maps = [word for key, feature in names.items() for word in ("--map", f"{key}={feature}")]
+    assert convert(source, tmp_path / "out", *maps, *GIVEN) == 0
+    dataset, columns = read_back(tmp_path / "out")
+    for key, feature in names.items():
+        assert dataset.meta.features[feature]["dtype"] == "float32"
+        np.testing.assert_array_equal(
+            columns[feature].reshape(count, -1), buffer[key].reshape(count, -1).astype(np.float32)
+        )

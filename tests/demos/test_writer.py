@@ -81,3 +81,40 @@ def test_bad_episodes_are_named(tmp_path):
     (tmp_path / "root").mkdir()
     with pytest.raises(FileExistsError, match="already exists"):
         attempt([good])
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_every_type_of_number_comes_back(tmp_path, width):
+    """Of one number, given as (T,) or (T, 1), and of several."""
+    rng = np.random.default_rng(width)
+    kinds = ("int8", "int16", "int32", "int64", "uint8", "bool", "float16", "float32", "float64")
+    features = {f"observation.{kind}": {"dtype": kind, "shape": [width], "names": None} for kind in kinds}
+    features["action"] = {"dtype": "int32", "shape": [width], "names": None}
+    columns = {key: rng.integers(0, 2 if "bool" in key else 120, (5, width)) for key in features}
+    columns["observation.float64"] = rng.normal(size=(5, width))
+    flat = {key: column[:, 0] if width == 1 and "8" in key else column for key, column in columns.items()}
+    write_dataset(tmp_path / "root", "tests/kinds", 10, features, [flat], "push")
+    dataset = LeRobotDataset("tests/kinds", root=tmp_path / "root")
+    for key, column in columns.items():
+        read = np.stack([np.asarray(dataset[frame][key]) for frame in range(5)]).reshape(5, width)
+        np.testing.assert_array_equal(read, column.astype(features[key]["dtype"]).astype(read.dtype), err_msg=key)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "message"),
+    [
+        ("int32", 0.7, r"observation\.x holds 0\.7 in frame 2, which int32 cannot store"),
+        ("uint8", 256, "holds 256 in frame 2, which uint8"),
+        ("uint8", -1, "holds -1 in frame 2, which uint8"),
+        ("bool", 2, "holds 2 in frame 2, which bool"),
+        ("float32", 2**24 + 1, "holds 16777217 in frame 2, which float32"),
+        ("float16", 1e6, r"holds 1000000\.0 in frame 2, which float16"),
+    ],
+)
+def test_what_a_type_cannot_hold_is_refused(tmp_path, dtype, value, message):
+    column = np.zeros((4, 2), np.asarray(value).dtype)
+    column[2, 1] = value
+    features = {"observation.x": {"dtype": dtype, "shape": (2,), "names": None}}
+    with pytest.raises(ValueError, match=message):
+        write_dataset(tmp_path / "root", "tests/bad", 10, features, [{"observation.x": column}], "push")
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from lerobot.policies import make_pre_post_processors
 from tiny import PRESETS, STATE, TWO_CAMERAS, config
 
 from lerobot_dp_plus.augmentation import PushTMirror
-from lerobot_dp_plus.policies.processor_dp_plus import usable_statistics
+from lerobot_dp_plus.policies.statistics import usable_statistics
 
 PUSHT = {
     "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
@@ -38,16 +38,17 @@ def names(pipeline):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_step_names_are_lerobots(preset):
+def test_step_names_are_lerobots_but_for_the_numbers(preset):
     made = config(preset)
     before, after = make_pre_post_processors(made, dataset_stats=statistics(made))
     assert names(before) == [
         "rename_observations_processor",
+        "dp_plus_numbers_processor",
         "to_batch_processor",
         "device_processor",
         "normalizer_processor",
     ]
-    assert names(after) == ["unnormalizer_processor", "device_processor"]
+    assert names(after) == ["dp_plus_numbers_processor", "unnormalizer_processor", "device_processor"]
     assert (before.name, after.name) == ("policy_preprocessor", "policy_postprocessor")
 
 
@@ -135,7 +136,7 @@ def test_augmentation_only_in_training_and_saved_with_the_pipeline(tmp_path):
     after.save_pretrained(tmp_path)
     loaded, _ = make_pre_post_processors(made, tmp_path)
     assert names(loaded) == names(before)
-    assert names(before)[3:] == ["dp_plus_augmentation_processor", "normalizer_processor"]
+    assert names(before)[4:] == ["dp_plus_augmentation_processor", "normalizer_processor"]
     training = {**batch(made, 32), "action": torch.rand(32, made.horizon, 2) * 512}
     observed = {key: value for key, value in training.items() if key not in ("action", "task")}
     for pipeline in (before, loaded):
@@ -148,11 +149,11 @@ def test_augmentation_only_in_training_and_saved_with_the_pipeline(tmp_path):
         torch.testing.assert_close(mirrored["action"], expected / 256 - 1, rtol=1e-4, atol=1e-4)
         again = pipeline({**observed, "task": training["task"]})
         assert all(torch.equal(again[key], plain[key]) for key in observed)
-        stream = pipeline.steps[3].state_dict()["stream"]
+        stream = pipeline.steps[4].state_dict()["stream"]
         with torch.no_grad():  # as LeRobot's held-out loss
             held_out = pipeline(training)
         assert all(torch.equal(held_out[key], plain[key]) for key in observed)
-        assert torch.equal(pipeline.steps[3].state_dict()["stream"], stream)
+        assert torch.equal(pipeline.steps[4].state_dict()["stream"], stream)
 
 
 def test_augmentation_goes_on_where_it_was_saved(tmp_path):

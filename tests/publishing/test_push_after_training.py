@@ -27,9 +27,9 @@ EVERYTHING = {
     "config.json",
     "model.safetensors",
     "policy_postprocessor.json",
-    "policy_postprocessor_step_0_unnormalizer_processor.safetensors",
+    "policy_postprocessor_step_1_unnormalizer_processor.safetensors",
     "policy_preprocessor.json",
-    "policy_preprocessor_step_3_normalizer_processor.safetensors",
+    "policy_preprocessor_step_4_normalizer_processor.safetensors",
     "publication.json",
     "train_config.json",
 }

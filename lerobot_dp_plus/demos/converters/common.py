@@ -19,6 +19,8 @@ type Columns = dict[str, np.ndarray]
 SPOOL_BYTES = 256 * 2**20
 #: Pictures read at a time.
 BLOCK = 32
+#: Largest whole number below which float32 has every one.
+_WHOLE = 2**24
 _FEATURE = re.compile(r"action|observation(\.[A-Za-z0-9_\-]+)+|next(\.[A-Za-z0-9_\-]+)+")
 
 
@@ -112,8 +114,8 @@ def check_feature(name: str, is_picture: bool, where: str) -> None:
 
 def width_of(shape: Sequence[int], dtype: np.dtype, where: str) -> int:
     """Numbers per frame of an array (T, ...), from its header."""
-    if dtype.kind != "f":
-        raise ValueError(f"{where} has dtype {dtype}; legal are float16, float32 and float64")
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{where} has dtype {dtype}; legal are floating point, integers and booleans")
     if not 1 <= len(shape) <= 3:
         raise ValueError(f"{where} has shape {tuple(shape)}; legal is (T,), (T, D) or (T, K, D)")
     if 0 in shape[1:]:
@@ -122,10 +124,10 @@ def width_of(shape: Sequence[int], dtype: np.dtype, where: str) -> int:
 
 
 def numbers(values: np.ndarray, where: str) -> np.ndarray:
-    """(T, ...) floating point -> (T, D) float32, the precision LeRobot's policies read.
+    """(T, ...) numbers -> (T, D) float32, the precision LeRobot's policies read; a boolean is 0 or 1.
 
     Raises:
-        ValueError: values are not finite, or too large for float32.
+        ValueError: values are not finite, too large for float32, or whole numbers that float32 does not have.
     """
     values = np.asarray(values)
     width = width_of(values.shape, values.dtype, where)
@@ -136,6 +138,12 @@ def numbers(values: np.ndarray, where: str) -> np.ndarray:
         stored = values.reshape(len(values), width).astype(np.float32)
     if not np.isfinite(stored).all():
         raise ValueError(f"{where} holds {np.abs(values).max():g}; float32 ends at {np.finfo(np.float32).max:g}")
+    if (
+        values.dtype.kind in "iu"
+        and len(values)
+        and (most := max(abs(int(values.min())), abs(int(values.max())))) > _WHOLE
+    ):
+        raise ValueError(f"{where} holds the whole number {most}; float32 has all of them up to {_WHOLE} only")
     return stored
 
 
