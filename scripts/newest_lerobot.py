@@ -66,7 +66,10 @@ def attempt(python: str, version: str, folder: Path, seconds: float) -> str:
     install = [uv, "pip", "install", "--python", inside] if uv else [inside, "-m", "pip", "install", "--quiet"]
     steps = (
         ("making an environment", [python, "-m", "venv", str(folder / "env")]),
-        ("installing it", [*install, f"lerobot[{EXTRAS}]=={version}", "pytest", "h5py", "zarr", "jinja2", "matplotlib"]),
+        (
+            "installing it",
+            [*install, f"lerobot[{EXTRAS}]=={version}", "pytest", "h5py", "zarr", "jinja2", "matplotlib"],
+        ),
         # Without what it asks for, which is the tested lerobot.
         ("installing this checkout", [*install, "--no-deps", str(ROOT)]),
     )
