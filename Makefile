@@ -11,12 +11,13 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint newest format clean
 
 help:
 	@echo "make demo    train on the packaged PushT demonstrations, evaluate, draw (goes on where it was interrupted)"
 	@echo "make test    the tests"
 	@echo "make lint    ruff and mypy"
+	@echo "make newest  try the newest lerobot, if one is newer than the tested; reports only"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make clean   remove the environment and caches; outputs/ stays"
 	@echo "PYTHON=/path/to/python3.12 chooses the interpreter; ARGS=\"…\" is passed on to demo and test"
@@ -31,6 +32,9 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+newest:
+	@$(BIN)/python scripts/newest_lerobot.py $(BIN)/python $(ARGS)
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .

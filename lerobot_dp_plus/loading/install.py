@@ -2,16 +2,18 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.disk import FrameCache
 from lerobot_dp_plus.loading.frames import frame_bytes
-from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_unsupported
+from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_excluded, refuse_unsupported
 
 logger = logging.getLogger(__name__)
 
@@ -40,23 +42,56 @@ def fast_loading(
         cache_dir: folder for decoded frames that exceed the limit; None leaves such datasets to LeRobot's loader.
 
     Raises:
-        ValueError: limit_bytes is negative.
+        ValueError: limit_bytes is negative, or LeRobot's training gets its data in another way than this can replace.
     """
     if limit_bytes < 0:
         raise ValueError(f"limit_bytes={limit_bytes} is not a size; give 0 or more bytes")
     cache = None if cache_dir is None else FrameCache(cache_dir)
     from lerobot.scripts import lerobot_train  # seconds of imports, paid only by those who train
 
-    original = lerobot_train.make_train_eval_datasets
+    if enabled:
+        check_host(lerobot_train, factory())
+    elif not hasattr(lerobot_train, "make_train_eval_datasets"):
+        yield  # there is nothing to say it with; LeRobot's loader was asked for and is what trains
+        return
+    original, asked = lerobot_train.make_train_eval_datasets, False
 
     def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
+        nonlocal asked
+        asked = True
         return _make_datasets(original, cfg, enabled, limit_bytes, cache)
 
     lerobot_train.make_train_eval_datasets = make_train_eval_datasets
     try:
         yield
+        if enabled and not asked:
+            logger.warning(
+                "data: nothing was loaded from memory, because LeRobot's training did not ask for its data here"
+            )
     finally:
         lerobot_train.make_train_eval_datasets = original
+
+
+def factory() -> ModuleType:
+    """LeRobot's module that makes datasets."""
+    from lerobot.datasets import factory
+
+    return factory
+
+
+def check_host(script: Any, datasets: Any) -> None:
+    """See that LeRobot's training still takes its data where `fast_loading` puts them.
+
+    Raises:
+        ValueError: it does not; training would be as slow as with LeRobot's loader, without a word.
+    """
+    for owner, name in ((script, "make_train_eval_datasets"), (datasets, "resolve_delta_timestamps")):
+        if not callable(getattr(owner, name, None)):
+            raise ValueError(
+                f"{owner.__name__}.{name} is gone in the installed lerobot {version('lerobot')}: training cannot be fed from "
+                "memory here. --fast_loading=false trains with LeRobot's loader; the lerobot that lerobot_policy_dp_plus "
+                "asks for trains from memory"
+            )
 
 
 def _make_datasets(
@@ -68,7 +103,7 @@ def _make_datasets(
     try:
         if not enabled:
             raise NotInMemory("loading from memory is switched off")
-        train, held_out = _hold(hosts, limit_bytes, cache)
+        train, held_out = _hold(hosts, limit_bytes, cache, excluded_episodes(cfg))
         _refuse_crowded_workers(cfg, train, held_out)
     except NotInMemory as reason:
         logger.info("data: LeRobot's loader, because %s", reason)
@@ -91,26 +126,35 @@ def only_pictures_that_are_used() -> Iterator[None]:
     LeRobot asks a policy once for all observations, and one that looks ahead in its states would decode, move and
     divide by 255 pictures that nobody reads.
     """
-    from lerobot.datasets import factory
+    module = factory()
+    original = getattr(module, "resolve_delta_timestamps", None)
+    if original is None:  # LeRobot's loader without it: more pictures than are used, and the same training
+        yield
+        return
 
-    original = factory.resolve_delta_timestamps
-
-    def resolve(cfg: Any, meta: Any) -> Any:
-        deltas, wanted = original(cfg, meta), getattr(cfg, "camera_delta_indices", None)
+    def resolve(cfg: Any, meta: Any, *given: Any, **named: Any) -> Any:
+        """What LeRobot finds for the policy `cfg` on the dataset `meta`, however more it is told (a rename_map, say)."""
+        deltas, wanted = original(cfg, meta, *given, **named), getattr(cfg, "camera_delta_indices", None)
         if deltas is not None and wanted is not None:
             deltas |= {key: [step / meta.fps for step in wanted] for key in meta.camera_keys if key in deltas}
         return deltas
 
-    with patch.object(factory, "resolve_delta_timestamps", resolve):
+    with patch.object(module, "resolve_delta_timestamps", resolve):
         yield
 
 
+def excluded_episodes(cfg: Any) -> list[int]:
+    """The episodes that `--dataset.exclude_episodes` leaves out, where LeRobot has that."""
+    return list(getattr(getattr(cfg, "dataset", None), "exclude_episodes", None) or ())
+
+
 def _hold(
-    hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None
+    hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None, excluded: Sequence[int] = ()
 ) -> tuple[MemoryDataset, MemoryDataset | None]:
     present = [host for host in hosts if host is not None]
     for host in present:
         refuse_unsupported(host)
+        refuse_excluded(host, excluded)
     # Known before the first image is decoded: a held-out set must not turn minutes of decoding into nothing.
     needed = sum(frame_bytes(host) for host in present)
     if cache is not None and needed and (needed > limit_bytes or all(cache.holds(host) for host in present)):

@@ -5,8 +5,10 @@ column is one tensor, a window is one gather, and what comes out equals LeRobot'
 """
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 from lerobot.datasets import LeRobotDataset
 from torch import Tensor
@@ -15,6 +17,9 @@ from torch.utils.data import Dataset
 from lerobot_dp_plus.loading.columns import Column, NotInMemory, read_column
 from lerobot_dp_plus.loading.disk import FrameCache, MappedFrames
 from lerobot_dp_plus.loading.frames import frame_bytes, image_frames, stack, video_frames, watched
+
+#: What is read of a LeRobotDataset and might not be there in another LeRobot.
+READ_OF_HOST = ("hf_dataset", "reader", "absolute_to_relative_idx", "tolerance_s", "_return_uint8", "_video_backend")
 
 
 class CollatedBatch(MutableMapping):
@@ -248,10 +253,24 @@ def refuse_unsupported(dataset: object) -> None:
     """Raise `NotInMemory` for a dataset whose samples are not plain tensors, images and strings."""
     if not isinstance(dataset, LeRobotDataset):
         raise NotInMemory(f"a {type(dataset).__name__} is not read by row")
+    if absent := [name for name in READ_OF_HOST if not hasattr(dataset, name)]:
+        raise NotInMemory(f"a dataset of lerobot {version('lerobot')} has no {', '.join(absent)}, which are read here")
     if dataset.meta.has_language_columns:
         raise NotInMemory("it has language columns, which need a collate function of their own")
     if dataset.meta.depth_keys:
         raise NotInMemory(f"it has depth images {dataset.meta.depth_keys}, which are not 8-bit")
+
+
+def refuse_excluded(host: LeRobotDataset, excluded: Sequence[int]) -> None:
+    """Raise `NotInMemory` if episodes that a training leaves out are among the rows, which are all taken here."""
+    if not excluded:
+        return
+    rows = host.hf_dataset.select_columns("episode_index").with_format("arrow")[:]["episode_index"]
+    if kept := sorted(set(excluded) & set(pc.unique(rows).to_pylist())):
+        raise NotInMemory(
+            f"dataset.exclude_episodes leaves out {kept[:10]}, whose frames are among the rows of the dataset that LeRobot "
+            "made of it: it leaves them out in another way, which is not known here"
+        )
 
 
 def _refuse_oversize(needed: int, limit: int | None) -> None:

@@ -16,6 +16,8 @@
 | `checkpoint.py` | weights on disk: whole, and read strictly |
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `versions.py` | where a checkpoint comes from, and the one message when it cannot be used |
 | `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
-| `publication.py` | the push at the end of a training |
+| `publication.py` | the push at the end of a training, and from Python |
+| `host_hooks.py`, `host_training.py` | where LeRobot is taken hold of, and what its next version does otherwise in a training |
+| `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

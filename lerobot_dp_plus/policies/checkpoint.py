@@ -32,13 +32,18 @@ STREAM = "stream"
 COMPILED = "_orig_mod."
 
 
+def plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict under the names that its weights have where nothing is compiled."""
+    return {key.replace(COMPILED, ""): value for key, value in state.items()}
+
+
 def write_weights(state: Mapping[str, Tensor], path: Path) -> None:
     """Write a state dict so that `path` holds either all of it or what it held before.
 
     Raises:
         FloatingPointError: a weight is not finite; a diverged model must not replace a good checkpoint.
     """
-    state = {key.replace(COMPILED, ""): value for key, value in state.items()}
+    state = plain_names(state)
     broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if broken:
         raise FloatingPointError(
@@ -150,6 +155,26 @@ def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
     )
 
 
+def misfits(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What keeps the weights `found` from filling those `expected`, both shapes by name; a phrase each, empty if nothing."""
+    return [
+        (f"{len(keys)} {kind}: {', '.join(keys[:5])}{', …' if len(keys) > 5 else ''}")
+        for kind, keys in (
+            ("missing", sorted(expected.keys() - found.keys())),
+            ("unexpected", sorted(found.keys() - expected.keys())),
+            (
+                "of another shape",
+                [
+                    f"{key} is {tuple(found[key])} in the file, {tuple(expected[key])} by the config"
+                    for key in sorted(expected.keys() & found.keys())
+                    if found[key] != expected[key]
+                ],
+            ),
+        )
+        if keys
+    ]
+
+
 def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> None:
     """Fill every weight of `policy` from `state`, or raise a ValueError naming what is missing, unexpected or misshapen.
 
@@ -172,22 +197,9 @@ def load_strictly(policy: nn.Module, state: dict[str, Tensor], source: Path) -> 
         state = {**kept, **{MODEL + key: value for key, value in averaged.items()}}
     if STREAM in expected:
         state = {STREAM: expected[STREAM], **state}
-    faults = [
-        (f"{len(keys)} {kind}: {', '.join(keys[:5])}{', …' if len(keys) > 5 else ''}")
-        for kind, keys in (
-            ("missing", sorted(expected.keys() - state.keys())),
-            ("unexpected", sorted(state.keys() - expected.keys())),
-            (
-                "of another shape",
-                [
-                    f"{key} is {tuple(state[key].shape)} in the file, {tuple(expected[key].shape)} by the config"
-                    for key in sorted(expected.keys() & state.keys())
-                    if state[key].shape != expected[key].shape
-                ],
-            ),
-        )
-        if keys
-    ]
+    faults = misfits(
+        {key: value.shape for key, value in expected.items()}, {key: value.shape for key, value in state.items()}
+    )
     if faults:
         hint = upgrade_hint(written_by(source))
         raise ValueError(

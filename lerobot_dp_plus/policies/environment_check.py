@@ -9,6 +9,7 @@ from lerobot.envs import EnvConfig, env_to_policy_features
 from lerobot.utils.constants import ACTION
 
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, is_mentioned
 
 
 def check_environment(config: DpPlusConfig, env_cfg: EnvConfig, rename_map: Mapping[str, str] | None = None) -> None:
@@ -45,21 +46,31 @@ def checked_environments(script: ModuleType) -> Iterator[None]:
     """While open, LeRobot's script (`lerobot_eval` or `lerobot_train`) checks its environment before using it.
 
     An evaluation is checked before the policy is made, a training that evaluates before its first update.
+
+    Raises:
+        HostChanged: the script makes its policy or its environment's processors in another way.
     """
-    make_policy, make_processors = script.make_policy, script.make_env_pre_post_processors
+    lost = "a policy would act in an environment that does not fit it"
+    make_policy = demand(script, "make_policy", lost, None, env_cfg=None, rename_map=None)
+    make_processors = demand(script, "make_env_pre_post_processors", lost, env_cfg=None, policy_cfg=None)
+    for name in ("make_policy", "make_env_pre_post_processors"):
+        if not is_mentioned(script, name):
+            raise HostChanged(f"{script.__name__} does not call {name} any more", lost)
     renamed: dict[str, str] = {}
 
-    def checked_policy(cfg: Any, *args: Any, **kwargs: Any) -> Any:
-        renamed.update(kwargs.get("rename_map") or {})
-        env_cfg = kwargs.get("env_cfg")
+    def checked_policy(*given: Any, **named: Any) -> Any:
+        call = arguments(make_policy, given, named)
+        cfg, env_cfg = call["cfg"], call.get("env_cfg")
+        renamed.update(call.get("rename_map") or {})
         if env_cfg is not None and isinstance(cfg, DpPlusConfig) and cfg.pretrained_path is not None:
             check_environment(cfg, env_cfg, renamed)
-        return make_policy(cfg, *args, **kwargs)
+        return make_policy(*given, **named)
 
-    def checked_processors(env_cfg: Any, policy_cfg: Any) -> Any:
-        if isinstance(policy_cfg, DpPlusConfig):
-            check_environment(policy_cfg, env_cfg, renamed)
-        return make_processors(env_cfg=env_cfg, policy_cfg=policy_cfg)
+    def checked_processors(*given: Any, **named: Any) -> Any:
+        call = arguments(make_processors, given, named)
+        if isinstance(call["policy_cfg"], DpPlusConfig):
+            check_environment(call["policy_cfg"], call["env_cfg"], renamed)
+        return make_processors(*given, **named)
 
     script.make_policy, script.make_env_pre_post_processors = checked_policy, checked_processors  # type: ignore[attr-defined]
     try:

@@ -2,8 +2,8 @@
 
 | door | why |
 |---|---|
-| `TrainPipelineConfig.validate` | LeRobot tells a policy neither the `--rename_map` nor the selected episodes |
-| `resolve_delta_timestamps` | LeRobot asks for windows of text columns too, which its loader cannot stack; and it is the first to see a dataset, before its own error for one without statistics |
+| `TrainPipelineConfig.validate` (held by `host_training.py`) | LeRobot tells a policy neither the `--rename_map` nor the selected episodes |
+| `resolve_delta_timestamps` | it is the first to see a dataset: steps that follow the data's rate are settled here, and a dataset without statistics is refused before LeRobot's own error. LeRobot asks for windows of text columns too, which its loader cannot stack |
 """
 
 import functools
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lerobot_dp_plus.policies.host_hooks import demand, is_ours, rebind
 from lerobot_dp_plus.policies.readable import is_numeric
 
-OUR_TYPES = "dp_plus_"
 _NOTE = "_dp_plus_run"
 
 
@@ -42,50 +42,27 @@ def note_run(config: Any, run: Run) -> None:
 
 
 def install() -> None:
-    """Put the answers into those modules of LeRobot that are loaded, once each."""
-    training = sys.modules.get("lerobot.configs.train")
-    if training is not None:
-        _replace(training.TrainPipelineConfig, "validate", _validated)
+    """Put the answer into that module of LeRobot, if it is loaded, once."""
     factory = sys.modules.get("lerobot.datasets.factory")
     if factory is not None:
-        _replace(factory, "resolve_delta_timestamps", _windows)
+        lost = "a policy would be trained on windows of another rate than its data's, and text columns would end a training"
+        stock = demand(factory, "resolve_delta_timestamps", lost, None, None)
+        if not hasattr(stock, "stock"):
+            wrapped = functools.wraps(stock)(functools.partial(_windows, stock))
+            wrapped.stock = stock  # type: ignore[attr-defined]
+            rebind(stock, wrapped)
 
 
-def _replace(owner: Any, name: str, door: Any) -> None:
-    stock = getattr(owner, name)
-    if not hasattr(stock, "stock"):
-        wrapped = (
-            functools.wraps(stock)(functools.partial(door, stock))
-            if not isinstance(owner, type)
-            else _method(stock, door)
-        )
-        wrapped.stock = stock
-        setattr(owner, name, wrapped)
-
-
-def _method(stock: Any, door: Any) -> Any:
-    @functools.wraps(stock)
-    def method(self: Any, *args: Any, **options: Any) -> Any:
-        return door(stock, self, *args, **options)
-
-    return method
-
-
-def _is_ours(config: Any) -> bool:
-    return str(getattr(config, "type", "")).startswith(OUR_TYPES)
-
-
-def _validated(stock: Any, self: Any, *args: Any, **options: Any) -> Any:
-    result = stock(self, *args, **options)
-    if _is_ours(self.policy):
-        note_run(self.policy, Run(dict(self.rename_map or {}), getattr(self.dataset, "episodes", None)))
-    return result
+def note_training(training: Any) -> None:
+    """Leave with the policy of a training's config what a policy should know of it."""
+    note_run(training.policy, Run(dict(training.rename_map or {}), getattr(training.dataset, "episodes", None)))
 
 
 def _windows(stock: Any, cfg: Any, meta: Any, *args: Any, **options: Any) -> Any:
+    if not is_ours(cfg):
+        return stock(cfg, meta, *args, **options)
+    cfg.follow(meta.fps)  # the first that a policy's config hears of its dataset
     windows = stock(cfg, meta, *args, **options)
-    if not _is_ours(cfg):
-        return windows
     refuse_without_statistics(meta)
     return windows and {key: steps for key, steps in windows.items() if is_numeric(meta.features[key])}
 

@@ -20,9 +20,10 @@ from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
 from lerobot.processor import DataProcessorPipeline
 
-from lerobot_dp_plus.policies import host_data, saved_pipelines
+from lerobot_dp_plus.policies import host_data, host_training, saved_pipelines
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
-from lerobot_dp_plus.policies.loading import HUB_OPTIONS, OUR_TYPES, load_config
+from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, rebind
+from lerobot_dp_plus.policies.loading import HUB_OPTIONS, load_config
 from lerobot_dp_plus.policies.loading_errors import Asked, CheckpointUnavailable, worded, worded_faults
 
 REVISION = "--pretrained_revision="
@@ -32,6 +33,9 @@ def install(format_version: int) -> None:
     """Put the answers into LeRobot, once for this process.
 
     Reading configs and processors always; the doors of a training where that part of LeRobot is loaded, as its script does first.
+
+    Raises:
+        HostChanged: one of the doors is gone, or is entered otherwise.
     """
     _wrap(PreTrainedConfig, "from_pretrained", functools.partial(_config_door, format_version))
     _wrap(DataProcessorPipeline, "from_pretrained", _pipeline_door)
@@ -39,30 +43,38 @@ def install(format_version: int) -> None:
     training = sys.modules.get("lerobot.configs.train")
     if training is not None:
         _wrap(training.TrainPipelineConfig, "from_pretrained", _train_config_door)
-    datasets = sys.modules.get("lerobot.datasets.factory")
-    if datasets is not None:
-        _wrap(datasets, "resolve_delta_timestamps", _deltas_door)
     checkpoints = sys.modules.get("lerobot.common.train_utils")
     if checkpoints is not None:
         _wrap(checkpoints, "resolve_resume_checkpoint", _resume_door)
+    host_training.install()
 
 
 def _wrap(owner: Any, name: str, door: Any) -> None:
-    original = getattr(owner, name)
-    original = getattr(original, "__func__", original)  # of a class method
+    """Lead calls of `owner.name` through `door(stock, first arguments…, **the others)`, as many as `door` names."""
+    lost = "a checkpoint that cannot be had would not be explained"
+    kinds = (parameter.kind for parameter in inspect.signature(door).parameters.values())
+    count = sum(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds) - 1
+    # A class method's own signature has no class in it.
+    given = count - 1 if isinstance(owner, type) else count
+    original = demand(owner, name, lost, *[None] * given)
+    original = getattr(original, "__func__", original)
     if hasattr(original, "stock"):
         return
-
-    parameters = inspect.signature(original).parameters.values()
-    leading = [each.name for each in parameters if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    first = [each.name for each in inspect.signature(original).parameters.values()][:count]
+    if len(first) < count:
+        raise HostChanged(f"{owner.__name__}.{name} names fewer than {count} arguments", lost)
 
     @functools.wraps(original)
     def wrapped(*args: Any, **options: Any) -> Any:
-        named = [options.pop(name) for name in leading[len(args) :] if name in options]
-        return door(original, *args, *named, **options)
+        found = arguments(original, args, options)
+        return door(original, *[found.pop(each) for each in first], **found)
 
     wrapped.stock = original  # type: ignore[attr-defined]
-    setattr(owner, name, classmethod(wrapped) if isinstance(owner, type) else wrapped)
+    if isinstance(owner, type):
+        setattr(owner, name, classmethod(wrapped))
+    else:
+        rebind(original, wrapped)
+        setattr(owner, name, wrapped)
 
 
 def pinned_revision(overrides: Sequence[str]) -> str | None:
@@ -102,13 +114,6 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for key in HUB_OPTIONS:
         options.pop(key, None)
     return saved_pipelines.load(stock, cls, file.parent, config_filename, options)
-
-
-def _deltas_door(stock: Any, config: Any, meta: Any, *more: Any, **options: Any) -> Any:
-    """The first that a policy's config hears of its dataset: how many frames a second it has."""
-    if isinstance(config, PreTrainedConfig) and config.type.startswith(OUR_TYPES):
-        config.follow(meta.fps)  # type: ignore[attr-defined]
-    return stock(config, meta, *more, **options)
 
 
 def _train_config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
@@ -14,7 +14,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
-from lerobot_dp_plus.policies import checkpoint
+from lerobot_dp_plus.policies import checkpoint, host_training, sharding
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
 from lerobot_dp_plus.policies.configuration_dp_plus import (
@@ -30,9 +30,11 @@ from lerobot_dp_plus.policies.history import ObservationHistory
 from lerobot_dp_plus.policies.loading import load_policy
 from lerobot_dp_plus.policies.numbers import to_floats
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
-from lerobot_dp_plus.policies.publication import push_model_to_hub
+from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
+
+host_training.prepare()
 
 
 class DpPlusPolicy(PreTrainedPolicy):
@@ -45,6 +47,10 @@ class DpPlusPolicy(PreTrainedPolicy):
     config_class = DpPlusConfig
     name = "dp_plus"
     config: DpPlusConfig
+    #: Where LeRobot looks on the class: the blocks of the preset's network. Another network's: `host_training`.
+    _fsdp_wrap_modules: ClassVar[list[str]] = sharding.default_blocks(DpPlusConfig)
+    #: What LeRobot's `drop_queued_actions` empties.
+    _action_queue_attrs: ClassVar[tuple[str, ...]] = ("_actions",)
     #: Where noise, times and crops of the training come from; saved.
     stream: Tensor
 
@@ -81,13 +87,14 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._propose = CompiledPropose() if config.compile_sampler else propose
         self.reset()
 
-    @property
-    def _fsdp_wrap_modules(self) -> tuple[str, ...]:
-        return self.config.network.fsdp_wrap_modules()
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._fsdp_wrap_modules = sharding.default_blocks(cls.config_class)
 
     @property
-    def _no_split_modules(self) -> list[str]:  # where accelerate looks
-        return list(self._fsdp_wrap_modules)
+    def _no_split_modules(self) -> list[str]:
+        """Where accelerate looks on a policy: the blocks of its own network."""
+        return list(self.config.network.fsdp_wrap_modules())
 
     def get_optim_params(self) -> list[Any]:  # type: ignore[override]
         return parameter_groups(self.model, self.config.optimizer_lr_backbone)
@@ -153,6 +160,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._history = ObservationHistory(self.config.observed_features, self.config.n_obs_steps)
         self._actions: deque[Tensor] = deque()
         self._plan: Tensor | None = None
+
+    def drop_queued_actions(self) -> None:
+        """Forget the actions that were planned and not given yet, and keep the episode: the next one is of a new chunk."""
+        self._actions.clear()
+        self._plan = None  # what was to follow will not
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
@@ -247,12 +259,14 @@ class DpPlusPolicy(PreTrainedPolicy):
     # Checkpoints
 
     push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
+    push_to_hub = push_to_hub  # and everybody's own
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
-        checkpoint.write_weights(
-            self.state_dict() if state_dict is None else state_dict, save_directory / SAFETENSORS_SINGLE_FILE
-        )
-        self.config._save_pretrained(save_directory)
+        """Write weights and config. Where weights are sharded every process must call this; the first one writes."""
+        whole = sharding.whole_state(self.state_dict() if state_dict is None else state_dict)
+        if whole is not None:
+            checkpoint.write_weights(whole, save_directory / SAFETENSORS_SINGLE_FILE)
+            self.config._save_pretrained(save_directory)
 
     @classmethod
     def from_pretrained[P: DpPlusPolicy](  # type: ignore[override]

@@ -13,6 +13,7 @@
 import argparse
 import dataclasses
 import functools
+import inspect
 import logging
 import traceback
 import types
@@ -30,6 +31,7 @@ from draccus.utils import DecodingError, ParsingError
 from lerobot.configs import PreTrainedConfig
 
 from lerobot_dp_plus.policies import formats
+from lerobot_dp_plus.policies.host_hooks import HostChanged, demand
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +135,16 @@ def _said_by_us(reason: BaseException) -> bool:
 
 
 def install() -> None:
-    """Mend draccus's parser, once for this process."""
-    original = argparsing.ArgumentParser._postprocessing
+    """Mend draccus's parser, once for this process.
+
+    Raises:
+        HostChanged: it merges file and command line in another place now.
+    """
+    lost = "a flag could not choose another member of an axis than the file has"
+    original = demand(argparsing.ArgumentParser, "_postprocessing", lost, None, parsed_args=None)
+    demand(getattr(argparsing, "mergedeep", None), "merge", lost, {}, {})
+    if "mergedeep" not in inspect.unwrap(original).__code__.co_names:
+        raise HostChanged("draccus's ArgumentParser._postprocessing does not call mergedeep any more", lost)
     if getattr(original, "mended_by", None) == PACKAGE:
         return
 

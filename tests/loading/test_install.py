@@ -148,3 +148,88 @@ def test_processes_share_an_epoch_as_with_the_host(root, rank):
         shards.append([batch["index"].tolist() for batch in prepared])
     assert shards[0] == shards[1]
     assert [len(batch) for batch in shards[0]] == [4, 4]
+
+
+# The next LeRobot
+
+
+def test_what_lerobot_is_told_besides_goes_through(root, monkeypatch):
+    """Its next version passes a rename_map, by position."""
+    make_dataset(root / "image", "image")
+    meta = LeRobotDatasetMetadata("made/up", root=root / "image")
+    told = []
+
+    def resolve_delta_timestamps(cfg, ds_meta, rename_map=None):
+        told.append(rename_map)
+        return {key: [-0.1, 0.0] for key in ds_meta.features}
+
+    monkeypatch.setattr(factory, "resolve_delta_timestamps", resolve_delta_timestamps)
+    policy = SimpleNamespace(camera_delta_indices=[0])
+    with only_pictures_that_are_used():
+        by_position = factory.resolve_delta_timestamps(policy, meta, {"a": "b"})
+        by_name = factory.resolve_delta_timestamps(policy, meta, rename_map={"c": "d"})
+        as_now = factory.resolve_delta_timestamps(policy, meta)
+    assert told == [{"a": "b"}, {"c": "d"}, None]
+    assert by_position == by_name == as_now
+    assert all(as_now[key] == ([0.0] if key in meta.camera_keys else [-0.1, 0.0]) for key in meta.features)
+
+
+def excluding(*episodes: int) -> SimpleNamespace:
+    return SimpleNamespace(**vars(CONFIG), dataset=SimpleNamespace(exclude_episodes=list(episodes)))
+
+
+@pytest.mark.parametrize("excluded", [(1,), (0, 3)])
+def test_excluded_episodes_are_left_out_as_by_the_host(root, given, heard, excluded):
+    """It makes the dataset of the others."""
+    host = make_dataset(
+        root / "state", episodes=[each for each in range(4) if each not in excluded], delta_timestamps=WINDOWS
+    )
+    given(host)
+    with fast_loading():
+        train, _ = lerobot_train.make_train_eval_datasets(excluding(*excluded))
+    assert isinstance(train, MemoryDataset) and len(train) == len(host)
+    assert not set(excluded) & set(train.columns["episode_index"].tolist())
+    for row in range(len(host)):
+        ours, theirs = train[row], host[row]
+        assert list(ours) == list(theirs) and all(identical(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_host_that_leaves_episodes_out_in_another_way_keeps_its_loader(root, given, heard):
+    host = make_dataset(root / "state")
+    held_out = make_dataset(root / "state", episodes=[3])
+    for hosts, excluded, named in (((host,), (1, 2), "[1, 2]"), ((held_out, host), (0,), "[0]")):
+        given(*hosts)
+        with fast_loading():
+            assert lerobot_train.make_train_eval_datasets(excluding(*excluded))[0] is hosts[0]
+        assert f"LeRobot's loader, because dataset.exclude_episodes leaves out {named}" in heard()[-1]
+
+
+def test_a_training_that_gets_its_data_otherwise_is_refused_and_not_slow_without_a_word(given, root, monkeypatch):
+    host = make_dataset(root / "state")
+    given(host)
+    monkeypatch.delattr(factory, "resolve_delta_timestamps")
+    with pytest.raises(ValueError, match=r"resolve_delta_timestamps is gone.*--fast_loading=false"), fast_loading():
+        pass
+    with fast_loading(enabled=False):
+        assert lerobot_train.make_train_eval_datasets(CONFIG)[0] is host
+    monkeypatch.delattr(lerobot_train, "make_train_eval_datasets")
+    with pytest.raises(ValueError, match=r"lerobot_train\.make_train_eval_datasets is gone"), fast_loading():
+        pass
+    with fast_loading(enabled=False):
+        pass
+
+
+def test_a_training_that_never_asks_for_its_data_is_told(given, root, caplog):
+    given(make_dataset(root / "state"))
+    with fast_loading():
+        pass
+    assert "did not ask for its data here" in caplog.text
+
+
+def test_a_dataset_of_another_version_keeps_its_loader(root, given, heard, monkeypatch):
+    host = make_dataset(root / "state")
+    given(host)
+    monkeypatch.delattr(type(host), "absolute_to_relative_idx")
+    with fast_loading():
+        assert lerobot_train.make_train_eval_datasets(CONFIG)[0] is host
+    assert "has no absolute_to_relative_idx" in heard()[0]
