@@ -165,7 +165,7 @@ def convert_parser() -> argparse.ArgumentParser:
         "`dp-plus convert FORMAT --help` lists a format's options.",
         ["dp-plus convert zarr pusht.zarr --root data/pusht", "dp-plus convert aloha-hdf5 --help"],
     )
-    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT", help="who wrote the data")
 
     zarr = _format(formats, "zarr", "a Diffusion Policy replay buffer: zarr in a folder or a zip", "pusht.zarr")
     zarr.add_argument("--layout", choices=("auto", "pusht", "plain"), default="auto", help="auto knows PushT's columns")

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from draccus.utils import DecodingError
+from draccus.utils import DecodingError, ParsingError
 
 LEGAL = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-_PLAIN = re.compile(r"Couldn't parse '(?P<value>.*)' into an? (?P<kind>\w+)", re.DOTALL)
+_PLAIN = re.compile(r"Couldn't parse '(?P<value>.*)' into an? (?P<kind>\w+)(: .*)?", re.DOTALL)
 _LITERAL = re.compile(r"Cannot convert '(?P<value>.*)' \(<class .*\) into one of: (?P<legal>.*)", re.DOTALL)
+_LIST = re.compile(r".*\n    (?P<kind>list\S*): The given value='(?P<value>.*)' is not of a valid input.*", re.DOTALL)
 _OTHER = re.compile(
     r"Failed when parsing value='(?P<value>.*)' into field \".*\" of type (?P<kind>.*)\.\n\tUnderlying", re.DOTALL
 )
@@ -52,7 +53,9 @@ def attempts(error: BaseException) -> Iterator[BaseException]:
 
 def names_a_field(error: BaseException) -> bool:
     """Whether draccus says of one field that its value is none."""
-    return isinstance(error, DecodingError) and len(error.key_path) > 0 and _match(error) is not None
+    return _choice(error) is not None or (
+        isinstance(error, DecodingError) and len(error.key_path) > 0 and _match(error) is not None
+    )
 
 
 def frames(trace: TracebackType | None) -> Iterator[dict[str, Any]]:
@@ -62,6 +65,9 @@ def frames(trace: TracebackType | None) -> Iterator[dict[str, Any]]:
 
 def worded(reason: BaseException) -> str:
     """`policy.horizon='abc': expected a whole number`, say; any other exception's own words."""
+    choice = _choice(reason)
+    if choice is not None:
+        return choice
     match = _match(reason)
     if match is None or not isinstance(reason, DecodingError):
         return str(reason)
@@ -69,18 +75,36 @@ def worded(reason: BaseException) -> str:
     if "legal" in match.groupdict():
         legal = f"one of {match['legal']}"
     else:
-        legal = _members(reason) or LEGAL.get(match["kind"], re.sub(r"\b\w+\.(?=\w)", "", match["kind"]))
+        legal = _members(reason) or LEGAL.get(match["kind"], _type_name(match["kind"]))
     shown = value if value[:1] in "[{" else repr(value)
     return (
         f"{'.'.join(map(str, reason.key_path))}={shown}: expected {legal}{' or null' if _may_be_null(reason) else ''}"
     )
 
 
+def _type_name(kind: str) -> str:
+    """`<class 'tuple'>` as `tuple`, `collections.abc.Mapping` as `Mapping`."""
+    return re.sub(r"\b\w+\.(?=\w)", "", re.sub(r"<class '([^']*)'>", r"\1", kind))
+
+
+def _choice(error: BaseException) -> str | None:
+    """What to say of `policy.network=dit`, an axis that was given a word: draccus names neither field nor flag."""
+    if not isinstance(error, ParsingError) or "for a choice class" not in str(error):
+        return None
+    frame = next((each for each in reversed(list(frames(error.__traceback__))) if "raw_value" in each), None)
+    if frame is None or not frame.get("path"):
+        return None
+    field, value = ".".join(map(str, frame["path"])), frame["raw_value"]
+    legal = ", ".join(sorted(frame["cls"].get_known_choices()))
+    return f"{field}={value!r}: a choice of several fields; give {field}.type={value}, legal are {legal}"
+
+
 def _match(error: BaseException) -> re.Match[str] | None:
     message = getattr(error, "message", "")
     if not isinstance(message, str):
         return None
-    return _PLAIN.fullmatch(message) or _LITERAL.fullmatch(message) or _OTHER.match(message)
+    forms = (_PLAIN.fullmatch(message), _LITERAL.fullmatch(message), _LIST.fullmatch(message), _OTHER.match(message))
+    return next((form for form in forms if form is not None), None)
 
 
 def _members(error: DecodingError) -> str | None:

@@ -52,6 +52,10 @@ def _candidates(pretrained: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     for base in around:
         for folder in sorted(base.iterdir()):
-            if folder.is_dir() and folder not in seen and any((folder / name).is_file() for name in (EVAL_INFO, REPORT)):
+            if (
+                folder.is_dir()
+                and folder not in seen
+                and any((folder / name).is_file() for name in (EVAL_INFO, REPORT))
+            ):
                 seen.add(folder)
                 yield folder
