@@ -21,10 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from lerobot_dp_plus.cli.host import shorten_torchcodec_warning  # noqa: E402
+from lerobot_dp_plus.cli.quiet import hold_back_torchcodec  # noqa: E402
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-shorten_torchcodec_warning()
+hold_back_torchcodec()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from lerobot_dp_plus.cli import arguments as args
 from lerobot_dp_plus.cli import entry, host
-from lerobot_dp_plus.cli.errors import UsageError, explain, last_checkpoint, plain_parsing
+from lerobot_dp_plus.cli.errors import UsageError, explain, is_usage, last_checkpoint, plain_parsing
+from lerobot_dp_plus.cli.given import read_config
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,9 @@ def test_a_local_training_does_not_ask_for_the_hub(tmp_path: Path) -> None:
 
 def test_pusht_runs_without_worker_processes(tmp_path: Path) -> None:
     sync = "--eval.use_async_envs=false"
-    assert host.defaults("eval", ["--policy.path=x/y", "--env.type=pusht"]) == [sync]
+    assert host.defaults("eval", ["--policy.type=act", "--env.type=pusht"]) == [sync]
     assert host.defaults("eval", ["--env.type=pusht", "--eval.use_async_envs=true"]) == []
+    assert host.defaults("eval", ["--env.type=aloha_lite"]) == [sync]
     assert host.defaults("eval", ["--env.type=aloha"]) == []
     config = tmp_path / "train.yaml"
     config.write_text("env: {type: pusht}\n")
@@ -101,7 +103,7 @@ def test_pusht_runs_without_worker_processes(tmp_path: Path) -> None:
 def test_only_a_dataset_without_images_trains_without_workers(tmp_path: Path, dtype: str, workers: list[str]) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "info.json").write_text(json.dumps({"features": {"observation.state": {"dtype": dtype}}}))
-    given = [f"--dataset.root={tmp_path}"]
+    given = [f"--dataset.root={tmp_path}", "--dataset.repo_id=a/b"]
     assert host.defaults("train", given, from_memory=True) == workers
     assert host.defaults("train", given, from_memory=False) == []
     assert host.defaults("train", [*given, "--num_workers=2"], from_memory=True) == []
@@ -114,8 +116,8 @@ def test_a_broken_config_is_named(tmp_path: Path, content: str | None, message: 
     config = tmp_path / "broken.json"
     if content is not None:
         config.write_text(content)
-    with pytest.raises((ValueError, UsageError), match=f"broken.json.*{message}"):
-        host.read_config(str(config))
+    with pytest.raises((ValueError, FileNotFoundError), match=f"broken.json.*{message}"):
+        read_config(str(config))
 
 
 def test_every_script_of_the_host_is_a_subcommand() -> None:
@@ -175,10 +177,89 @@ def test_a_refused_config_gives_its_own_reason() -> None:
     assert "horizon=15" in explain(caught.value) and "Couldn't" not in explain(caught.value)
 
 
-def test_a_value_of_the_wrong_type_is_named() -> None:
-    with pytest.raises(Exception, match=r"horizon.*'abc'") as caught:
-        parse_train(*DIFFUSION, "--policy.horizon=abc")
-    assert "'abc'" in explain(caught.value)
+FLOW = ("--dataset.repo_id=x/y", "--policy.type=dp_plus_flow", "--policy.device=cpu")
+
+
+@pytest.mark.parametrize("policy", [DIFFUSION, FLOW], ids=["theirs", "ours"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("policy.horizon=abc", "policy.horizon='abc': expected a whole number"),
+        ("policy.horizon=1.5", "policy.horizon='1.5': expected a whole number"),
+        ("policy.optimizer_lr=fast", "policy.optimizer_lr='fast': expected a number"),
+        ("policy.use_amp=perhaps", "policy.use_amp='perhaps': expected true or false"),
+        ("steps=ten", "steps='ten': expected a whole number"),
+        ("seed=x", "seed='x': expected a whole number or null"),
+        ("dataset.episodes=all", "dataset.episodes='all': expected list[int] or null"),
+        (
+            'policy.normalization_mapping={"STATE": "NOPE"}',
+            "policy.normalization_mapping={'STATE': 'NOPE'}: expected one of MIN_MAX, MEAN_STD, IDENTITY, QUANTILES, "
+            "QUANTILE10, not 'NOPE'",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(policy: tuple[str, ...], given: str, said: str) -> None:
+    with pytest.raises(Exception, match="") as caught:
+        parse_train(*policy, f"--{given}")
+    assert explain(caught.value) == said and is_usage(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("network.dim=x", "policy.network.dim='x': expected a whole number"),
+        ("ema.decay=slow", "policy.ema.decay='slow': expected a number"),
+        ("optimizer_lr_backbone=low", "policy.optimizer_lr_backbone='low': expected a number or null"),
+        ("noise_draws=[1]", "policy.noise_draws=[1]: expected a whole number"),
+        ("network=dit", "policy.network='dit': a choice of several fields; give policy.network.type=dit"),
+        ("sampler.num_steps=some", "policy.sampler.num_steps='some': expected a whole number"),
+    ],
+)
+def test_a_value_below_an_axis_is_named(given: str, said: str) -> None:
+    with pytest.raises(Exception, match="") as caught:
+        parse_train(*FLOW, f"--policy.{given}")
+    assert explain(caught.value).startswith(said)
+
+
+def test_lerobots_own_command_names_the_field_of_a_policy_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    from lerobot.configs import parser
+    from lerobot.configs.train import TrainPipelineConfig
+
+    def train(cfg: TrainPipelineConfig) -> None:
+        raise AssertionError("accepted")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(sys, "argv", ["lerobot-train", *FLOW, "--policy.horizon=abc"])
+        parser.wrap()(train)()
+    assert "error: policy.horizon='abc': expected a whole number" in capsys.readouterr().err
+
+
+def test_a_value_of_the_wrong_type_in_a_file_is_named(tmp_path: Path) -> None:
+    from lerobot.configs import PreTrainedConfig
+
+    from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusDitConfig
+
+    DpPlusDitConfig(device="cpu")._save_pretrained(tmp_path)
+    with pytest.raises(Exception, match="") as caught:
+        PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=["--stride=slow"])
+    assert explain(caught.value) == "stride='slow': expected a whole number"
+    config = json.loads((tmp_path / "config.json").read_text()) | {"n_obs_steps": "two"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json of .*n_obs_steps='two': expected a whole number"):
+        PreTrainedConfig.from_pretrained(tmp_path)
+
+
+def test_help_of_our_fields_has_no_stray_colons(capsys: pytest.CaptureFixture[str]) -> None:
+    from lerobot.configs.parser import print_scoped_help
+    from lerobot.configs.train import TrainPipelineConfig
+
+    flags = ["--policy.type=dp_plus_dit", "--policy.network.type=dit", "--policy.objective.type=shortcut"]
+    print_scoped_help(
+        TrainPipelineConfig, [*flags, "--policy.foresight.type=outcome", "--policy.image_encoder.type=resnet18"]
+    )
+    page = capsys.readouterr().out
+    assert "--policy.noise_draws" in page and "How often a sample meets the network" in " ".join(page.split())
+    assert not [line for line in page.splitlines() if line.strip().startswith(":") or " : " in line]
 
 
 def stopped_training(error: BaseException, output_dir: Path) -> None:
@@ -230,7 +311,7 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_demos_names_the_tasks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert entry.main(["demos", "pushtt"]) == 1
+    assert entry.main(["demos", "pushtt"]) == 2
     assert "Did you mean 'pusht'?" in capsys.readouterr().err
 
 
@@ -242,3 +323,11 @@ def test_a_host_that_averages_switches_our_average_off() -> None:
     assert defaults("train", ours) == []
     assert defaults("train", [*ours, "--ema.enable=true", "--policy.ema.enabled=true"]) == []
     assert defaults("train", ["--policy.type=act", "--policy.push_to_hub=false", "--ema.enable=true"]) == []
+
+
+def test_nothing_given_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """LeRobot's own scripts too: a line, no trace, and where to read on."""
+    for name in ("train", "eval", "edit-dataset"):
+        assert entry.main([name]) == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1 and f"`lerobot {name} --help`" in lines[0]

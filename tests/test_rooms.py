@@ -30,12 +30,14 @@ TABLE: dict[str, set[str]] = {
     **{room: BASICS for room in ("objectives", "samplers", "guidance", "ema")},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
+    # How a command describes itself; standard library only.
+    "options": set(),
     **{room: BASICS | PARTS for room in ("loading", "environments")},
     "policies": BASICS | PARTS | {"hub"},
-    "demos": BASICS | PARTS | {"environments", "hub"},
-    **{room: BASICS | PARTS | HANDS | {"hub"} for room in EYES},
-    "publishing": BASICS | PARTS | HANDS | EYES | {"hub"},
-    "cli": BASICS | PARTS | HANDS | EYES | {"hub", "publishing"},
+    "demos": BASICS | PARTS | {"environments", "hub", "options"},
+    **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
+    "cli": BASICS | PARTS | HANDS | EYES | {"hub", "publishing", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"publishing", "cli"}
 

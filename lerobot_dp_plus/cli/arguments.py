@@ -1,15 +1,17 @@
-"""`key=value` arguments as LeRobot's own flags: pure functions of lists of strings.
+"""`key=value` arguments as LeRobot's own flags: functions of lists of strings, and of which folders are there.
 
     policy=dp_plus_flow steps=1000    →   --policy.type=dp_plus_flow --steps=1000
     policy=outputs/run/pretrained     →   --policy.path=outputs/run/pretrained
     policy=outputs/run                →   --policy.path=outputs/run/checkpoints/last/pretrained_model
     dataset=lerobot/pusht env=pusht   →   --dataset.repo_id=lerobot/pusht --env.type=pusht
+    dataset=data/mine                 →   --dataset.root=data/mine --dataset.repo_id=local/mine
 
 Whatever already starts with a dash passes untouched, and so does the value that follows a bare `--flag`.
 """
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
@@ -28,12 +30,23 @@ SHORTHANDS = {
 # Fields whose value may also be a checkpoint: a directory or a Hub repository.
 LOADABLE = ("policy", "reward_model")
 
+# What makes a folder a LeRobotDataset.
+INFO = "meta/info.json"
+
 _KEY_VALUE = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_.\-]*)=(?P<value>.*)", re.DOTALL)
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
+class DatasetFolderError(FileNotFoundError):
+    """`dataset=DIR` names a folder that holds no dataset."""
+
+
 def translate(arguments: Sequence[str]) -> list[str]:
-    """LeRobot's form of `arguments`, in the same order."""
+    """LeRobot's form of `arguments`, in the same order.
+
+    Raises:
+        DatasetFolderError: `dataset=DIR` names a folder without a dataset.
+    """
     translated: list[str] = []
     previous = ""
     for argument in arguments:
@@ -44,7 +57,10 @@ def translate(arguments: Sequence[str]) -> list[str]:
         else:
             key, value = match["key"], match["value"]
             full = _full_key(key, value)
-            translated.append(f"--{full}={_trained(value) if full == f'{key}.path' else value}")
+            if key == "dataset" and _is_folder_of_data(value) and not _gives_dataset(arguments):
+                translated += [f"--dataset.root={value}", f"--dataset.repo_id={local_name(value)}"]
+            else:
+                translated.append(f"--{full}={_trained(value) if full == f'{key}.path' else value}")
         previous = argument
     return translated
 
@@ -55,6 +71,34 @@ def _full_key(key: str, value: str) -> str:
     return SHORTHANDS.get(key, key)
 
 
+def _is_folder_of_data(value: str) -> bool:
+    """Whether `dataset=value` means the folder `value`.
+
+    Raises:
+        DatasetFolderError: the folder is there, but holds no dataset.
+    """
+    folder = Path(value)
+    if not folder.is_dir():
+        return False
+    if not (folder / INFO).is_file():
+        inside = sorted(str(found.parents[1]) for found in folder.glob(f"*/{INFO}"))
+        found = f"; did you mean {' or '.join(inside[:3])}?" if inside else ""
+        raise DatasetFolderError(
+            f"dataset={value!r} is a folder without {INFO}, so no LeRobotDataset{found or '; expected its folder'}"
+        )
+    return True
+
+
+def _gives_dataset(arguments: Sequence[str]) -> bool:
+    """Whether folder or name of the dataset are also given by themselves, in whatever form."""
+    return any(re.match(r"(--)?dataset\.(root|repo_id)([= ]|$)", argument) for argument in arguments)
+
+
+def local_name(folder: str) -> str:
+    """The repository name LeRobot wants with a dataset's folder, which is on no Hub."""
+    return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(folder).resolve().name).strip('-.') or 'dataset'}"
+
+
 def _trained(value: str) -> str:
     """The last checkpoint where `value` is the folder of a training, otherwise the value as it is."""
     try:
@@ -63,10 +107,15 @@ def _trained(value: str) -> str:
         return value
 
 
+def _with_following(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Every argument with the one after it; a dash after the last."""
+    return itertools.pairwise([*arguments, "--"])
+
+
 def value_of(arguments: Sequence[str], key: str) -> str | None:
     """The value of `--key=value` or `--key value`, the last one given, or None."""
     found = None
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in _with_following(arguments):
         if argument.startswith(f"--{key}="):
             found = argument.split("=", 1)[1]
         elif argument == f"--{key}" and not following.startswith("--"):
@@ -83,7 +132,7 @@ def without(arguments: Sequence[str], key: str) -> list[str]:
     """`arguments` less every `--key=value` and `--key value`."""
     kept: list[str] = []
     skip = False
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in _with_following(arguments):
         if skip:
             skip = False
         elif argument == f"--{key}":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 from unittest.mock import patch
 
-from lerobot_dp_plus.policies.parsing import frames, reasons
+from lerobot_dp_plus.cli.extras import missing_extra
 
 
 class UsageError(Exception):
@@ -24,7 +24,16 @@ class UsageError(Exception):
 
 
 # Raised on purpose for a user to read; anything else is a defect and keeps its traceback.
-ANSWERABLE = (UsageError, ValueError, FloatingPointError, FileNotFoundError, FileExistsError, argparse.ArgumentError)
+ANSWERABLE = (
+    *(UsageError, argparse.ArgumentError, ValueError, FloatingPointError),
+    *(FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError),
+)
+# What a Hub or a network says, known by name so that nothing is imported to ask.
+OF_THE_NETWORK = {
+    ("httpx", "HTTPError"),
+    ("huggingface_hub", "HfHubHTTPError"),
+    ("huggingface_hub", "OfflineModeIsEnabled"),
+}
 
 
 def near_miss(word: str, known: list[str]) -> str:
@@ -61,24 +70,45 @@ def plain_parsing() -> Iterator[None]:
 
 def is_usage(error: BaseException) -> bool:
     """Whether `error` is about the command line or the config: where in the code it was raised tells nothing."""
-    return isinstance(error, UsageError) or any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
+    draccus = any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
+    return draccus or isinstance(error, (UsageError, argparse.ArgumentError))
+
+
+def is_plain(error: BaseException) -> bool:
+    """Whether its message says all, and where in the code it was raised nothing."""
+    return is_usage(error) or isinstance(error, (FileNotFoundError, ImportError)) or of_the_network(error)
+
+
+def of_the_network(error: BaseException) -> bool:
+    """Whether the Hub said no, or nobody answered."""
+    return any((cls.__module__.split(".")[0], cls.__name__) in OF_THE_NETWORK for cls in type(error).__mro__)
 
 
 def is_answerable(error: BaseException) -> bool:
     """Whether `error` says by itself what the user should change."""
-    return isinstance(error, ANSWERABLE) or is_usage(error)
+    if isinstance(error, ImportError):
+        return missing_extra(error) is not None
+    return isinstance(error, ANSWERABLE) or is_usage(error) or of_the_network(error)
 
 
 def explain(error: BaseException) -> str:
     """The message of `error`; for a refused config, the reason the config itself gave."""
-    found = reasons(error)
-    text = str(found[-1] if found else error)
+    if isinstance(error, ImportError) and (told := missing_extra(error)) is not None:
+        return told
+    text = str(error)
+    if any(cls.__name__ == "DraccusException" for cls in type(error).__mro__):
+        from lerobot_dp_plus.policies.parsing_words import reasons, worded
+
+        text = worded([error, *reasons(error)][-1])
+    if of_the_network(error):
+        text = f"the Hub or the network failed: {' '.join(text.split())}"
     return text.strip() or type(error).__name__
 
 
 def last_checkpoint(error: BaseException) -> tuple[Path | None, int | None]:
     """The last complete checkpoint of the training that `error` ended, and the step it had reached."""
-    for frame in frames(error.__traceback__):
+    for each, _ in traceback.walk_tb(error.__traceback__):
+        frame = each.f_locals
         output_dir = getattr(frame.get("cfg"), "output_dir", None)
         if isinstance(frame.get("step"), int) and output_dir is not None:
             last = Path(output_dir) / "checkpoints" / "last"

@@ -7,21 +7,30 @@ What we add, each only when neither the command line nor the config file decides
   `--memory_limit_gb`, decoded once into `--cache_dir` if one is given; and then
   `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
 - `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice;
-- `train`, `eval` on PushT: `--eval.use_async_envs=false` (LeRobot's default cannot run several PushT environments).
+- `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
+- `train`, `eval`: `--env.obs_type` and `--eval.batch_size`, see `environment.py`;
+- a `--dataset.repo_id`, which LeRobot wants, for a `--dataset.root` that comes without.
+
+What is not there is refused before LeRobot is imported (`sources.py`), and it prints less (`quiet.py`).
 """
 
 import importlib
 import importlib.util
-import json
-import logging
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from lerobot_dp_plus.cli import arguments as args
-from lerobot_dp_plus.cli.errors import UsageError, plain_parsing, say
+from lerobot_dp_plus.cli.environment import environment_defaults
+from lerobot_dp_plus.cli.errors import plain_parsing, say
+from lerobot_dp_plus.cli.given import Given, read_config
+from lerobot_dp_plus.cli.given import lookup as _lookup
+from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, quiet
+from lerobot_dp_plus.cli.sources import refuse_missing
+from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
 
 PREFIX = "lerobot_"
 DEFAULT_MEMORY_GB = 4.0
@@ -44,23 +53,27 @@ def run(name: str, arguments: list[str]) -> None:
     arguments = args.translate(arguments)
     asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
     loading = None
+    show_config, arguments = args.pop_bool(arguments, "show_config", default=False)
     if name == "train":
         enabled, arguments = args.pop_bool(arguments, "fast_loading", default=True)
         gigabytes, arguments = args.pop_positive(arguments, "memory_limit_gb", default=DEFAULT_MEMORY_GB)
         cache, arguments = args.value_of(arguments, "cache_dir"), args.without(arguments, "cache_dir")
         loading = (enabled, int(gigabytes * 1024**3), cache)
+    if not asks_for_help:
+        refuse_missing(name, Given.read(arguments))
     if name in ("train", "eval") and not asks_for_help:
         added = defaults(name, arguments, from_memory=loading is not None and loading[0])
         arguments = [*arguments, *added]
         if added:
             say(f"note: {name} runs with {' '.join(added)} (not set on the command line or in the config)")
-    shorten_torchcodec_warning()
+    hold_back_torchcodec()
     script = importlib.import_module(f"lerobot.scripts.{PREFIX}{name.replace('-', '_')}")
     importlib.import_module("lerobot_policy_dp_plus")
     # Again, now that LeRobot's training is imported: its loaders are wrapped only once they are there.
     policies = importlib.import_module("lerobot_dp_plus.policies.configuration_dp_plus")
     policies.host_loading.install(policies.FORMAT_VERSION)
     with ExitStack() as stack:
+        stack.enter_context(quiet(script, show_config))
         if loading is not None:
             from lerobot_dp_plus.loading.install import fast_loading
 
@@ -70,6 +83,7 @@ def run(name: str, arguments: list[str]) -> None:
 
             stack.enter_context(checked_environments(script))
         stack.enter_context(plain_parsing())
+        stack.enter_context(quick_questions())
         stack.enter_context(patch.object(sys, "argv", [f"lerobot {name}", *arguments]))
         script.main()
 
@@ -92,67 +106,29 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
     if name == "train" and host_averages and policy.startswith("dp_plus_") and not decided("policy", "ema", "enabled"):
         added.append("--policy.ema.enabled=false")
     env = args.value_of(arguments, "env.type") or _lookup(config, ("env", "type"))
-    if env == "pusht" and not decided("eval", "use_async_envs"):
+    if env in ("pusht", "aloha_lite") and not decided("eval", "use_async_envs"):
         added.append("--eval.use_async_envs=false")
+    added += environment_defaults(Given(arguments, config))
+    root = args.value_of(arguments, "dataset.root") or _lookup(config, ("dataset", "root"))
+    if name == "train" and root is not None and not decided("dataset", "repo_id"):
+        added.append(f"--dataset.repo_id={args.local_name(str(root))}")
     return added
 
 
 def _is_state_only(arguments: list[str], config: dict[str, Any]) -> bool:
     """Whether the dataset is on this disk and has no images: then it fits in memory and workers only cost time."""
-    root = args.value_of(arguments, "dataset.root") or _lookup(config, ("dataset", "root"))
-    info = Path(str(root)) / "meta" / "info.json"
-    if root is None or not info.is_file():
-        return False
-    features = json.loads(info.read_text()).get("features", {})
-    return all(feature.get("dtype") not in ("image", "video") for feature in features.values())
+    info = Given(arguments, config).dataset_info()
+    return info is not None and not dataset_has_pictures(info)
 
 
-def read_config(path: str | None) -> dict[str, Any]:
-    """A local config file (JSON or YAML) or checkpoint folder as a dict; empty for a Hub repository or none.
+@contextmanager
+def quick_questions() -> Iterator[None]:
+    """While open, LeRobot asks the Hub about a dataset without waiting, and hears in one line why it is not there."""
+    datasets = sys.modules.get("lerobot.datasets.utils")
+    if datasets is None:
+        yield
+        return
+    from lerobot_dp_plus.hub.dataset_lookup import asking
 
-    Raises:
-        UsageError: a file is named that does not exist.
-        ValueError: the file is no JSON or YAML mapping.
-    """
-    file = Path(path) if path else None
-    if file is not None and file.is_dir():
-        file = file / "train_config.json"
-    if file is not None and file.suffix in (".json", ".yaml", ".yml") and not file.is_file():
-        raise UsageError(f"config_path={str(file)!r} does not exist.")
-    if file is None or not file.is_file():
-        return {}
-    try:
-        if file.suffix.lower() in (".yaml", ".yml"):
-            import yaml
-
-            config = yaml.safe_load(file.read_text())
-        else:
-            config = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(f"config_path={str(file)!r} is not valid {file.suffix[1:] or 'JSON'}: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"config_path={str(file)!r} holds a {type(config).__name__}; expected a mapping of fields.")
-    return config
-
-
-def _lookup(config: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    value: Any = config
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def shorten_torchcodec_warning() -> None:
-    """LeRobot's 100-line traceback about a missing ffmpeg becomes one line: the pyav fallback works."""
-
-    def shorten(record: logging.LogRecord) -> bool:
-        if "torchcodec" in record.getMessage():
-            record.msg, record.args = "torchcodec cannot load here (no system ffmpeg): videos are read with pyav.", ()
-            first, shorten.said = not getattr(shorten, "said", False), True  # type: ignore[attr-defined]
-            return first
-        return True
-
-    logger = logging.getLogger("lerobot.utils.import_utils")
-    if not getattr(logger, "dp_plus_shortened", False):
-        logger.addFilter(shorten)
-        logger.dp_plus_shortened = True  # type: ignore[attr-defined]
+    with patch.object(datasets, "get_repo_versions", asking(datasets.get_repo_versions)):
+        yield

@@ -17,6 +17,7 @@ pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable
 aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, its joints replayed
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
+options.py          the options of every command, readable without imports
 resuming.py         a folder of episodes belongs to one set of arguments, whichever expert writes it
 publication.py      `--push-to-hub` of every demos command; push.py does it later
 """

@@ -1,11 +1,9 @@
 """`dp-plus demos aloha`: many episodes of the ALOHA expert on all cores, resumable, then one LeRobotDataset."""
 
-import argparse
 import importlib.metadata
 import json
 import multiprocessing
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,14 +14,14 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from scipy.stats import binomtest
 
-from lerobot_dp_plus.demos.aloha_episodes import CAMERAS, Recipe, episode_file, generate_file
+from lerobot_dp_plus.demos.aloha_episodes import Recipe, episode_file, generate_file
 from lerobot_dp_plus.demos.aloha_features import ROBOT_TYPE, aloha_features, episode_columns
-from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
+from lerobot_dp_plus.demos.options import aloha_parser
+from lerobot_dp_plus.demos.publication import push_if_asked
 from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
 from lerobot_dp_plus.demos.resuming import PROVENANCE, arguments, claim, same_or_refuse
 from lerobot_dp_plus.demos.writer import write_dataset
-from lerobot_dp_plus.environments.aloha_physics import FPS, SENTENCES, TASKS, require
-from lerobot_dp_plus.environments.aloha_render import LOOKS
+from lerobot_dp_plus.environments.aloha_physics import FPS, SENTENCES, require
 
 STOCK_SIZE = (480, 640)
 _PATIENCE = 20  # attempts beyond twice the wanted episodes before giving up
@@ -171,34 +169,9 @@ def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Ite
         pool.shutdown(cancel_futures=True)
 
 
-def _size(text: str) -> tuple[int, int]:
-    """`480x640` as (480, 640)."""
-    if not re.fullmatch(r"\d+x\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected HEIGHTxWIDTH, such as 120x160")
-    height, width = text.split("x")
-    return int(height), int(width)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line of `dp-plus demos aloha`."""
-    parser = argparse.ArgumentParser(prog="dp-plus demos aloha", description=__doc__)
-    parser.add_argument("--task", choices=TASKS, required=True)
-    parser.add_argument("--episodes", type=int, default=50, help="completed episodes to write (50)")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--cameras", choices=CAMERAS, default="top", help="none: states and object poses only (top)")
-    parser.add_argument("--resolution", type=_size, default=STOCK_SIZE, help="HEIGHTxWIDTH of the video (480x640)")
-    parser.add_argument(
-        "--look",
-        choices=LOOKS,
-        help="stock: as --env.type=aloha shows it; lite: as --env.type=aloha_lite does, many times cheaper "
-        "(stock at 480x640, lite at any other resolution)",
-    )
-    parser.add_argument("--environment-state", action="store_true", help="also record the objects' poses")
-    parser.add_argument("--workers", type=int, default=None, help="processes; all cores when not given")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run (0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
-    add_push_arguments(parser)
-    options = parser.parse_args(argv)
+    options = aloha_parser().parse_args(argv)
     height, width = options.resolution
     recipe = Recipe(
         task=options.task,

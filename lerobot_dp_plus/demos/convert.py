@@ -3,14 +3,12 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lerobot_dp_plus.demos.converters import aloha_hdf5, common, replay, robomimic
 from lerobot_dp_plus.demos.converters.npz import open_npz
 from lerobot_dp_plus.demos.converters.transfer import check_target, transfer
 from lerobot_dp_plus.demos.converters.zarr import open_zarr
-
-MIN_PSNR = 20.0
+from lerobot_dp_plus.demos.options import convert_parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         ValueError, FileNotFoundError, FileExistsError: with a complete message; nothing has been written then.
     """
-    args = _parser().parse_args(argv)
+    args = convert_parser().parse_args(argv)
     root = args.root.absolute()
     check_target(root, common.existing(args.source), args.overwrite)
     with _OPEN[args.format](args) as recording:
@@ -105,83 +103,3 @@ def _mapping(pairs: list[str]) -> list[tuple[str, str]]:
             raise ValueError(f"--map {pair}: legal is KEY=FEATURE, for example robot_eef_pose=observation.state")
         found.append((key, feature))
     return found
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dp-plus convert", description=__doc__)
-    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT")
-
-    zarr = _format(formats, "zarr", "a Diffusion Policy replay buffer: zarr in a folder or a zip", video=False)
-    zarr.add_argument("--layout", choices=("auto", "pusht", "plain"), default="auto", help="auto knows PushT's columns")
-    zarr.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="KEY=FEATURE",
-        help="repeatable; a feature's keys are concatenated",
-    )
-    zarr.add_argument("--allow-missing-chunks", action="store_true", help="the writer left out constant chunks")
-    _pusht_options(zarr)
-
-    npz = _format(formats, "pusht-npz", "PushT states, actions and episode_ends in one .npz", video=False)
-    _pusht_options(npz)
-
-    aloha = _format(formats, "aloha-hdf5", "a folder of ACT or ALOHA episode_*.hdf5", video=True, task=True)
-    aloha.set_defaults(fps=aloha_hdf5.FPS)
-    aloha.add_argument("--qvel", action="store_true", help="also carry joint velocities, as observation.velocity")
-    aloha.add_argument("--effort", action="store_true", help="also carry joint efforts, as observation.effort")
-    aloha.add_argument(
-        "--jpeg-order",
-        choices=("rgb", "bgr"),
-        default="rgb",
-        help="bgr if compressed pictures have red and blue swapped",
-    )
-
-    mimic = _format(formats, "robomimic", "a robomimic HDF5 file with observations", video=False)
-    mimic.add_argument("--filter-key", help="only the demonstrations listed under mask/FILTER_KEY")
-    mimic.add_argument("--state-keys", nargs="+", help="observations of observation.state, in this order")
-    mimic.add_argument(
-        "--environment-keys", nargs="*", help="observations of observation.environment_state, in this order"
-    )
-    mimic.add_argument("--image-keys", nargs="*", help="cameras; all of them when not given")
-    mimic.add_argument("--action-key", default="actions", help="for example actions_abs")
-    return parser
-
-
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Names a default where there is one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, [], False) else super()._get_help_string(action)
-
-
-def _format(formats, name: str, summary: str, *, video: bool, task: bool = False) -> argparse.ArgumentParser:
-    parser = formats.add_parser(name, help=summary, description=summary, formatter_class=_Defaults)
-    parser.add_argument("source", type=Path, help="file or folder to read")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--repo-id", help="name stored with the dataset; local/FOLDER when not given")
-    parser.add_argument("--task", required=task, help="the instruction, one sentence")
-    parser.add_argument("--fps", type=int, default=0, help="frames per second; 0 takes the source's")
-    parser.add_argument(
-        "--video", action=argparse.BooleanOptionalAction, default=video, help="video, or PNG (lossless)"
-    )
-    parser.add_argument("--min-psnr", type=float, default=MIN_PSNR, help="dB every video frame must keep")
-    parser.add_argument("--overwrite", action="store_true", help="replace the dataset at root")
-    return parser
-
-
-def _pusht_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--images",
-        action=argparse.BooleanOptionalAction,
-        help="PushT: observation.image, drawn by gym-pusht where the source has none; as the source has when not given",
-    )
-    parser.add_argument(
-        "--corners",
-        action=argparse.BooleanOptionalAction,
-        help="PushT: the T's eight corners as observation.environment_state; without pictures when not given, because "
-        "gym-pusht shows a policy one or the other",
-    )
-    parser.add_argument(
-        "--white", type=float, help="white in pictures of floating point; 1 or 255, as the first suggest"
-    )

@@ -1,4 +1,4 @@
-"""Demonstrations on the Hub: the options every `dp-plus demos` command shares, and what happens at its end."""
+"""Demonstrations on the Hub: what happens at the end of every `dp-plus demos` command."""
 
 import argparse
 import shlex
@@ -6,13 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lerobot_dp_plus.demos.options import LICENSE
 from lerobot_dp_plus.hub.dataset_card import read_note
 from lerobot_dp_plus.hub.datasets import push_dataset
 from lerobot_dp_plus.hub.patience import HubFailure, Patience
-from lerobot_dp_plus.hub.upload import Repository
 
-#: Of data this package made; what the package itself has.
-LICENSE = "apache-2.0"
 #: Generators in provenance.json: their command, and for every option where its value is noted.
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "lerobot_dp_plus.demos.pusht": (
@@ -42,28 +40,6 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-
-
-def add_push_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--push-to-hub USER/NAME`, `--private` and `--license`, as `push_if_asked` reads them."""
-    parser.add_argument(
-        "--push-to-hub", type=repository_name, metavar="USER/NAME", help="then upload the dataset with its card"
-    )
-    add_card_arguments(parser)
-
-
-def add_card_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--private` and `--license`."""
-    parser.add_argument("--private", action="store_true", help="a repository made for it is private")
-    parser.add_argument("--license", metavar="ID", help=f"of the data; {LICENSE} where this package made them")
-
-
-def repository_name(text: str) -> str:
-    """A repository's name, found illegal before hours of work and not after."""
-    try:
-        return Repository(text).repo_id
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def push_if_asked(options: argparse.Namespace, root: Path, patience: Patience | None = None) -> int:

@@ -1,6 +1,5 @@
 """`dp-plus demos pusht`: many episodes of the PushT expert on all cores, resumable, then one LeRobotDataset."""
 
-import argparse
 import importlib.metadata
 import json
 import multiprocessing
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
+from lerobot_dp_plus.demos.options import pusht_parser
+from lerobot_dp_plus.demos.publication import push_if_asked
 from lerobot_dp_plus.demos.pusht_episodes import Recipe, end_with_parent, episode_file, generate_file
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, episode_columns, pusht_features
 from lerobot_dp_plus.demos.resuming import PROVENANCE, arguments, claim, same_or_refuse
@@ -142,18 +142,7 @@ def _outcomes(recipe: Recipe, indices: range, folder: Path, workers: int) -> Ite
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of `dp-plus demos pusht`; returns the exit status: 2 bad input, 1 the Hub failed."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus demos pusht", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
-    parser.add_argument("--images", action="store_true", help="also write rendered 96×96 pixels")
-    parser.add_argument("--workers", type=int, default=None, help="processes; all cores when not given")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
-    parser.add_argument("--disturbed", type=float, default=Recipe.disturbed, help="share of disturbed executions")
-    parser.add_argument("--near", type=float, default=Recipe.near, help="share of starts near the goal")
-    add_push_arguments(parser)
+    parser = pusht_parser()
     options = parser.parse_args(argv)
     try:
         write_pusht_demos(

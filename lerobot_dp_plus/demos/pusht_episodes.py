@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lerobot_dp_plus.demos.options import DISTURBED, NEAR
 from lerobot_dp_plus.demos.pusht_expert import Episode, Style, play
 from lerobot_dp_plus.demos.pusht_features import PushTEnv
 from lerobot_dp_plus.demos.pusht_model import ARENA, CENTRE, GOAL, GYRATION, RADIUS, clearance, to_frame
@@ -34,8 +35,8 @@ class Recipe:
     """
 
     seed: int = 0
-    disturbed: float = 0.6
-    near: float = 0.3
+    disturbed: float = DISTURBED
+    near: float = NEAR
     images: bool = False
 
     def __post_init__(self) -> None:

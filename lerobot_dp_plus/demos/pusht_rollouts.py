@@ -5,7 +5,6 @@ is nearly always one that brings the T closer. Playing the best of N gives episo
 finish sooner, and choose as a function of the state: the easiest kind to learn from.
 """
 
-import argparse
 import importlib.metadata
 import json
 import sys
@@ -22,7 +21,8 @@ from lerobot.utils.import_utils import register_third_party_plugins
 from tqdm import tqdm
 
 import lerobot_dp_plus
-from lerobot_dp_plus.demos.publication import add_push_arguments, push_if_asked
+from lerobot_dp_plus.demos.options import rollouts_parser
+from lerobot_dp_plus.demos.publication import push_if_asked
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, PushTEnv, episode_columns, pusht_features
 from lerobot_dp_plus.demos.pusht_model import goal_distance, pose_of_block
 from lerobot_dp_plus.demos.pusht_simulator import simulate, state_of
@@ -175,16 +175,7 @@ def write_pusht_rollouts(
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of `dp-plus demos pusht_rollouts`; returns the exit status: 2 bad input, 1 the Hub failed."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus demos pusht_rollouts", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path, required=True, help="checkpoint folder of a PushT keypoint policy")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the dataset")
-    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
-    parser.add_argument("--seed", type=int, default=20_000, help="environment seed of the first start")
-    parser.add_argument("--candidates", type=int, default=16, help="chunks judged at every decision")
-    parser.add_argument("--disturbed", type=float, default=0.1, help="share of decisions that play a random candidate")
-    add_push_arguments(parser)
+    parser = rollouts_parser()
     options = parser.parse_args(argv)
     try:
         write_pusht_rollouts(

@@ -8,6 +8,8 @@ LeRobot's `eval` runs the episodes; the files here read what it wrote and add wh
 | `report.py`     | `eval_info.json` → success, interval, score, seeds, latency; table and JSON         |
 | `checkpoint.py` | a saved policy with its processors: observation in, chunks of actions out           |
 | `folders.py`    | where a training keeps its policy, at which step, with which weights               |
+| `obs_type.py`   | what an environment must show a policy, from the features it was trained on        |
+| `options.py`    | the options of the three commands, readable without imports                        |
 | `latency.py`    | milliseconds per chunk at batch 1, median and 90th percentile                       |
 | `scenes.py`     | PushT states to look at, two of them exactly symmetric, so that both ways are right |
 | `plots.py`      | sampled chunks drawn into the scene, coloured by time step                          |

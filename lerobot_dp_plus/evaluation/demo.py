@@ -7,7 +7,6 @@ Training and evaluation are LeRobot's, in this one process. What is finished is 
     outputs/demo/eval/           eval_info.json, videos/, action_distribution.png, report.json
 """
 
-import argparse
 import json
 import logging
 import os
@@ -21,12 +20,12 @@ import torch
 from rich.console import Console
 
 import lerobot_dp_plus
-from lerobot_dp_plus.evaluation.evaluate import FIRST_SEED, Run, evaluate
+from lerobot_dp_plus.evaluation.evaluate import Run, evaluate
+from lerobot_dp_plus.evaluation.options import DEMO_CONFIG, demo_parser
 from lerobot_dp_plus.evaluation.report import print_report, write_atomically
 
 PACKAGE = Path(lerobot_dp_plus.__file__).parent
 DATASET = PACKAGE / "assets" / "pusht_demos"
-CONFIG = Path("configs") / "demo_pusht.json"
 
 # What LeRobot's log says between progress bars in the demo; its dumps of whole configurations are left out.
 WORTH_SAYING = (
@@ -42,29 +41,20 @@ WORTH_SAYING = (
 
 def main(argv: Sequence[str], run: Run) -> int:
     """Trains, evaluates, reports; `argv` is ours where the parser knows it, and LeRobot's train's otherwise."""
-    parser = argparse.ArgumentParser(prog="dp-plus demo", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--config-path", "--config_path", type=Path, help=f"training recipe (default: {CONFIG})")
-    parser.add_argument("--dataset.root", dest="root", type=Path, default=DATASET, help="demonstrations")
-    parser.add_argument("--output-dir", "--output_dir", type=Path, default=Path("outputs/demo"))
-    parser.add_argument("--episodes", type=int, default=50, help="evaluation episodes")
-    parser.add_argument(
-        "--eval-seed", "--eval_seed", type=int, default=FIRST_SEED, help="environment seed of the first episode"
-    )
-    options, overrides = parser.parse_known_args(argv)
+    options, overrides = demo_parser().parse_known_args(argv)
+    root = options.root or DATASET
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here is on the Hub; a mistake should not wait for it
     # A second thread gains 4 % on a network this small, and on a busy machine waiting for it costs several times that.
     torch.set_num_threads(1)
     console = Console()
     clock = Clock(console)
     config = find_config(options.config_path)
-    if not (options.root / "meta" / "info.json").is_file():
-        raise FileNotFoundError(
-            f"dataset.root={str(options.root)!r} holds no meta/info.json; expected a LeRobotDataset."
-        )
-    keep_or_move_aside(options.output_dir, request(config, options.root, overrides), console)
+    if not (root / "meta" / "info.json").is_file():
+        raise FileNotFoundError(f"dataset.root={str(root)!r} holds no meta/info.json; expected a LeRobotDataset.")
+    keep_or_move_aside(options.output_dir, request(config, root, overrides), console)
     with only_worth_saying():
         with clock.stage("train"):
-            train(config, options.root, options.output_dir / "train", overrides, run)
+            train(config, root, options.output_dir / "train", overrides, run)
         with clock.stage("evaluate"):
             report = evaluate(
                 options.output_dir / "train", options.output_dir / "eval", run, options.episodes, options.eval_seed
@@ -81,7 +71,7 @@ def find_config(path: Path | None) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    candidates = [path] if path is not None else [CONFIG, PACKAGE.parent / CONFIG]
+    candidates = [path] if path is not None else [DEMO_CONFIG, PACKAGE.parent / DEMO_CONFIG]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

@@ -4,18 +4,18 @@ LeRobot's own `eval` plays the episodes and films the first ten; then latency, t
 distribution, and `report.json`. An evaluation of the same weights on the same seeds is reused.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder, training_step, weights_digest
+from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures
+from lerobot_dp_plus.evaluation.options import FIRST_SEED, evaluate_parser
 from lerobot_dp_plus.evaluation.report import Report, print_report, read_report, write_report
 
 Run = Callable[[str, list[str]], None]  # a script of LeRobot's, by name, with its arguments
 
-FIRST_SEED = 100_000  # far from LeRobot's default 1000 and from the demonstrations' seeds
 PICTURE_STEPS = (0, 25)
 
 
@@ -58,15 +58,12 @@ def eval_arguments(
     folder: Path, output_dir: Path, episodes: int, first_seed: int, extra: Sequence[str] = ()
 ) -> list[str]:
     """LeRobot's eval on PushT with the observations the policy in `folder` wants."""
-    from lerobot_dp_plus.evaluation.scenes import pusht_obs_type
-
-    inputs = json.loads((folder / "config.json").read_text()).get("input_features") or {}
-    images = [key for key, feature in inputs.items() if feature.get("type") == "VISUAL"]
+    inputs = json.loads((folder / "config.json").read_text()).get("input_features")
     return [
         f"--policy.path={folder}",
         f"--output_dir={output_dir}",
         "--env.type=pusht",
-        f"--env.obs_type={pusht_obs_type(images)}",
+        f"--env.obs_type={obs_type('pusht', bool(policy_sees_pictures(inputs)))}",
         f"--eval.n_episodes={episodes}",
         f"--eval.batch_size={min(episodes, 50)}",
         "--eval.use_async_envs=false",
@@ -144,15 +141,7 @@ def reusable_report(
 
 def main(argv: Sequence[str], run: Run) -> int:
     """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus evaluate", description="Evaluate a policy on PushT, with its uncertainty."
-    )
-    parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
-    parser.add_argument("--output-dir", "--output_dir", type=Path, help="default: outputs/evaluate/NAME")
-    parser.add_argument("--episodes", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
-    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
-    options, extra = parser.parse_known_args(argv)
+    options, extra = evaluate_parser().parse_known_args(argv)
     output_dir = options.output_dir or Path("outputs/evaluate") / options.policy.resolve().name
     report = evaluate(options.policy, output_dir, run, options.episodes, options.seed, options.samples, extra)
     print_report(report)

@@ -5,7 +5,6 @@ papers count it, and success means coverage above 0.95 within the episode. Both 
 score differ by tens of points in success.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lerobot_dp_plus.evaluation.intervals import wilson_interval
+from lerobot_dp_plus.evaluation.options import report_parser
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """`dp-plus report eval_info.json [--seed N] [--json report.json]`."""
-    parser = argparse.ArgumentParser(prog="dp-plus report", description="Read an eval_info.json with its uncertainty.")
-    parser.add_argument("eval_info", type=Path, help="the file, or the output_dir of LeRobot's eval")
-    parser.add_argument("--seed", type=int, help="the --seed the evaluation was run with")
-    parser.add_argument("--json", type=Path, help="also write the report to this file")
-    options = parser.parse_args(argv)
+    options = report_parser().parse_args(argv)
     path = options.eval_info / "eval_info.json" if options.eval_info.is_dir() else options.eval_info
     report = read_report(path, first_seed=options.seed)
     print_report(report)

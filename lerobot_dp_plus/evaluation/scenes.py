@@ -8,6 +8,8 @@ import gym_pusht  # noqa: F401  registers the environment
 import gymnasium as gym
 import numpy as np
 
+from lerobot_dp_plus.evaluation.obs_type import KEYPOINTS, PIXELS
+
 if TYPE_CHECKING:  # drawing and placing need no torch
     from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
 
@@ -42,7 +44,7 @@ SYMMETRIC = {
 
 def pusht_obs_type(image_keys: Iterable[str]) -> str:
     """gym-pusht's `obs_type` for a policy with these camera inputs: pixels if any, else the T's keypoints."""
-    return "pixels_agent_pos" if list(image_keys) else "environment_state_agent_pos"
+    return PIXELS if list(image_keys) else KEYPOINTS
 
 
 def obs_type_of(checkpoint: "Checkpoint") -> str:

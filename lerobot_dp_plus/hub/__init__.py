@@ -7,5 +7,6 @@
 | `contents.py`      | which files an upload may hold, their hashes, and how they differ from a revision on the Hub     |
 | `upload.py`        | a folder becomes one commit or none; tags that never move                                        |
 | `verify.py`        | the commit downloaded as a stranger does, and compared byte for byte                             |
+| `dataset_lookup.py`| is a dataset on the Hub: asked quickly, answered in one line                                      |
 | `patience.py`      | one rule for waiting and trying again, and what is said when it was in vain                      |
 """

@@ -9,7 +9,7 @@
 
 | file | what it answers |
 |---|---|
-| `configuration_dp_plus.py`, `presets.py`, `parsing.py` | which fields there are, and how the command line sets them |
+| `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py` | which fields there are, and how the command line sets them |
 | `modeling_dp_plus.py`, `history.py` | loss, chunk, action; what is remembered between calls |
 | `randomness.py` | where a training's random numbers come from, on every rank and after resuming |
 | `processor_dp_plus.py` | normalisation and augmentation, in LeRobot's pipelines |

@@ -21,6 +21,7 @@ from torch import nn
 import lerobot_dp_plus
 from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
+from lerobot_dp_plus.policies.parsing_words import reasons, worded
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
 
 OUR_TYPES = "dp_plus_"
@@ -127,7 +128,7 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     try:
         draccus.decode(PreTrainedConfig.get_choice_class(saved["type"]), fields)
     except (DraccusException, ValueError) as error:
-        reason = error.__cause__ if isinstance(error.__cause__, (ValueError, TypeError)) else error
+        reason = worded([error, *reasons(error)][-1])
         hint = upgrade_hint(writer(folder, token))
         raise ValueError(f"{CONFIG_NAME} of {named(folder)}: {reason}{hint}") from error
 

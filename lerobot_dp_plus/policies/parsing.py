@@ -4,8 +4,9 @@
 - Draccus merges file and command line field by field, and then refuses what the file says about the member of an axis
   that the command line has switched away from. `without_former_members` drops that before the merge: fields the new
   member has too keep the file's value, the others are gone. What the command line itself names is always checked.
-- Draccus drops the reason when a config refuses a value and says only that it couldn't make the class; `reasons` finds
-  what the config said, and LeRobot prints it as its one line of error.
+- Draccus drops the reason when a config refuses a value and says only that it couldn't make the class, and the field's
+  name when a value has the wrong type; `parsing_words` finds both, and LeRobot prints them as its one line of error.
+- Draccus takes the comment above a field for its help, `#:` included; the colon goes.
 
 `install` puts them into draccus's parser, so that LeRobot's own commands have them; configs of others pass untouched.
 """
@@ -15,12 +16,13 @@ import dataclasses
 import functools
 import inspect
 import logging
+import re
 import traceback
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -28,10 +30,12 @@ import draccus
 import mergedeep
 from draccus import argparsing
 from draccus.utils import DecodingError, ParsingError
+from draccus.wrappers import docstring
 from lerobot.configs import PreTrainedConfig
 
 from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.host_hooks import HostChanged, demand
+from lerobot_dp_plus.policies.parsing_words import attempts, frames, names_a_field, reasons, worded
 
 logger = logging.getLogger(__name__)
 
@@ -108,30 +112,21 @@ def _is_axis(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__module__.split(".")[0] == PACKAGE
 
 
-def reasons(error: BaseException) -> list[BaseException]:
-    """What a config's own check raised, before draccus reworded it as `error`; the last is the innermost.
-
-    Draccus tries every type of a union and keeps the exceptions in a local variable while it words its own.
-    """
-    found: list[BaseException] = []
-    for frame in frames(error.__traceback__):
-        attempts = frame.get("exceptions")
-        for attempt in attempts.values() if isinstance(attempts, dict) else []:
-            if isinstance(attempt, BaseException) and attempt is not error:
-                found += [attempt.__cause__] if attempt.__cause__ is not None else []
-                found += reasons(attempt)
-    if isinstance(error.__cause__, (ValueError, TypeError)) and not found:
-        found.append(error.__cause__)
-    return found
-
-
-def frames(trace: TracebackType | None) -> Iterator[dict[str, Any]]:
-    """The local variables of every frame of `trace`, outermost first."""
-    return (frame.f_locals for frame, _ in traceback.walk_tb(trace))
-
-
 def _said_by_us(reason: BaseException) -> bool:
     return any(PACKAGE in Path(frame.filename).parts for frame in traceback.extract_tb(reason.__traceback__))
+
+
+def _about_us(error: BaseException) -> bool:
+    """Whether draccus was making a config of this package when it raised `error`."""
+    tried = (frame.get("cls") for each in [error, *attempts(error)] for frame in frames(each.__traceback__))
+    return any(_is_axis(cls) for cls in tried)
+
+
+def _without_colons(docs: Any) -> Any:
+    """A field's comments, less the colon of `#:`."""
+    return dataclasses.replace(
+        docs, **{each.name: re.sub(r"(?m)^: ?", "", getattr(docs, each.name)) for each in dataclasses.fields(docs)}
+    )
 
 
 def install() -> None:
@@ -158,10 +153,19 @@ def install() -> None:
             with patch.object(argparsing, "mergedeep", SimpleNamespace(merge=merge)):
                 return original(self, parsed_args)
         except ParsingError as error:
-            ours = [reason for reason in reasons(error) if _said_by_us(reason)]
+            about_us = _about_us(error)
+            ours = [each for each in reasons(error) if _said_by_us(each) or (about_us and names_a_field(each))]
             if not ours:
                 raise
-            raise DecodingError((), str(ours[-1])) from error
+            raise DecodingError((), worded(ours[-1])) from error
 
+    read_comments = docstring.get_attribute_docstring
+
+    @functools.wraps(read_comments)
+    def get_attribute_docstring(some_dataclass: type, field_name: str) -> Any:
+        found = read_comments(some_dataclass, field_name)
+        return _without_colons(found) if _is_axis(some_dataclass) else found
+
+    docstring.get_attribute_docstring = get_attribute_docstring
     _postprocessing.mended_by = PACKAGE  # type: ignore[attr-defined]
     argparsing.ArgumentParser._postprocessing = _postprocessing  # type: ignore[method-assign]

@@ -4,7 +4,6 @@ A training that ends at a high learning rate goes on moving; the mean of its las
 moves around (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization", eq. 2).
 """
 
-import argparse
 import json
 import shutil
 from dataclasses import replace
@@ -20,6 +19,7 @@ from lerobot_dp_plus.policies.checkpoint import write_weights
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.publishing.appearing import appearing, refuse_existing
+from lerobot_dp_plus.publishing.options import average_parser
 
 #: What was averaged, beside the weights.
 REPORT = "average.json"
@@ -91,16 +91,7 @@ def _sampling(folder: Path, like: Path | None = None) -> DpPlusPolicy:
 
 def main(argv: list[str]) -> int:
     """Command line of `dp-plus average`."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus average",
-        description="The last checkpoints of a training as one policy, whose weights are their mean.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("training", type=Path, help="output_dir of a training")
-    parser.add_argument("--last", type=int, default=3, help="how many checkpoints; save_freq says how far apart")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the new checkpoint")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at output")
-    options = parser.parse_args(argv)
+    options = average_parser().parse_args(argv)
     steps = average(options.training, options.output, last=options.last, overwrite=options.overwrite)
     print(f"{options.output}: mean of the checkpoints at steps {', '.join(map(str, sorted(steps)))}")
     print(f"  lerobot eval --policy.path={options.output} --env.type=ENV")

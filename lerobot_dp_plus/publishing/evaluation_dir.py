@@ -9,8 +9,9 @@ from typing import Any
 
 from lerobot_dp_plus.evaluation.report import read_report, write_atomically
 from lerobot_dp_plus.hub.publication import read_json
+from lerobot_dp_plus.publishing.evaluation_beside import EVAL_INFO, REPORT
 
-EVAL_INFO, REPORT, PICTURE, VIDEOS = "eval_info.json", "report.json", "action_distribution.png", "videos"
+PICTURE, VIDEOS = "action_distribution.png", "videos"
 #: Films beyond these are left out: the page shows two, and everybody who evaluates downloads them.
 MOST_VIDEOS, MOST_MEGABYTES = 4, 8.0
 #: What holds paths of the machine the evaluation ran on.

@@ -10,7 +10,6 @@
 The result keeps LeRobot's sampler, step for step, so that it can be compared; a better one is an option away.
 """
 
-import argparse
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -31,9 +30,8 @@ from lerobot_dp_plus.publishing.import_lerobot_check import Difference, largest_
 from lerobot_dp_plus.publishing.import_lerobot_config import Translation, translate
 from lerobot_dp_plus.publishing.import_lerobot_source import Source, read_source
 from lerobot_dp_plus.publishing.import_lerobot_weights import translate_weights
+from lerobot_dp_plus.publishing.options import TOLERANCE, import_parser
 
-#: Largest difference of normalised actions that counts as the same.
-TOLERANCE = 1e-5
 #: What was done, beside the weights.
 REPORT = "import_report.json"
 
@@ -130,17 +128,5 @@ def say(source: Source, translation: Translation, difference: Difference, output
 
 def main(argv: list[str]) -> int:
     """Command line of `dp-plus import-lerobot`."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus import-lerobot",
-        description="A diffusion checkpoint of LeRobot as dp_plus_unet, with the same actions on the same noise.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("checkpoint", help="folder, or USER/NAME on the Hub")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the new checkpoint")
-    parser.add_argument("--revision", help="branch, tag or commit, if it comes from the Hub")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at output")
-    parser.add_argument(
-        "--tolerance", type=float, default=TOLERANCE, help="largest difference of normalised actions that is accepted"
-    )
-    import_lerobot(**vars(parser.parse_args(argv)))
+    import_lerobot(**vars(import_parser().parse_args(argv)))
     return 0

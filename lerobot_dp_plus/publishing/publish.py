@@ -12,7 +12,6 @@
 Stopped anywhere, main is the old revision or the complete new one; the same command again does what is missing.
 """
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -32,21 +31,10 @@ from lerobot_dp_plus.hub.upload import Repository, Uploaded
 from lerobot_dp_plus.hub.verify import HubDamaged, download
 from lerobot_dp_plus.policies.publication import dataset_size, stage_checkpoint
 from lerobot_dp_plus.publishing.checks import actions_of
+from lerobot_dp_plus.publishing.evaluation_beside import find_evaluation
 from lerobot_dp_plus.publishing.evaluation_dir import collect_evaluation
+from lerobot_dp_plus.publishing.options import FACTS, publish_parser
 
-#: Options that are fields of `Publication`, with their help.
-FACTS = {
-    "name": "title of the card (default: NAME)",
-    "note": "a paragraph of Markdown in your own words",
-    "license": "of the weights, the Hub's identifier: apache-2.0",
-    "base_model": "repository it was fine-tuned from",
-    "install": "what to give pip install to get this package",
-    "dataset_license": "of the training data",
-    "dataset_url": "page of the training data",
-    "selection_rule": "how this checkpoint was chosen among those of its training, a sentence",
-    "training_hardware": "where it was trained",
-    "latency_hardware": "where the latency in report.json was measured",
-}
 #: Fields that a checkpoint published before keeps, besides those.
 KEPT = ("eval_first_seed", "dataset_episodes", "dataset_frames", "train_seconds", "location")
 
@@ -68,7 +56,8 @@ class Publisher:
         token: None takes the one this machine is logged in with.
         private: of a repository that is made now; True refuses one that everybody can read.
         tag: instead of the name made of step and contents.
-        eval_dir: output of an evaluation; eval_seed: its first environment seed, where it has no report.json.
+        eval_dir: output of an evaluation; None looks for one of the same weights beside them, unless `no_eval`.
+        eval_seed: its first environment seed, where it has no report.json.
         facts: fields of `Publication` that no file says.
     """
 
@@ -77,6 +66,7 @@ class Publisher:
     private: bool | None = None
     tag: str | None = None
     eval_dir: Path | None = None
+    no_eval: bool = False
     eval_seed: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
@@ -101,9 +91,10 @@ class Publisher:
             staged.mkdir()
             stage_checkpoint(pretrained, staged)
             facts = self._facts(pretrained, step)
-            if self.eval_dir is not None:
-                evaluated, published = weights_digest(pretrained), weights_digest(staged)
-                for sentence in collect_evaluation(self.eval_dir, staged, evaluated, published, self.eval_seed):
+            evaluated, published = weights_digest(pretrained), weights_digest(staged)
+            eval_dir = self.eval_dir or (None if self.no_eval else self._evaluation(pretrained, evaluated))
+            if eval_dir is not None:
+                for sentence in collect_evaluation(eval_dir, staged, evaluated, published, self.eval_seed):
                     self._say(f"[yellow]note[/yellow]: {sentence}")
             Publication.collect(staged, **facts).write(staged)
             write_card(staged)
@@ -114,6 +105,19 @@ class Publisher:
         megabytes = sum((folder / name).stat().st_size for name in files) / 1e6
         self._say(f"made {len(files)} files, {megabytes:.1f} MB: {', '.join(files)}")
         return actions
+
+    def _evaluation(self, pretrained: Path, digest: str) -> Path | None:
+        """The evaluation beside the weights, said in a line; also what was found and cannot be used."""
+        found = find_evaluation(pretrained, digest)
+        if found.folder is not None:
+            self._say(f"evaluation of these weights: {found.folder} (--no-eval leaves it out)")
+        elif found.others:
+            folder, reason = found.others[0]
+            more = f", nor are {len(found.others) - 1} others" if len(found.others) > 1 else ""
+            self._say(
+                f"[yellow]note[/yellow]: the evaluation in {folder} is not used{more}: {reason}. --eval-dir DIR takes one"
+            )
+        return found.folder
 
     def _facts(self, pretrained: Path, step: int | None) -> dict[str, Any]:
         """What the command line says, and where it is silent, an earlier publication of the same checkpoint."""
@@ -162,36 +166,22 @@ class Publisher:
         self.console.print(sentence, highlight=False, soft_wrap=True)
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line of `dp-plus publish`."""
-    parser = argparse.ArgumentParser(
-        prog="dp-plus publish", description="Check a checkpoint, render its card and upload both in one commit."
-    )
-    parser.add_argument(
-        "checkpoint", type=Path, help="a pretrained_model folder, a checkpoint, or a training's output_dir (the last)"
-    )
-    parser.add_argument("--repo-id", required=True, metavar="USER/NAME")
-    parser.add_argument("--eval-dir", type=Path, help="output of dp-plus evaluate or LeRobot's eval, for the card")
-    parser.add_argument("--eval-seed", type=int, help="the --seed of that evaluation, where it has no report.json")
-    parser.add_argument("--private", action="store_true", help="make the repository private")
-    parser.add_argument("--dry-run", action="store_true", help="write the folder, show the card, send nothing")
-    parser.add_argument("--output", type=Path, help="keep the upload folder here (--dry-run: default publish/NAME)")
-    parser.add_argument("--tag", "--revision", help="name of this version (default: stepSTEP-HASH of its contents)")
-    parser.add_argument("--token", help="default: HF_TOKEN, or the one of `hf auth login`")
-    for name, text in FACTS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
-    return parser.parse_args(argv)
-
-
 def main(argv: Sequence[str]) -> int:
-    """`dp-plus publish CHECKPOINT --repo-id USER/NAME [--eval-dir DIR] [--private] [--dry-run] [--output DIR] …`."""
-    options = parse(argv)
+    """Command line of `dp-plus publish`.
+
+    Raises:
+        ValueError: --eval-dir and --no-eval contradict each other.
+    """
+    options = publish_parser().parse_args(argv)
+    if options.no_eval and options.eval_dir is not None:
+        raise ValueError(f"--eval-dir={options.eval_dir} and --no-eval contradict each other: give one of them")
     publisher = Publisher(
         repo_id=Repository(options.repo_id).repo_id,
         token=options.token,
         private=True if options.private else None,
         tag=options.tag,
         eval_dir=options.eval_dir,
+        no_eval=options.no_eval,
         eval_seed=options.eval_seed,
         facts={name: getattr(options, name) for name in FACTS},
     )

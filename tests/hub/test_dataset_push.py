@@ -16,7 +16,8 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 import lerobot_dp_plus
 from lerobot_dp_plus.demos import publication, push, pusht
-from lerobot_dp_plus.demos.publication import add_push_arguments, command_of, push_if_asked
+from lerobot_dp_plus.demos.options import add_push_arguments
+from lerobot_dp_plus.demos.publication import command_of, push_if_asked
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, episode_columns, pusht_features
 from lerobot_dp_plus.demos.writer import write_dataset
 from lerobot_dp_plus.hub import datasets

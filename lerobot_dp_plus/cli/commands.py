@@ -1,0 +1,103 @@
+"""The subcommands of this package: what each is for, where its options are described, and what runs it."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lerobot_dp_plus.cli import host
+from lerobot_dp_plus.cli.arguments import translate
+from lerobot_dp_plus.cli.errors import UsageError, near_miss
+from lerobot_dp_plus.cli.quiet import plain_bars
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand of ours.
+
+    Args:
+        summary: for the list of all.
+        parser: `module:function` that describes its options, importing nothing else.
+        module: what runs it, by `main(arguments)`, or `main(arguments, run)` where it runs LeRobot's scripts.
+        runs_host: which of the two; further options then go on to LeRobot.
+    """
+
+    summary: str
+    parser: str
+    module: str
+    runs_host: bool = False
+
+    def __call__(self, arguments: list[str]) -> int:
+        """Exit status. What is illegal is refused before anything heavy is imported, and `--help` answered."""
+        if self.runs_host:
+            arguments = translate(arguments)
+            _called(self.parser)().parse_known_args(arguments)
+        else:
+            _called(self.parser)().parse_args(arguments)
+        main = _called(f"{self.module}:main")
+        with plain_bars():
+            return main(arguments, host.run) if self.runs_host else main(arguments)
+
+
+def _called(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"lerobot_dp_plus.{module}"), name)
+
+
+@dataclass(frozen=True)
+class Demos:
+    """`dp-plus demos TASK`, each task a command of its own."""
+
+    summary: str
+
+    def __call__(self, arguments: list[str]) -> int:
+        options = importlib.import_module("lerobot_dp_plus.demos.options")
+        tasks, task = options.DEMOS, arguments[0] if arguments else "--help"
+        if task not in tasks and not task.startswith("-"):
+            raise UsageError(f"demos {task!r} is unknown; legal: {', '.join(tasks)}.{near_miss(task, list(tasks))}")
+        if task not in tasks:
+            options.demos_parser().parse_args(arguments)
+        build, summary = tasks[task]
+        return Command(summary, f"demos.options:{build.__name__}", f"demos.{task}")(arguments[1:])
+
+
+OURS: dict[str, Command | Demos] = {
+    "average": Command(
+        "the mean of a training's late checkpoints as one policy",
+        "publishing.options:average_parser",
+        "publishing.average",
+    ),
+    "demo": Command(
+        "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs",
+        "evaluation.options:demo_parser",
+        "evaluation.demo",
+        runs_host=True,
+    ),
+    "demos": Demos("write demonstrations as a LeRobotDataset: dp-plus demos pusht --episodes 300 --root DIR"),
+    "convert": Command(
+        "data of other projects as a LeRobotDataset: dp-plus convert zarr FILE --root DIR",
+        "demos.options:convert_parser",
+        "demos.convert",
+    ),
+    "evaluate": Command(
+        "LeRobot's eval on PushT, plus interval, latency and a picture of the actions",
+        "evaluation.options:evaluate_parser",
+        "evaluation.evaluate",
+        runs_host=True,
+    ),
+    "import-lerobot": Command(
+        "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
+        "publishing.options:import_parser",
+        "publishing.import_lerobot",
+    ),
+    "publish": Command(
+        "check a checkpoint, render its card and upload both in one commit",
+        "publishing.options:publish_parser",
+        "publishing.publish",
+    ),
+    "report": Command(
+        "success with its 95 % interval and score of an eval_info.json LeRobot wrote",
+        "evaluation.options:report_parser",
+        "evaluation.report",
+    ),
+}

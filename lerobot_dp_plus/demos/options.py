@@ -1,0 +1,249 @@
+"""The options of `dp-plus convert` and of every `dp-plus demos` command."""
+
+import argparse
+import re
+from pathlib import Path
+
+from lerobot_dp_plus.options import command, describe
+
+#: Shares of the PushT expert's episodes that are disturbed, and that start near the goal.
+DISTURBED, NEAR = 0.6, 0.3
+ALOHA_TASKS, ALOHA_CAMERAS, ALOHA_LOOKS = ("transfer_cube", "insertion"), ("top", "none"), ("lite", "stock")
+ALOHA_FPS = 50  # of real and simulated recordings
+#: dB that every frame of a video must keep.
+MIN_PSNR = 20.0
+#: Of data this package made; what the package itself has.
+LICENSE = "apache-2.0"
+ROOT = "folder of the dataset"
+
+
+def demos_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos TASK …`, whose tasks have parsers of their own."""
+    parser = command(
+        "dp-plus demos",
+        "Write demonstrations as a LeRobotDataset; `dp-plus demos TASK --help` lists a task's options.",
+        [
+            "dp-plus demos pusht --episodes 300 --root data/pusht",
+            "dp-plus demos aloha --task insertion --root data/peg",
+        ],
+    )
+    summaries = "; ".join(f"{name}: {summary}" for name, (_, summary) in DEMOS.items())
+    parser.add_argument("task", metavar="TASK", choices=list(DEMOS), help=summaries)
+    return parser
+
+
+def pusht_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos pusht --root DIR`."""
+    parser = command(
+        "dp-plus demos pusht",
+        "Many episodes of the PushT expert on all cores, resumable, then one LeRobotDataset.",
+        [
+            "dp-plus demos pusht --episodes 300 --root data/pusht",
+            "dp-plus demos pusht --episodes 300 --images --root data/pixels --push-to-hub alice/pusht_pixels",
+        ],
+    )
+    parser.add_argument("--root", type=Path, required=True, help=ROOT)
+    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
+    parser.add_argument("--images", action="store_true", help="also write rendered 96×96 pixels")
+    parser.add_argument("--workers", type=int, help="processes; all cores when not given")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
+    parser.add_argument("--disturbed", type=float, default=DISTURBED, help="share of disturbed executions")
+    parser.add_argument("--near", type=float, default=NEAR, help="share of starts near the goal")
+    add_push_arguments(parser)
+    return parser
+
+
+def rollouts_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos pusht_rollouts --policy DIR --root DIR`."""
+    parser = command(
+        "dp-plus demos pusht_rollouts",
+        "Episodes of a trained policy whose candidate chunks are judged in the simulator, the best of N played.",
+        ["dp-plus demos pusht_rollouts --policy outputs/demo/train/checkpoints/last/pretrained_model --root data/best"],
+    )
+    parser.add_argument("--policy", type=Path, required=True, help="checkpoint folder of a PushT keypoint policy")
+    parser.add_argument("--root", type=Path, required=True, help=ROOT)
+    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
+    parser.add_argument("--seed", type=int, default=20_000, help="environment seed of the first start")
+    parser.add_argument("--candidates", type=int, default=16, help="chunks judged at every decision")
+    parser.add_argument("--disturbed", type=float, default=0.1, help="share of decisions that play a random candidate")
+    add_push_arguments(parser)
+    return parser
+
+
+def aloha_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos aloha --task TASK --root DIR`."""
+    parser = command(
+        "dp-plus demos aloha",
+        "Many episodes of the ALOHA expert on all cores, resumable, then one LeRobotDataset.",
+        [
+            "dp-plus demos aloha --task transfer_cube --episodes 50 --resolution 120x160 --root data/cube",
+            "dp-plus demos aloha --task insertion --cameras none --root data/peg",
+        ],
+    )
+    parser.add_argument("--task", choices=ALOHA_TASKS, required=True, help="what the two arms do")
+    parser.add_argument("--root", type=Path, required=True, help=ROOT)
+    parser.add_argument("--episodes", type=int, default=50, help="completed episodes to write")
+    parser.add_argument(
+        "--cameras", choices=ALOHA_CAMERAS, default="top", help="none: states and object poses instead of pictures"
+    )
+    parser.add_argument("--resolution", type=_size, default="480x640", help="HEIGHTxWIDTH of the video")
+    parser.add_argument(
+        "--look",
+        choices=ALOHA_LOOKS,
+        help="stock: as --env.type=aloha shows it; lite: as --env.type=aloha_lite does, many times cheaper; "
+        "stock at 480x640 and lite at any other resolution when not given",
+    )
+    parser.add_argument("--environment-state", action="store_true", help="also record the objects' poses")
+    parser.add_argument("--workers", type=int, help="processes; all cores when not given")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
+    add_push_arguments(parser)
+    return parser
+
+
+def push_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos push DIR --repo-id USER/NAME`."""
+    parser = command(
+        "dp-plus demos push",
+        "A finished dataset to the Hub, with its card, in one commit; unchanged data make none.",
+        ["dp-plus demos push data/pusht --repo-id alice/pusht --private"],
+    )
+    parser.add_argument("root", type=Path, help=ROOT)
+    parser.add_argument(
+        "--repo-id", type=repository_name, required=True, metavar="USER/NAME", help="repository on the Hub"
+    )
+    add_card_arguments(parser)
+    return parser
+
+
+DEMOS = {
+    "pusht": (pusht_parser, "the PushT expert"),
+    "pusht_rollouts": (rollouts_parser, "a trained PushT policy, the best of its candidates"),
+    "aloha": (aloha_parser, "the ALOHA expert"),
+    "push": (push_parser, "a finished dataset to the Hub"),
+}
+
+
+def add_push_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--push-to-hub USER/NAME`, `--private` and `--license`, as `push_if_asked` reads them."""
+    parser.add_argument(
+        "--push-to-hub", type=repository_name, metavar="USER/NAME", help="then upload the dataset with its card"
+    )
+    add_card_arguments(parser)
+
+
+def add_card_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--private` and `--license`."""
+    parser.add_argument("--private", action="store_true", help="a repository made for it is private")
+    parser.add_argument("--license", metavar="ID", help=f"of the data; {LICENSE} where this package made them")
+
+
+def repository_name(text: str) -> str:
+    """A repository's name, found illegal before hours of work and not after."""
+    from lerobot_dp_plus.hub.upload import Repository
+
+    try:
+        return Repository(text).repo_id
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _size(text: str) -> tuple[int, int]:
+    """`480x640` as (480, 640)."""
+    if not re.fullmatch(r"\d+x\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected HEIGHTxWIDTH, such as 120x160")
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
+def convert_parser() -> argparse.ArgumentParser:
+    """`dp-plus convert FORMAT SOURCE --root DIR`."""
+    parser = command(
+        "dp-plus convert",
+        "Data of other projects as a LeRobotDataset, checked frame by frame before it appears.\n"
+        "`dp-plus convert FORMAT --help` lists a format's options.",
+        ["dp-plus convert zarr pusht.zarr --root data/pusht", "dp-plus convert aloha-hdf5 --help"],
+    )
+    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT", help="who wrote the data")
+
+    zarr = _format(formats, "zarr", "a Diffusion Policy replay buffer: zarr in a folder or a zip", "pusht.zarr")
+    zarr.add_argument("--layout", choices=("auto", "pusht", "plain"), default="auto", help="auto knows PushT's columns")
+    zarr.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="KEY=FEATURE",
+        help="repeatable; a feature's keys are concatenated",
+    )
+    zarr.add_argument("--allow-missing-chunks", action="store_true", help="the writer left out constant chunks")
+    _pusht_options(zarr)
+
+    npz = _format(formats, "pusht-npz", "PushT states, actions and episode_ends in one .npz", "pusht.npz")
+    _pusht_options(npz)
+
+    task = "Insert the peg into the socket."
+    aloha = _format(
+        formats, "aloha-hdf5", "a folder of ACT or ALOHA episode_*.hdf5", "episodes/", video=True, task=task
+    )
+    aloha.set_defaults(fps=ALOHA_FPS)
+    aloha.add_argument("--qvel", action="store_true", help="also carry joint velocities, as observation.velocity")
+    aloha.add_argument("--effort", action="store_true", help="also carry joint efforts, as observation.effort")
+    aloha.add_argument(
+        "--jpeg-order",
+        choices=("rgb", "bgr"),
+        default="rgb",
+        help="bgr if compressed pictures have red and blue swapped",
+    )
+
+    mimic = _format(formats, "robomimic", "a robomimic HDF5 file with observations", "lift.hdf5")
+    mimic.add_argument("--filter-key", help="only the demonstrations listed under mask/FILTER_KEY")
+    mimic.add_argument("--state-keys", nargs="+", help="observations of observation.state, in this order")
+    mimic.add_argument(
+        "--environment-keys", nargs="*", help="observations of observation.environment_state, in this order"
+    )
+    mimic.add_argument("--image-keys", nargs="*", help="cameras; all of them when not given")
+    mimic.add_argument("--action-key", default="actions", help="for example actions_abs")
+    return parser
+
+
+def _format(
+    formats: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    source: str,
+    *,
+    video: bool = False,
+    task: str = "",
+) -> argparse.ArgumentParser:
+    """The options every format has; `task` is the example of an instruction where one must be given."""
+    example = f"dp-plus convert {name} {source} --root data/{name}" + (f' --task "{task}"' if task else "")
+    parser: argparse.ArgumentParser = formats.add_parser(name, help=summary, **describe(summary, [example]))
+    parser.add_argument("source", type=Path, help="file or folder to read")
+    parser.add_argument("--root", type=Path, required=True, help=ROOT)
+    parser.add_argument("--repo-id", help="name stored with the dataset; local/FOLDER when not given")
+    parser.add_argument("--task", required=bool(task), help="the instruction, one sentence")
+    parser.add_argument("--fps", type=int, default=0, help="frames per second; 0 takes the source's")
+    parser.add_argument(
+        "--video", action=argparse.BooleanOptionalAction, default=video, help="video, or PNG (lossless)"
+    )
+    parser.add_argument("--min-psnr", type=float, default=MIN_PSNR, help="dB every video frame must keep")
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset at root")
+    return parser
+
+
+def _pusht_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images",
+        action=argparse.BooleanOptionalAction,
+        help="PushT: observation.image, drawn by gym-pusht where the source has none; as the source has when not given",
+    )
+    parser.add_argument(
+        "--corners",
+        action=argparse.BooleanOptionalAction,
+        help="PushT: the T's eight corners as observation.environment_state; without pictures when not given, because "
+        "gym-pusht shows a policy one or the other",
+    )
+    parser.add_argument(
+        "--white", type=float, help="white in pictures of floating point; 1 or 255, as the first suggest"
+    )
