@@ -11,15 +11,18 @@ import inspect
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
 from lerobot.processor import DataProcessorPipeline
 
+from lerobot_dp_plus.policies import devices, resuming
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS, load_config
 from lerobot_dp_plus.policies.loading_errors import Asked, CheckpointUnavailable, worded, worded_faults
@@ -37,14 +40,15 @@ def install(format_version: int) -> None:
     training = sys.modules.get("lerobot.configs.train")
     if training is not None:
         _wrap(training.TrainPipelineConfig, "from_pretrained", _train_config_door)
+        _wrap(training.TrainPipelineConfig, "validate", _validate_door)
     checkpoints = sys.modules.get("lerobot.common.train_utils")
     if checkpoints is not None:
         _wrap(checkpoints, "resolve_resume_checkpoint", _resume_door)
 
 
 def _wrap(owner: Any, name: str, door: Any) -> None:
-    original = getattr(owner, name)
-    original = getattr(original, "__func__", original)  # of a class method
+    bound = getattr(owner, name)
+    original = getattr(bound, "__func__", bound)  # of a class method
     if hasattr(original, "stock"):
         return
 
@@ -57,7 +61,7 @@ def _wrap(owner: Any, name: str, door: Any) -> None:
         return door(original, *args, *named, **options)
 
     wrapped.stock = original  # type: ignore[attr-defined]
-    setattr(owner, name, classmethod(wrapped) if isinstance(owner, type) else wrapped)
+    setattr(owner, name, classmethod(wrapped) if inspect.ismethod(bound) else wrapped)
 
 
 def pinned_revision(overrides: Sequence[str]) -> str | None:
@@ -82,6 +86,7 @@ def _config_door(
 
 def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str, **options: Any) -> Any:
     if Path(name).exists():
+        options["overrides"] = devices.present(Path(name), config_filename, options.get("overrides"))
         return stock(cls, name, config_filename, **options)
     checkpoint = Checkpoint(name, **{key: options[key] for key in HUB_OPTIONS if key in options})
     try:
@@ -94,9 +99,19 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
         if "state_file" in step:
             checkpoint.fetch(step["state_file"])
+    with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
+        checkpoint.fetch(CONFIG_NAME)
     for key in HUB_OPTIONS:
         options.pop(key, None)
+    options["overrides"] = devices.present(file.parent, config_filename, options.get("overrides"))
     return stock(cls, file.parent, config_filename, **options)
+
+
+def _validate_door(stock: Any, config: Any) -> None:
+    stock(config)
+    if config.resume and config.policy is not None:
+        config.policy._resumes = True  # its statistics are the checkpoint's, whatever the dataset is
+    resuming.say_what_is_left(config)
 
 
 def _train_config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:
