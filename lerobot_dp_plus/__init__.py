@@ -1,3 +1,23 @@
-"""Generative robot policies for LeRobot: one path, three verbs, five axes (see the README)."""
+"""Generative robot policies for LeRobot: one path, three verbs, five axes (see the README).
+
+`load_policy` gives a trained policy with its processors (`policies/acting.py`); it is imported when asked for, as torch and
+LeRobot take seconds.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+#: What the package offers, and where it is.
+OFFERS = {"load_policy": "lerobot_dp_plus.policies.acting"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OFFERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(OFFERS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *OFFERS]

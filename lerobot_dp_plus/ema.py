@@ -24,14 +24,13 @@ class EmaConfig:
                 f"ema.decay = {self.decay}: must be in [0, 1); to switch averaging off set ema.enabled=false"
             )
 
+    @torch.no_grad()
+    def _average(self, averaged: Sequence[Tensor], current: Sequence[Tensor], num_averaged: Tensor | int) -> None:
+        n = float(num_averaged)
+        torch._foreach_lerp_(list(averaged), list(current), 1 - min(self.decay, (1 + n) / (10 + n)))
+
     def build(self, model: nn.Module) -> AveragedModel:
         """A frozen copy of `model` that `update_parameters(model)` moves towards it; its counter is a buffer."""
-
-        @torch.no_grad()
-        def average(averaged: Sequence[Tensor], current: Sequence[Tensor], num_averaged: Tensor | int) -> None:
-            n = float(num_averaged)
-            torch._foreach_lerp_(list(averaged), list(current), 1 - min(self.decay, (1 + n) / (10 + n)))
-
-        averaged = AveragedModel(model, multi_avg_fn=average)
+        averaged = AveragedModel(model, multi_avg_fn=self._average)
         averaged.requires_grad_(False)
         return averaged.eval()

@@ -43,7 +43,10 @@ type Condition = Any
 
 
 class Network(nn.Module, ABC):
-    """The predictor: two verbs, so that what depends only on the observation is computed once per chunk."""
+    """The predictor: two verbs, so that what depends only on the observation is computed once per chunk.
+
+    It computes in the type of its weights; observations and x_t may come in any floating type, times in float32 or more.
+    """
 
     @abstractmethod
     def condition(self, observation: Tensor) -> Condition:

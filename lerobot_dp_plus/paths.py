@@ -15,7 +15,7 @@ t = 1 is clean data, one step before k = 0. A uniform grid of n steps in t is di
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -139,6 +139,10 @@ class VariancePreservingPath(Path):
     def __post_init__(self) -> None:
         if self.num_train_steps < 2:
             raise ValueError(f"objective.path.num_train_steps = {self.num_train_steps}: must be at least 2")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: tables remembered for one device mean nothing where a pickle is opened."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _copies(self) -> dict[tuple[str, torch.dtype, torch.device], Tensor]:

@@ -45,12 +45,12 @@ class ImageEncoder(nn.Module):
             linear.weight.mul_(gains[1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised -> (B, T_o, feature_dim)."""
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in that of the weights."""
         height, width = crop_size(images.shape[-2:], self.crop_ratio, self.crop_shape)
         crop = random_crop if self.training else centre_crop
         if images.shape[-2:] != (height, width):
             images = crop(images, height, width)
-        frames = images.flatten(0, 1)  # (B·T_o, 3, height, width)
+        frames = images.flatten(0, 1).to(self.attention.weight.dtype)  # (B·T_o, 3, height, width)
         points = self.keypoints(self.attention(self.backbone(frames)))  # (B·T_o, K, 2)
         return self.project(points.flatten(1)).unflatten(0, images.shape[:2])
 

@@ -14,10 +14,11 @@ class SpatialSoftmax(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, K, 2)."""
         height, width = features.shape[-2:]
-        flat = features.flatten(start_dim=-2).softmax(dim=-1, dtype=torch.float32)  # half precision loses small shares
+        precise = torch.promote_types(features.dtype, torch.float32)  # half precision loses small shares
+        flat = features.flatten(start_dim=-2).softmax(dim=-1, dtype=precise)
         attention = flat.unflatten(-1, (height, width))  # (B, K, H, W)
-        across = torch.linspace(-1, 1, width, device=features.device)
-        down = torch.linspace(-1, 1, height, device=features.device)
+        across = torch.linspace(-1, 1, width, device=features.device, dtype=precise)
+        down = torch.linspace(-1, 1, height, device=features.device, dtype=precise)
         x = (attention.sum(dim=-2) * across).sum(dim=-1)  # (B, K)
         y = (attention.sum(dim=-1) * down).sum(dim=-1)  # (B, K)
         return torch.stack([x, y], dim=-1).to(features.dtype)

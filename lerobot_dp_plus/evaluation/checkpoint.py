@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from lerobot.configs.policies import PreTrainedConfig
 from lerobot.envs import preprocess_observation
-from lerobot.policies import get_policy_class, make_pre_post_processors
+
+from lerobot_dp_plus.policies.acting import load_switched
 
 Observation = dict[str, np.ndarray]  # one environment's, as gym returns it
 
@@ -40,13 +40,7 @@ class Checkpoint:
             raise FileNotFoundError(
                 f"{directory} holds no config.json; expected a checkpoint's pretrained_model folder."
             )
-        config = PreTrainedConfig.from_pretrained(directory, cli_overrides=list(switches))
-        policy = get_policy_class(config.type).from_pretrained(directory, config=config).eval()
-        overrides = {"device_processor": {"device": str(config.device)}}
-        preprocessor, postprocessor = make_pre_post_processors(
-            config, pretrained_path=str(directory), preprocessor_overrides=overrides
-        )
-        return cls(policy, preprocessor, postprocessor)
+        return cls(*load_switched(directory, switches))
 
     @property
     def device(self) -> str:

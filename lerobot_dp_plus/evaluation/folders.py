@@ -4,18 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from lerobot_dp_plus.policies.folders import pretrained_folder
 
-def pretrained_folder(path: Path) -> Path:
-    """The `pretrained_model` folder meant by `path`: itself, a checkpoint, or a training's output_dir.
-
-    Raises:
-        FileNotFoundError: none of these holds a config.json.
-    """
-    candidates = [path, path / "pretrained_model", path / "checkpoints" / "last" / "pretrained_model"]
-    for candidate in candidates:
-        if (candidate / "config.json").is_file():
-            return candidate
-    raise FileNotFoundError(f"no policy in {path}: expected config.json in one of {', '.join(map(str, candidates))}.")
+__all__ = ["pretrained_folder", "training_step", "weights_digest"]
 
 
 def training_step(pretrained: Path) -> int | None:

@@ -1,15 +1,16 @@
 """Where demonstrations end."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lerobot_dp_plus.foresight.units import Statistics
 from lerobot_dp_plus.foresight.weighting import Weighting
 
 #: Least standard deviation, in normalised units: a coordinate that ends everywhere the same may still be off by this.
 FLOOR = 0.01
 
 
-class Ends(nn.Module):
+class Ends(Statistics):
     """Mean μ and standard deviation s of the episodes' last observations, gathered while training.
 
     What a task demands is what varies least over its ends, so

@@ -148,7 +148,7 @@ class OutcomeModel(ForesightModel):
         return ((distance[:, min(executed - 1, last)] + distance[:, last]) / 2).unflatten(0, (batch, candidates))
 
     def _predict(self, scene: Scene) -> Tensor:
-        x = self.enter(self.frame.look(scene))
+        x = self.enter(self.frame.look(scene).to(self.enter.weight.dtype))
         for block in self.blocks:
             x = x + block(x)
         return self.leave(x).float().unflatten(-1, (self.steps, -1))

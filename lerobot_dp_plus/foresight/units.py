@@ -1,13 +1,29 @@
 """Normalised values and the dataset's own units."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class Units(nn.Module):
+class Statistics(nn.Module):
+    """Buffers that say something of the data: moved with the weights, and never converted to another type.
+
+    Half precision would round them to three digits, and counts beyond 65,504 to infinity.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Statistics":
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, was in before.items():
+            now = self._buffers[name]
+            if was is not None and now is not None and now.dtype != was.dtype:
+                self._buffers[name] = was.to(now.device)
+        return self
+
+
+class Units(Statistics):
     """value = offset + scale · normalised, for each feature; part of the weights, since a checkpoint has no dataset.
 
     Geometry, such as turning a point, only means something in units that all coordinates share; LeRobot normalises

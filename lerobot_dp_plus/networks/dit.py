@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.attention import MLP, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
+from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
 
@@ -89,7 +89,7 @@ class DiT(Network):
         self.embed_observation = nn.Sequential(
             nn.Flatten(), nn.Linear(n_obs_steps * observation_dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim)
         )
-        self.embed_time = nn.Sequential(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.embed_time = TimeEmbedding(dim)
         self.embed_actions = nn.Linear(patch_size * action_dim, dim)
         self.position = nn.Parameter(0.02 * torch.randn(horizon // patch_size, dim))
         self.blocks = nn.ModuleList([DiTBlock(dim, num_heads) for _ in range(depth)])
@@ -99,7 +99,7 @@ class DiT(Network):
 
     def condition(self, observation: Tensor) -> Tensor:
         """Observation (B, T_o, C) -> its part of the modulation (B, D)."""
-        return self.embed_observation(observation)
+        return self.embed_observation(observation.to(self.position.dtype))
 
     def forward(self, x_t: Tensor, time: Tensor, condition: Tensor, end: Tensor | None = None) -> Tensor:
         modulator = nn.functional.silu(condition + embed_times(self.embed_time, time, end))  # (B, D)
@@ -120,7 +120,8 @@ class DiT(Network):
     def _predict(self, x_t: Tensor, blocks: Sequence[Callable[[Tensor], Tensor]], final: Tensor) -> Tensor:
         """Blocks that know their condition, and the last modulation (B, 2·D)."""
         batch, horizon, action_dim = x_t.shape
-        tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim)) + self.position
+        patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
+        tokens = self.embed_actions(patches) + self.position
         for block in blocks:
             tokens = block(tokens)
         shift, scale = final[:, None].chunk(2, dim=-1)

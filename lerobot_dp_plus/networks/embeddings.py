@@ -24,6 +24,17 @@ class SinusoidalEmbedding(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
+class TimeEmbedding(nn.Sequential):
+    """MLP(sin and cos of the time), (B,) -> (B, dim), in the type of its weights; the angles keep float32's digits."""
+
+    def __init__(self, dim: int):
+        super().__init__(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, time: Tensor) -> Tensor:
+        sinusoids, first, activation, last = self
+        return last(activation(first(sinusoids(time).to(first.weight.dtype))))
+
+
 def embed_times(embed: Callable[[Tensor], Tensor], time: Tensor, end: Tensor | None) -> Tensor:
     """e(time), or e(time) + e(−|end − time|) − e(0) for a network told where a jump ends; (B,) -> (B, dim).
 

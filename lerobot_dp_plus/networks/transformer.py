@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
+from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network
 
@@ -84,7 +84,7 @@ class Transformer(Network):
         self.embed_observation = nn.Sequential(nn.Linear(observation_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
         self.observation_position = nn.Parameter(0.02 * torch.randn(n_obs_steps, dim))
         self.memory_norm = nn.LayerNorm(dim)
-        self.embed_time = nn.Sequential(SinusoidalEmbedding(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.embed_time = TimeEmbedding(dim)
         self.embed_actions = nn.Linear(patch_size * action_dim, dim)
         self.position = nn.Parameter(0.02 * torch.randn(horizon // patch_size, dim))
         self.blocks = nn.ModuleList([TransformerBlock(dim, num_heads, causal) for _ in range(depth)])
@@ -96,7 +96,8 @@ class Transformer(Network):
 
     def condition(self, observation: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Observation (B, T_o, C) -> keys and values (B, heads, T_o, D/heads) of every block."""
-        memory = self.memory_norm(self.embed_observation(observation) + self.observation_position)
+        embedded = self.embed_observation(observation.to(self.observation_position.dtype))
+        memory = self.memory_norm(embedded + self.observation_position)
         blocks = cast(Iterable[TransformerBlock], self.blocks)
         return [block.cross_attention.remember(memory) for block in blocks]
 
@@ -112,7 +113,8 @@ class Transformer(Network):
     def _predict(self, x_t: Tensor, embedded_time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
         """embedded_time (B or 1, 1, D)."""
         batch, horizon, action_dim = x_t.shape
-        tokens = self.embed_actions(x_t.reshape(batch, -1, self.patch_size * action_dim))  # (B, H/patch, D)
+        patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
+        tokens = self.embed_actions(patches)  # (B, H/patch, D)
         tokens = tokens + self.position + embedded_time
         for block, remembered in zip(self.blocks, condition, strict=True):
             tokens = block(tokens, remembered)

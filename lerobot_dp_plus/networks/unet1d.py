@@ -163,13 +163,17 @@ class UNet1d(Network):
 
     def condition(self, observation: Tensor) -> tuple[Tensor, ...]:
         """Encoded observations (B, T_o, C) -> for every block the observation's share of its FiLM (B, channels)."""
-        flat = observation.flatten(start_dim=1)  # (B, T_o·C)
+        flat = observation.flatten(start_dim=1).to(self._dtype)  # (B, T_o·C)
         return tuple(block.cond_encoder.observation_share(flat) for block in self.blocks())
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.final_conv[1].weight.dtype  # type: ignore[union-attr,return-value]
 
     def embed_time(self, time: Tensor) -> Tensor:
         """Network time (B,) -> (B, D) in the weights' precision; angles stay float32 in a half-precision network."""
         sinusoids, *mlp = self.diffusion_step_encoder
-        embedding = sinusoids(time).to(self.final_conv[1].weight.dtype)
+        embedding = sinusoids(time).to(self._dtype)
         for layer in mlp:
             embedding = layer(embedding)
         return embedding
@@ -189,7 +193,7 @@ class UNet1d(Network):
     def _predict(self, x_t: Tensor, films: Sequence[Tensor]) -> Tensor:
         films_left = iter(films)
 
-        x = x_t.transpose(1, 2)  # (B, A, H)
+        x = x_t.transpose(1, 2).to(self._dtype)  # (B, A, H)
         skips = []
         for first, second, resample in cast(Levels, self.down_modules):
             x = first(x, next(films_left))

@@ -13,7 +13,7 @@ class PerceptionModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Pictures of every camera, each (B, T, 3, H, W) -> the estimated states, each (B, T, D), float32."""
+        """Pictures of every camera, each (B, T, 3, H, W) -> the estimated states, each (B, T, D), float32 or more."""
 
     @abstractmethod
     def loss(self, images: Mapping[str, Tensor], states: Mapping[str, Tensor]) -> Tensor:

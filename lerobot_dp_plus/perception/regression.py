@@ -77,8 +77,10 @@ class RegressionModel(PerceptionModel):
 
     def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         features = self.see(images)
+        weight, bias = self.read.weight, self.read.bias
+        dtype = torch.promote_types(weight.dtype, torch.float32)
         with torch.autocast(features.device.type, enabled=False):  # half precision rounds places to a pixel
-            return {self.state: self.read(features.float())}
+            return {self.state: nn.functional.linear(features.to(dtype), weight.to(dtype), bias.to(dtype))}
 
     def loss(self, images: Mapping[str, Tensor], states: Mapping[str, Tensor]) -> Tensor:
         return self.weight * (self(images)[self.state] - states[self.state]).abs()

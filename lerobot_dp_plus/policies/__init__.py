@@ -9,15 +9,20 @@
 
 | file | what it answers |
 |---|---|
-| `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py` | which fields there are, and how the command line sets them |
-| `modeling_dp_plus.py`, `history.py` | loss, chunk, action; what is remembered between calls |
-| `randomness.py` | where a training's random numbers come from, on every rank and after resuming |
+| `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
+| `formats.py`, `timing.py` | what older files mean; steps that follow the data's rate |
+| `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
+| `modeling_dp_plus.py` | loss, chunk, action |
+| `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |
+| `precision.py`, `raw_values.py` | weights of other types than float32; states that no processor has normalised |
+| `randomness.py` | where random numbers come from: a training's on every rank and after resuming, and noise |
 | `processor_dp_plus.py` | normalisation and augmentation, in LeRobot's pipelines |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `versions.py` | where a checkpoint comes from, and the one message when it cannot be used |
 | `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
+| `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
-| `host_hooks.py`, `host_training.py` | where LeRobot is taken hold of, and what its next version does otherwise in a training |
+| `host_hooks.py`, `host_training.py`, `host_data.py` | where LeRobot is taken hold of, what its next version does otherwise, and what it does not say of a dataset |
 | `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

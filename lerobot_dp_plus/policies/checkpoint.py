@@ -89,11 +89,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
+def check_saved_config(config: PreTrainedConfig, folder: Path, training: bool) -> None:
     """Refuse to use the weights in `folder` with fields other than theirs that weights do not show and depend on.
 
     LeRobot puts the environment's action into the config before it loads, and keeps augmentation and normalisation in the
     saved pipeline, whatever the command line says; heads or groups of a network change its output and no weight's shape.
+    Augmentation matters where the weights are about to be trained on.
 
     Raises:
         ValueError: naming the field, both values and what is legal.
@@ -108,7 +109,7 @@ def check_saved_config(config: PreTrainedConfig, folder: Path) -> None:
             f"action has shape {tuple(actions[1])} here; the policy in {named(folder)} gives {tuple(actions[0])}: "
             "it serves only datasets and environments of that action"
         )
-    for field in ("augmentation", "normalization_mapping"):
+    for field in ("augmentation", "normalization_mapping") if training else ("normalization_mapping",):
         if field in saved and saved[field] != given[field]:
             raise ValueError(
                 f"{field} = {given[field]}: the pipeline saved in {named(folder)} has {saved[field]}, "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lerobot_dp_plus.encoders import ObservationEncoder
 from lerobot_dp_plus.foresight import ForesightModel
 from lerobot_dp_plus.notation import Condition
+from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.perception import PerceptionModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import Split
@@ -63,6 +64,22 @@ class ChunkModel(nn.Module):
         measured = {key: value for key, value in window.items() if key not in pictures}
         return {**measured, **self.perception(pictures)}
 
+    def chunk_error(self, objective: Objective, split: Split, draws: int) -> Tensor:
+        """Error (B, H, A) of every action, the mean over `draws` noises and times; zero where it does not count."""
+        # Times come in the order of the rows, so the draws of one sample lie a batch apart.
+        chunks, counted = (torch.cat([value] * draws) for value in (split.chunk, split.valid))
+        condition = self.condition(split.seen, draws, apart=True)
+        return objective.loss(self.network, chunks, condition, counted).unflatten(0, (draws, -1)).mean(0)
+
+    def total_loss(self, error: Tensor, split: Split, pictures: int) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """The loss of each sample (B,) and that of all, from the chunks' error and what else is learned; what that adds."""
+        per_sample = error.sum((1, 2)) / (split.valid.sum(1) * error.shape[2]).clamp_min(1)
+        loss, parts = mean_of_valid(error, split.valid), {}
+        for name, loss_each, loss_all in self.further_losses(split, pictures):
+            parts[f"loss_{name}"] = loss_all.item()
+            per_sample, loss = per_sample + loss_each, loss + loss_all
+        return per_sample, loss, parts
+
     def further_losses(self, split: Split, pictures: int) -> Iterator[tuple[str, Tensor, Tensor]]:
         """What is learned beside the chunk: its name, its loss of each sample (B,) and that of all.
 
@@ -78,6 +95,11 @@ class ChunkModel(nn.Module):
             )
             each = self.perception.loss(images, states).mean((1, 2))
             yield "perception", nn.functional.pad(each, (0, len(split.chunk) - len(each))), each.mean()
+
+
+def mean_of_valid(error: Tensor, valid: Tensor) -> Tensor:
+    """Mean of errors (B, L, A), zero where they do not count, over those that do (B, L)."""
+    return error.sum() / (valid.sum() * error.shape[2]).clamp_min(1)
 
 
 #: Where a `ChunkModel` may keep image encoders.

@@ -5,6 +5,7 @@
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
@@ -27,6 +28,8 @@ MAX_GRAPHS = 8
 TOLERANCE, ROUNDINGS = 1e-3, 8
 #: Runs until a CUDA graph is what runs: Inductor warms up, then records, then replays.
 RUNS_TO_REPLAY = 3
+#: Held while a graph is made; Dynamo's limits are set for the whole process.
+COMPILING = threading.Lock()
 
 
 class Proposal(NamedTuple):
@@ -80,13 +83,18 @@ class CompiledPropose:
     """`propose` as one compiled region, a graph per shape of its inputs; eager, after one warning, where that fails.
 
     Holds no weights and is no module: graphs read the model's own weights at every call, so that training, loading and
-    averaging need no recompilation, and nothing of it enters a state dict. Two cases stay eager by design: a stochastic
-    sampler, whose draws belong to a generator, and a shape beyond the first `MAX_GRAPHS`.
+    averaging need no recompilation, and nothing of it enters a state dict. A copy, also a pickled one, compiles afresh.
+    Three cases stay eager by design: a stochastic sampler, whose draws belong to a generator; a shape beyond the first
+    `MAX_GRAPHS`; and on a GPU every thread but the first, since a CUDA graph belongs to a thread and writes to one place.
     """
 
     def __init__(self) -> None:
         self._shapes: set[tuple[object, ...]] = set()
-        self._gave_up = self._full = False
+        self._gave_up = self._full = self._told = False
+        self._owners: dict[torch.device, int] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CompiledPropose, ()
 
     def __call__(
         self,
@@ -101,7 +109,10 @@ class CompiledPropose:
         if self._gave_up or config.sampler.order is None:
             return propose(model, config, window, noise, foresee, generator)
         shapes = ((key, tuple(value.shape)) for key, value in window.items())
-        shape = (*shapes, tuple(noise.shape), noise.device, _precision(noise.device), config.sampler, foresee)
+        weights = next(model.parameters()).dtype
+        shape = (*shapes, tuple(noise.shape), noise.device, _precision(noise.device, weights), config.sampler, foresee)
+        if noise.is_cuda and not self._is_mine(noise.device):
+            return propose(model, config, window, noise, foresee)
         if shape not in self._shapes and len(self._shapes) == MAX_GRAPHS:
             if not self._full:
                 logger.warning("compile_sampler: %d shapes are compiled already, others stay uncompiled", MAX_GRAPHS)
@@ -115,7 +126,21 @@ class CompiledPropose:
             # First uncompiled: to compare with, and because constants that a path remembers at first use would otherwise
             # change under the graph and cost a second one.
             expected = propose(*arguments)
-            return self._attempt(lambda: self._first_run(shape, expected, *arguments), *arguments)
+            if not COMPILING.acquire(blocking=False):
+                return expected  # another thread compiles, and this one's robot need not wait for it
+            try:
+                return self._attempt(lambda: self._first_run(shape, expected, *arguments), *arguments)
+            finally:
+                COMPILING.release()
+
+    def _is_mine(self, device: torch.device) -> bool:
+        """Whether graphs on this GPU are this thread's to run."""
+        me = threading.get_ident()
+        mine = self._owners.setdefault(device, me) == me
+        if not mine and not self._told:
+            self._told = True
+            logger.info("compile_sampler: a CUDA graph belongs to one thread, others stay uncompiled")
+        return mine
 
     def _attempt(self, run: Callable[[], Proposal], *arguments: Any) -> Proposal:
         """What `run` gives, or the same uncompiled. Whatever went wrong: a robot is waiting, and errors of the input's
@@ -134,7 +159,8 @@ class CompiledPropose:
         with torch._dynamo.config.patch(recompile_limit=1000, accumulated_recompile_limit=1000):
             for _ in range(RUNS_TO_REPLAY if device.type == "cuda" else 1):
                 found = _run(*arguments)
-        tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(_precision(device)).eps)
+        weights = next(arguments[0].parameters()).dtype
+        tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(_precision(device, weights)).eps)
         for what, one, other in zip(("chunk", "energy"), found, expected, strict=True):
             if one is None or other is None:
                 continue
@@ -154,10 +180,12 @@ class CompiledPropose:
         return propose(*arguments)
 
 
-def _precision(device: torch.device) -> torch.dtype:
+def _precision(device: torch.device, weights: torch.dtype) -> torch.dtype:
     """The type to whose digits products are rounded."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
+    if weights.itemsize != 4:
+        return weights
     return torch.float16 if device.type == "cuda" else torch.float32  # TF32, which LeRobot allows, has float16's digits
 
 

@@ -132,8 +132,6 @@ class DpPlusConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         self._check_horizons()
-        if self.noise_draws < 1:
-            raise ValueError(f"noise_draws = {self.noise_draws}: must be at least 1")
         if self.noise_scale < 0:
             raise ValueError(f"noise_scale = {self.noise_scale}: must be at least 0")
         if self.noise_scale != 1 and self.sampler.order is None:
@@ -141,11 +139,6 @@ class DpPlusConfig(PreTrainedConfig):
             raise ValueError(
                 f"noise_scale = {self.noise_scale}: must be 1 with the stochastic sampler.type = "
                 f"{Sampler.get_choice_name(type(self.sampler))}; or use one of {legal}"
-            )
-        if self.optimizer_lr_backbone is not None and self.optimizer_lr_backbone < 0:
-            raise ValueError(
-                f"optimizer_lr_backbone = {self.optimizer_lr_backbone}: must be at least 0, which leaves the backbones as "
-                "they are, or null for optimizer_lr"
             )
         self.network.check(horizon=self.horizon)
         missing = self.sampler.needs - self.objective.gives
@@ -171,16 +164,31 @@ class DpPlusConfig(PreTrainedConfig):
                 f"becomes one of the data times σ/α, thousands where sampler.type = "
                 f"{Sampler.get_choice_name(type(self.sampler))} starts; x1 and v need none"
             )
+        if self.use_amp and self.dtype == "float32":
+            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
+            self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
+
+    def check_training(self) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained.
+
+        These are the rules that only training needs; one that was trained can be used though a switch breaks them.
+        """
+        if self.noise_draws < 1:
+            raise ValueError(f"noise_draws = {self.noise_draws}: must be at least 1")
+        if self.optimizer_lr_backbone is not None and self.optimizer_lr_backbone < 0:
+            raise ValueError(
+                f"optimizer_lr_backbone = {self.optimizer_lr_backbone}: must be at least 0, which leaves the backbones as "
+                "they are, or null for optimizer_lr"
+            )
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype = {self.dtype!r}: legal are {', '.join(DTYPES)}")
         if 0 < self.foresight.reach <= self.drop_n_last_frames:
             raise ValueError(
                 f"foresight.steps = {self.foresight.reach}: must be more than {self.drop_n_last_frames}, the frames that are "
                 "left out at the end of an episode, or no end is ever seen; or raise n_action_steps"
             )
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype = {self.dtype!r}: legal are {', '.join(DTYPES)}")
-        if self.use_amp and self.dtype == "float32":
-            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
-            self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
+        if self.action_feature is not None:
+            self.augmentation.check({**self.training_features, "action": tuple(self.action_feature.shape)})
 
     def _check_horizons(self) -> None:
         for name in ("n_obs_steps", "horizon", "n_action_steps", "observation_stride", "stride"):
@@ -295,8 +303,6 @@ class DpPlusConfig(PreTrainedConfig):
         self.image_encoder.check(self.camera_features)
         self.perception.check(self.low_dimensional_features, self.camera_features, crops=self.image_encoder.crops)
         self.foresight.check(self.low_dimensional_features, self.network_cameras, self.action_feature.shape[0])
-        shapes = {key: (width,) for key, width in self.low_dimensional_features.items()}
-        self.augmentation.check({**shapes, **self.camera_features, "action": tuple(self.action_feature.shape)})
 
 
 # What the presets predict, and how: `python -m benchmarks.pusht_quality --study`. Networks that predict the noise or the

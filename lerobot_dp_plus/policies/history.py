@@ -1,63 +1,127 @@
-"""What a policy remembers between calls: the last observations, the actions still to execute, the plan they came from."""
+"""What a policy has observed of an episode, and how many control steps ago."""
 
-from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+#: Frames by their age in control steps; 0 is the newest.
+Frames = dict[int, dict[str, Tensor]]
+#: Where a batch may say when its frames were taken, in seconds of the episode.
+TIMESTAMP = "timestamp"
+
 
 class ObservationHistory:
-    """The last T_o frames of every observation; before there are T_o, the first one stands for those missing."""
+    """Windows of T_o frames, `stride` control steps apart, as in training.
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], n_obs_steps: int):
+    For a step of which no frame was seen, the next frame after it stands. At an episode's start that is the first one, as
+    where LeRobot pads its windows. After a pause it is the newest: frames that lie further apart than those of training
+    would show a motion that never was.
+
+    Args:
+        shapes: shape of one frame of every observation.
+        n_obs_steps: T_o.
+        stride: control steps from one frame of a window to the next.
+        rate: control steps a second, which gives time stamps in a batch their meaning; None leaves them unread.
+    """
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], n_obs_steps: int, stride: int = 1, rate: float | None = None
+    ):
         self._shapes = dict(shapes)
-        self._frames: deque[dict[str, Tensor]] = deque(maxlen=n_obs_steps)
+        self._ages = [stride * step for step in reversed(range(n_obs_steps))]
+        self._rate = rate
+        self.clear()
 
     def clear(self) -> None:
         """Forget; to be called when an episode starts."""
-        self._frames.clear()
+        self._seen: Frames = {}  # by `see`, which is told of every step
+        self._latest: Frames = {}  # the same, or what `glance` made of it
+        self._times: Any = None
 
-    def see(self, batch: Mapping[str, Tensor]) -> None:
-        """Take in one frame, each value (B, ...), or a whole window (B, T_o, ...).
+    def see(self, batch: Mapping[str, Any], since: int | None = None) -> None:
+        """Take in the frame of this control step, each value (B, ...), or a whole window (B, T_o, ...).
+
+        `since` counts the control steps since the frame before, 0 for the same step again. None means that every step
+        is seen, so 1; what was only glanced at in between is left out then.
 
         Raises:
-            ValueError: an observation is missing or has another shape than the policy was trained on, or the batch changed
-                its size within an episode; nothing is taken in.
+            ValueError: an observation is missing or has another shape than the policy was trained on, the batch changed
+                its size within an episode, or `since` is negative; nothing is taken in.
         """
+        self._times = batch.get(TIMESTAMP)
+        base = self._seen if since is None else self._latest
+        self._seen = self._latest = self._extended(base, batch, 1 if since is None else since)
+
+    def glance(self, batch: Mapping[str, Any], since: int | None = None) -> None:
+        """The same for a caller that may not show every step; `see` goes on as if there had been no glance.
+
+        Without `since`, time stamps of the batch may say how far apart the frames are. If they do not, the frame follows
+        what was seen by `see`, and nothing follows a glance, because nobody knows what was executed in between.
+        """
+        elapsed = self._elapsed(batch)
+        since = elapsed if since is None else since
+        if since is not None:
+            self._latest = self._extended(self._latest, batch, since)
+        else:
+            self._check(batch)
+            self._latest = self._extended(self._seen if self._latest is self._seen else {}, batch, 1)
+
+    def window(self) -> dict[str, Tensor]:
+        """The last T_o frames as windows (B, T_o, ...); there must have been one."""
+        frames = [self._latest[max(age for age in self._latest if age <= wanted)] for wanted in self._ages]
+        return {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes}
+
+    def _extended(self, base: Frames, batch: Mapping[str, Tensor], since: int) -> Frames:
+        """`base`, `since` steps older, with the frame or the window of this step."""
+        if isinstance(since, bool) or not isinstance(since, int) or since < 0:
+            raise ValueError(
+                f"steps_since_last = {since!r}: must be 0 or more control steps since the last frame, or None if unknown"
+            )
+        windows = self._check(batch)
+        # Copies: a robot may fill the same buffers again.
+        now = {key: batch[key].clone() for key in self._shapes}
+        frames = {age + since: frame for age, frame in base.items() if age + since <= self._ages[0]}
+        if not windows:
+            return {**frames, 0: now}
+        return frames | {
+            age: {key: value[:, step] for key, value in now.items()} for step, age in enumerate(self._ages)
+        }
+
+    def _elapsed(self, batch: Mapping[str, Any]) -> int | None:
+        """Control steps since the time stamps before; None where there are none, or batches differ, or time went back."""
+        before, self._times = self._times, batch.get(TIMESTAMP)
+        if self._rate is None or before is None or self._times is None:
+            return None
+        then, now = (torch.as_tensor(times).flatten().cpu().double() for times in (before, self._times))
+        if then.shape != now.shape:
+            return None
+        steps = ((now - then) * self._rate).round()
+        return int(steps[0]) if bool((steps == steps[0]).all()) and steps[0] >= 0 else None
+
+    def _check(self, batch: Mapping[str, Tensor]) -> bool:
+        """Whether the batch holds windows; raises what `see` does."""
         missing = [key for key in self._shapes if key not in batch]
         if missing:
             raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         windows = self._check_shapes(batch)
         self._check_sizes(batch)
-        # Copies: a robot may fill the same buffers again.
-        seen = {key: batch[key].clone() for key in self._shapes}
-        steps = self._frames.maxlen or 1
-        if windows:
-            self._frames.extend({key: value[:, step] for key, value in seen.items()} for step in range(steps))
-            return
-        while len(self._frames) < steps - 1:
-            self._frames.append(seen)
-        self._frames.append(seen)
-
-    def window(self) -> dict[str, Tensor]:
-        """The last T_o frames as windows (B, T_o, ...); there must have been one."""
-        return {key: torch.stack([frame[key] for frame in self._frames], dim=1) for key in self._shapes}
+        return windows
 
     def _check_shapes(self, batch: Mapping[str, Tensor]) -> bool:
         """Whether the batch holds windows; a ValueError unless all its observations are of their shape and of one kind."""
+        steps = len(self._ages)
         stacked = {key: batch[key].dim() == len(shape) + 2 for key, shape in self._shapes.items()}
         for key, shape in self._shapes.items():
             leading = 1 + stacked[key]
             if batch[key].dim() != len(shape) + leading or tuple(batch[key].shape[leading:]) != tuple(shape):
                 raise ValueError(
                     f"{key} has shape {tuple(batch[key].shape)}; must be (B, {', '.join(map(str, shape))}) "
-                    f"or (B, {self._frames.maxlen}, {', '.join(map(str, shape))})"
+                    f"or (B, {steps}, {', '.join(map(str, shape))})"
                 )
-            if stacked[key] and batch[key].shape[1] != self._frames.maxlen:
-                raise ValueError(
-                    f"{key} has {batch[key].shape[1]} observation steps; must be n_obs_steps = {self._frames.maxlen}"
-                )
+            if stacked[key] and batch[key].shape[1] != steps:
+                raise ValueError(f"{key} has {batch[key].shape[1]} observation steps; must be n_obs_steps = {steps}")
         if any(stacked.values()) and not all(stacked.values()):
             frames = [key for key, is_stacked in stacked.items() if not is_stacked]
             raise ValueError(f"{frames} come as single frames, the other observations as windows; give all alike")
@@ -68,9 +132,9 @@ class ObservationHistory:
         sizes = {key: batch[key].shape[0] for key in self._shapes}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"batch sizes are {sizes}; must be the same for all observations")
-        if not self._frames:
+        if not self._latest:
             return
         key, now = next(iter(sizes.items()))
-        before = self._frames[-1][key].shape[0]
+        before = self._latest[0][key].shape[0]
         if before != now:
             raise ValueError(f"{key}: batch size went from {before} to {now} within an episode; call reset() first")

@@ -11,16 +11,18 @@ import inspect
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
 from lerobot.processor import DataProcessorPipeline
 
-from lerobot_dp_plus.policies import host_data, host_training, saved_pipelines
+from lerobot_dp_plus.policies import devices, host_data, host_training, saved_pipelines
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
 from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, rebind
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS, load_config
@@ -56,8 +58,8 @@ def _wrap(owner: Any, name: str, door: Any) -> None:
     count = sum(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds) - 1
     # A class method's own signature has no class in it.
     given = count - 1 if isinstance(owner, type) else count
-    original = demand(owner, name, lost, *[None] * given)
-    original = getattr(original, "__func__", original)
+    bound = demand(owner, name, lost, *[None] * given)
+    original = getattr(bound, "__func__", bound)  # of a class method
     if hasattr(original, "stock"):
         return
     first = [each.name for each in inspect.signature(original).parameters.values()][:count]
@@ -99,6 +101,7 @@ def _config_door(
 
 def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str, **options: Any) -> Any:
     if Path(name).exists():
+        options["overrides"] = devices.present(Path(name), config_filename, options.get("overrides"))
         return saved_pipelines.load(stock, cls, name, config_filename, options)
     checkpoint = Checkpoint(name, **{key: options[key] for key in HUB_OPTIONS if key in options})
     try:
@@ -111,8 +114,11 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
         if "state_file" in step:
             checkpoint.fetch(step["state_file"])
+    with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
+        checkpoint.fetch(CONFIG_NAME)
     for key in HUB_OPTIONS:
         options.pop(key, None)
+    options["overrides"] = devices.present(file.parent, config_filename, options.get("overrides"))
     return saved_pipelines.load(stock, cls, file.parent, config_filename, options)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from lerobot_dp_plus.policies.host_data import note_training
 from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, is_mentioned, is_ours, rebind, takes
+from lerobot_dp_plus.policies.resuming import say_what_is_left
 
 #: What holds the functions of a training; made known by `prepare`, so that its script imports them as they are held here.
 MODULES = ("lerobot.common.train_utils", "lerobot.distributed", "lerobot.policies.factory")
@@ -94,6 +95,9 @@ def _validated(stock: Any, cfg: Any, *given: Any, **named: Any) -> Any:
     result = stock(cfg, *given, **named)  # also finds the policy of --policy.path and of a resumed training
     if is_ours(cfg.policy):
         note_training(cfg)
+        if cfg.resume:
+            cfg.policy._resumes = True  # its statistics are the checkpoint's, whatever the dataset is
+        say_what_is_left(cfg)
     refuse_two_averages(cfg)
     return result
 

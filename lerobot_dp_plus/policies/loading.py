@@ -21,6 +21,7 @@ from torch import nn
 import lerobot_dp_plus
 from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
+from lerobot_dp_plus.policies.parsing import check_spelling
 from lerobot_dp_plus.policies.parsing_words import reasons, worded
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
 
@@ -29,7 +30,7 @@ OUR_TYPES = "dp_plus_"
 HUB_OPTIONS = ("revision", "token", "cache_dir", "force_download", "local_files_only", "resume_download", "proxies")
 
 
-def load_policy[P: nn.Module](
+def load_pretrained[P: nn.Module](
     kind: type[P], name: str | Path, config: PreTrainedConfig | None, format_version: int, options: dict[str, Any]
 ) -> P:
     """A policy of class `kind` in evaluation mode, filled strictly from a folder or a Hub repository.
@@ -126,7 +127,9 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     fields = formats.complete(saved["type"], saved, unversioned=1)
     del fields["type"]
     try:
-        draccus.decode(PreTrainedConfig.get_choice_class(saved["type"]), fields)
+        kind = PreTrainedConfig.get_choice_class(saved["type"])
+        check_spelling(kind, fields)
+        draccus.decode(kind, fields)
     except (DraccusException, ValueError) as error:
         reason = worded([error, *reasons(error)][-1])
         hint = upgrade_hint(writer(folder, token))

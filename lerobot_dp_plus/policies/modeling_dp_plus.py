@@ -2,8 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +14,8 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
-from lerobot_dp_plus.policies import checkpoint, host_training, sharding
-from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
+from lerobot_dp_plus.policies import candidates, checkpoint, host_training, sharding
+from lerobot_dp_plus.policies.chunk_model import ChunkModel, mean_of_valid, parameter_groups
 from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     FORMAT_VERSION,
@@ -26,13 +26,15 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusUnetConfig,
 )
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
-from lerobot_dp_plus.policies.history import ObservationHistory
-from lerobot_dp_plus.policies.loading import load_policy
+from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
+from lerobot_dp_plus.policies.loading import load_pretrained
 from lerobot_dp_plus.policies.numbers import to_floats
+from lerobot_dp_plus.policies.precision import check_trainable, sampling_dtype
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
-from lerobot_dp_plus.policies.windows import check_chunks, check_finite
+from lerobot_dp_plus.policies.raw_values import RawValues
+from lerobot_dp_plus.policies.windows import check_finite
 
 host_training.prepare()
 
@@ -42,6 +44,10 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones. A
     held-out loss, evaluation mode without gradients, is that of the averaged weights.
+
+    What is remembered during an episode belongs to the thread that called `reset()`, so that threads may share one policy
+    (`episode.py`). Weights of any floating type act, after `.to(torch.bfloat16)` or `.half()`, too: observations of any
+    floating type and device are taken, chunks are computed and actions returned in float32, with float64 weights in float64.
     """
 
     config_class = DpPlusConfig
@@ -74,10 +80,12 @@ class DpPlusPolicy(PreTrainedPolicy):
         if not isinstance(config, DpPlusConfig):
             raise ValueError(f"policy type {config.type!r}: legal here are the dp_plus_* types")
         config.validate_features()
+        self._is_to_be_trained = dataset_meta is not None
         if dataset_meta is not None:
+            config.check_training()
             adopt_dataset(config, dataset_meta)
         self.model = ChunkModel(config)
-        if self.model.foresight is not None and dataset_meta is not None:
+        if self.model.foresight is not None and dataset_meta is not None and not getattr(config, "_resumes", False):
             self.model.foresight.units.learn(normalisation(config, dataset_meta.stats))
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         self.register_buffer("stream", new_stream())
@@ -85,7 +93,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._updates = 0
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
         self._propose = CompiledPropose() if config.compile_sampler else propose
-        self.reset()
+        self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
+        self._raw_values = RawValues(config)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -97,6 +106,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         return list(self.config.network.fsdp_wrap_modules())
 
     def get_optim_params(self) -> list[Any]:  # type: ignore[override]
+        """What an optimizer trains; raises a ValueError, by name, for fields or weights that cannot be trained with."""
+        self.config.check_training()
+        check_trainable(self.model)
         return parameter_groups(self.model, self.config.optimizer_lr_backbone)
 
     # Training
@@ -107,7 +119,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         reduction "mean" gives the mean over valid elements, "none" that of each sample (B,).
 
         Raises:
-            ValueError: an unknown reduction, or NaN or infinity in a state or an action, named and counted.
+            ValueError: an unknown reduction, weights of half precision in training, or NaN or infinity in a state or an
+                action, named and counted.
             FloatingPointError: the loss is not finite.
         """
         if reduction not in ("mean", "none"):
@@ -116,24 +129,16 @@ class DpPlusPolicy(PreTrainedPolicy):
         batch = self._floats(batch, {**shapes, ACTION: (action_dim,)})
         batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
         check_finite(batch, [*self.config.low_dimensional_features, ACTION])
-        x1, valid = batch_of.chunk, batch_of.valid
+        valid = batch_of.valid
         held_out = not self.training and not torch.is_grad_enabled()
+        if self.training:
+            check_trainable(self.model)
         model = self._averaged_model if held_out else self.model
-        with drawing_from(self.stream, x1.device) if self.training else nullcontext():
-            # Times come in the order of the rows, so the draws of one sample lie a batch apart.
-            draws = self.config.noise_draws
-            chunks, counted = (torch.cat([value] * draws) for value in (x1, valid))
-            condition = model.condition(batch_of.seen, draws, apart=True)
-            error = self.config.objective.loss(model.network, chunks, condition, counted)
-            error = error.unflatten(0, (draws, -1)).mean(0)  # (B, H, A)
-        per_sample = error.sum((1, 2)) / (valid.sum(1) * x1.shape[2]).clamp_min(1)
-        loss = error.sum() / (valid.sum() * x1.shape[2]).clamp_min(1)
-        parts = {}
+        with drawing_from(self.stream, valid.device) if self.training else nullcontext():
+            error = model.chunk_error(self.config.objective, batch_of, self.config.noise_draws)
         # Where every sample's loss is asked for, all pictures are looked at.
-        pictures = self.config.perception.pictures if self.training and reduction == "mean" else len(x1)
-        for name, loss_each, loss_all in model.further_losses(batch_of, pictures):
-            parts[f"loss_{name}"] = loss_all.item()
-            per_sample, loss = per_sample + loss_each, loss + loss_all
+        pictures = self.config.perception.pictures if self.training and reduction == "mean" else len(valid)
+        per_sample, loss, parts = model.total_loss(error, batch_of, pictures)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
@@ -141,9 +146,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             )
         first = self.config.n_obs_steps - 1
         executed = slice(first, first + self.config.n_action_steps)
-        with torch.no_grad():
-            count = (valid[:, executed].sum() * x1.shape[2]).clamp_min(1)
-            parts["loss_executed"] = (error[:, executed].sum() / count).item()
+        parts["loss_executed"] = mean_of_valid(error[:, executed].detach(), valid[:, executed]).item()
         return (loss if reduction == "mean" else per_sample), parts
 
     def update(self) -> None:
@@ -156,10 +159,13 @@ class DpPlusPolicy(PreTrainedPolicy):
     # Inference
 
     def reset(self) -> None:
-        """Forget the episode."""
-        self._history = ObservationHistory(self.config.observed_features, self.config.n_obs_steps)
-        self._actions: deque[Tensor] = deque()
-        self._plan: Tensor | None = None
+        """Start an episode, in this thread."""
+        self._episodes.begin(Episode.of(self.config))
+
+    @property
+    def _actions(self) -> deque[Tensor]:
+        """Actions (B, A) of this thread's episode that are still to be executed."""
+        return self._episodes.current.actions
 
     def drop_queued_actions(self) -> None:
         """Forget the actions that were planned and not given yet, and keep the episode: the next one is of a new chunk."""
@@ -167,36 +173,69 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._plan = None  # what was to follow will not
 
     @torch.no_grad()
-    def predict_action_chunk(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
+    def predict_action_chunk(
+        self,
+        batch: Mapping[str, Tensor],
+        noise: Tensor | None = None,
+        steps_since_last: int | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
         """Normalised actions (B, H − T_o + 1, A) from the current step on.
 
         The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
         (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
+
+        A policy that reads several observation steps was trained on frames a control step apart. Whoever calls this once a
+        chunk shows frames that lie further apart, and the newest then stands for those in between. Who calls it at every
+        control step says so by `steps_since_last=1`; k says that the frame before is k steps old, 0 that it is of the same
+        step. With `timestamp` in the batch, in seconds (B,), that need not be said. After `select_action`, which is called
+        at every step, a frame is taken for that of the next step.
         """
-        self._history.see(self._floats(batch, self.config.observed_features))
-        return self._chunk(self._history.window(), noise)
+        episode = self._episodes.current
+        with episode.turn():
+            episode.history.glance(self._floats(batch, self.config.observed_features), steps_since_last)
+            executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
+            return self._chunk(episode, noise, executed)
 
     @torch.no_grad()
-    def select_action(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
-        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls."""
-        self._history.see(self._floats(batch, self.config.observed_features))
-        if not self._actions:
-            window = self._history.window()
-            self._actions.extend(self._chunk(window, noise)[:, : self.config.n_action_steps].unbind(1))
-        return self._actions.popleft()
+    def select_action(
+        self,
+        batch: Mapping[str, Tensor],
+        noise: Tensor | None = None,
+        steps_since_last: int | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls.
+
+        To be called at every control step, with the frame of that step; where steps were left out, `steps_since_last`
+        says how many control steps ago the last frame was shown.
+
+        Raises:
+            ValueError: as `sample`; an observation is missing or misshapen; the batch changed its size without `reset()`;
+                or another thread acts in the same episode.
+        """
+        episode = self._episodes.current
+        with episode.turn():
+            episode.history.see(self._floats(batch, self.config.observed_features), steps_since_last)
+            if not episode.actions:
+                executed = self.config.n_action_steps
+                episode.actions.extend(self._chunk(episode, noise, executed)[:, :executed].unbind(1))
+            return episode.actions.popleft()
 
     def _floats(self, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         """What is given, as the weights compute; also without pipelines."""
-        weight = next(self.model.parameters())
-        return to_floats(given, shapes, dtype=weight.dtype, device=weight.device, normalised=True)
+        device, dtype = sampling_dtype(self.model)
+        return to_floats(given, shapes, dtype=dtype, device=device, normalised=True)
 
-    def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
-        selection, executed, tail = self.config.selection, self.config.n_action_steps, None
-        chunks, energy = self._candidates(window, noise, selection.candidates, "energy" in selection.needs)
-        if self._plan is not None and self._plan.shape[0] == chunks.shape[0] and executed < self._plan.shape[1]:
-            tail = self._plan[:, executed:]
-        self._plan = selection.choose(chunks[:, :, self.config.n_obs_steps - 1 :], tail, energy)
-        return self._plan
+    def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
+        """The chosen chunk; `executed` steps have been done since the one before."""
+        selection, plan, tail = self.config.selection, episode.plan, None
+        window, foresee = episode.history.window(), "energy" in selection.needs
+        chunks, energy = self._candidates(window, noise, selection.candidates, foresee)
+        if plan is not None and plan.shape[0] == chunks.shape[0] and executed < plan.shape[1]:
+            tail = plan[:, executed:]
+        episode.plan = selection.choose(chunks[:, :, self.config.n_obs_steps - 1 :], tail, energy)
+        return episode.plan
 
     @torch.no_grad()
     def sample(
@@ -214,47 +253,17 @@ class DpPlusPolicy(PreTrainedPolicy):
         return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
 
     def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:
-        config = self.config
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
-        reference = next(iter(window.values()))
-        shape = (reference.shape[0], count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
-        generator = None
-        if noise is None:
-            noise = config.noise_scale * torch.randn(shape, device=reference.device)
-        else:
-            if noise.numel() != torch.Size(shape).numel() or noise.shape[-2:] != shape[-2:]:
-                legal = shape if count > 1 else (shape[0], *shape[2:])
-                raise ValueError(f"noise has shape {tuple(noise.shape)}; must be {legal}")
-            noise = noise.to(reference.device)
-            if config.sampler.order is None:
-                # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
-                seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
-                generator = torch.Generator(device=noise.device).manual_seed(seed)
-        read = config.training_features if config.estimated_features else config.low_dimensional_features
-        check_finite(window, [key for key in read if key in window])
-        with self._inference_model() as model:
-            if foresee and model.foresight is not None:
-                model.foresight.check_learned()
-            proposal = self._propose(model, config, window, noise.reshape(shape), foresee, generator)
-        check_chunks(proposal.chunks, window, config.observed_features)
-        return proposal
+        model = self._averaged_model
+        window = candidates.beside_the_weights(model, window)
+        self._raw_values.look(window)
+        with self._evaluating.of(model):
+            return candidates.draw(self._propose, model, self.config, window, noise, count, foresee)
 
     @property
     def _averaged_model(self) -> ChunkModel:
         return self.model if self.ema is None else self.ema.module  # type: ignore[return-value]
-
-    @contextmanager
-    def _inference_model(self) -> Iterator[ChunkModel]:
-        model = self._averaged_model
-        in_training = [module for module in model.modules() if module.training]
-        for module in in_training:
-            module.training = False
-        try:
-            yield model
-        finally:
-            for module in in_training:
-                module.training = True
 
     # Checkpoints
 
@@ -279,15 +288,15 @@ class DpPlusPolicy(PreTrainedPolicy):
     ) -> P:
         """Load a folder or a Hub repository USER/NAME in evaluation mode; always strictly, whatever `strict` says.
 
-        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. What is raised: `load_policy`.
+        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. What is raised: `load_pretrained`.
         """
-        return load_policy(cls, pretrained_name_or_path, config, FORMAT_VERSION, options)
+        return load_pretrained(cls, pretrained_name_or_path, config, FORMAT_VERSION, options)
 
     @classmethod
     def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:
         """Always strict: LeRobot would evaluate a half-loaded network and only warn."""
         file = Path(os.fspath(model_file))
-        checkpoint.check_saved_config(model.config, file.parent)
+        checkpoint.check_saved_config(model.config, file.parent, model._is_to_be_trained)
         model.unlearned = checkpoint.objective_change(model.config, file.parent)
         checkpoint.load_strictly(model, checkpoint.read_weights(file), file)
         if model.unlearned is not None and model.ema is not None:

@@ -4,6 +4,7 @@
 - Draccus merges file and command line field by field, and then refuses what the file says about the member of an axis
   that the command line has switched away from. `without_former_members` drops that before the merge: fields the new
   member has too keep the file's value, the others are gone. What the command line itself names is always checked.
+- Draccus takes null for any number, and words what it refuses by its own insides; `check_spelling` looks first.
 - Draccus drops the reason when a config refuses a value and says only that it couldn't make the class, and the field's
   name when a value has the wrong type; `parsing_words` finds both, and LeRobot prints them as its one line of error.
 - Draccus takes the comment above a field for its help, `#:` included; the colon goes.
@@ -33,7 +34,7 @@ from draccus.utils import DecodingError, ParsingError
 from draccus.wrappers import docstring
 from lerobot.configs import PreTrainedConfig
 
-from lerobot_dp_plus.policies import formats
+from lerobot_dp_plus.policies import formats, spelling
 from lerobot_dp_plus.policies.host_hooks import HostChanged, demand
 from lerobot_dp_plus.policies.parsing_words import attempts, frames, names_a_field, reasons, worded
 
@@ -85,11 +86,27 @@ def without_former_members(config: type, saved: Mapping[str, Any], given: Mappin
         if member is None:
             continue
         fields = dict(saved[name])
-        if _class_of(hints[name], fields) is not member and _is_axis(hints[name]):
+        if _class_of(hints[name], fields) is not member and _is_ours(hints[name]):
             own = {field.name: field for field in dataclasses.fields(member)}
             fields = {key: value for key, value in fields.items() if key in own and _takes(own[key], value)}
         kept[name] = without_former_members(member, fields, given[name])
     return kept
+
+
+def check_spelling(config: type, values: Mapping[str, Any]) -> None:
+    """Look at every value of a policy of this package, in a config of it or of a script that has it as `policy`.
+
+    Raises:
+        DecodingError: a value is not of its field's type: naming the first such field, the value and what is legal.
+    """
+    path: tuple[str, ...] = ()
+    if not (isinstance(config, type) and issubclass(config, PreTrainedConfig)):
+        values, path = values.get("policy") or {}, ("policy",)
+        name = values.get(TYPE) if isinstance(values, Mapping) else None
+        config = PreTrainedConfig.get_known_choices().get(name, type(None)) if isinstance(name, str) else type(None)
+    if _is_ours(config):
+        for fault in spelling.misspelled(config, values, path):
+            raise DecodingError((), fault)
 
 
 def _class_of(hint: Any, fields: Mapping[str, Any]) -> type | None:
@@ -108,7 +125,7 @@ def _takes(field: dataclasses.Field[Any], value: Any) -> bool:
     return choices is None or value in choices
 
 
-def _is_axis(hint: Any) -> bool:
+def _is_ours(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__module__.split(".")[0] == PACKAGE
 
 
@@ -147,7 +164,9 @@ def install() -> None:
     def _postprocessing(self: argparsing.ArgumentParser, parsed_args: argparse.Namespace) -> Any:
         def merge(saved: dict[str, Any], given: dict[str, Any]) -> Any:
             written = as_written(self.config_class, saved)
-            return mergedeep.merge(without_former_members(self.config_class, written, given), given)
+            merged = mergedeep.merge(without_former_members(self.config_class, written, given), given)
+            check_spelling(self.config_class, merged)
+            return merged
 
         try:
             with patch.object(argparsing, "mergedeep", SimpleNamespace(merge=merge)):

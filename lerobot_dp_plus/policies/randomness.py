@@ -1,12 +1,16 @@
-"""Random numbers of a training that belong to its checkpoint."""
+"""Random numbers: those of a training, which belong to its checkpoint, and the noise that chunks start from."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+#: Held while torch's global generators are a training's, so that no other thread draws from them.
+GENERATORS = threading.RLock()
 
 
 def new_stream() -> Tensor:
@@ -29,11 +33,24 @@ def drawing_from(stream: Tensor, device: torch.device) -> Iterator[None]:
     generators = [torch.default_generator]
     if device.type == "cuda":
         generators.append(torch.cuda.default_generators[device.index])
-    states = [generator.get_state() for generator in generators]
-    try:
-        for generator in generators:
-            generator.manual_seed(number)
-        yield
-    finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+    with GENERATORS:
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(number)
+            yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+
+
+def fresh_noise(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Standard normal float32 from the device's global generator."""
+    with GENERATORS:
+        return torch.randn(tuple(shape), device=device, dtype=torch.float32)
+
+
+def generator_of(noise: Tensor) -> torch.Generator:
+    """A generator on the noise's device whose numbers are a function of it, for samplers that draw more on the way."""
+    seed = int(noise.float().contiguous().view(torch.int32).sum(dtype=torch.int64)) % 2**62
+    return torch.Generator(device=noise.device).manual_seed(seed)

@@ -1,0 +1,119 @@
+"""A trained policy and its processors, ready to act: raw observation in, action in the data's units out."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lerobot.configs import FeatureType, PreTrainedConfig
+from lerobot.envs import preprocess_observation
+from lerobot.policies import get_policy_class, make_pre_post_processors
+from torch import Tensor
+
+import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
+from lerobot_dp_plus.policies.folders import pretrained_folder
+from lerobot_dp_plus.policies.loading import HUB_OPTIONS
+
+#: One robot's or environment's values by name, or those of several, (B, ...).
+Observation = Mapping[str, Any]
+#: How LeRobot's environments name what the data calls observation.*.
+OF_ENVIRONMENTS = ("pixels", "environment_state", "agent_pos", "robot_state")
+
+
+class Loaded(NamedTuple):
+    """What acts: `action = postprocess(policy.select_action(preprocess(batch)))`, or `act`.
+
+    Args:
+        policy: has `select_action`, `predict_action_chunk`, `reset` and `config`.
+        preprocess, postprocess: LeRobot's pipelines, normalisation included.
+    """
+
+    policy: Any
+    preprocess: Any
+    postprocess: Any
+
+    @torch.no_grad()
+    def act(self, observation: Observation) -> np.ndarray:
+        """The action for this control step in the data's units, (A,), or (B, A) of a batch of observations (B, ...).
+
+        Observations are named as in the data, {"observation.state": (D,), "observation.image": (H, W, 3) or (3, H, W)},
+        or as LeRobot's environments give them, {"agent_pos": (D,), "pixels": (H, W, 3)}: arrays or tensors, not
+        normalised, pictures of bytes or of numbers up to 1. `policy.reset()` starts an episode.
+
+        Raises:
+            ValueError: as `select_action` of the policy.
+        """
+        batch, alone = batched(observation, self.policy.config)
+        action = self.postprocess(self.policy.select_action(self.preprocess(batch))).cpu().numpy()
+        return action[0] if alone else action
+
+
+def load_policy(path: str | Path, **switches: Any) -> Loaded:
+    """A trained policy, in evaluation mode on the device its config names, and its pre- and postprocessor.
+
+        policy, preprocess, postprocess = load_policy("outputs/train/run", n_action_steps=4, sampler={"num_steps": 5})
+
+    Args:
+        path: a folder with config.json, a training's output folder (its last checkpoint), or USER/NAME on the Hub.
+        switches: fields of the policy's config, those of a part as a mapping, and options of the Hub: revision, token,
+            cache_dir, force_download, local_files_only.
+
+    Raises:
+        FileNotFoundError: there is no policy, for a reason it names.
+        ValueError: a file or a switch cannot be used, by name.
+    """
+    hub = {name: switches.pop(name) for name in HUB_OPTIONS if name in switches}
+    return load_switched(path, list(flags(switches)), **hub)
+
+
+def load_switched(path: str | Path, switches: Sequence[str] = (), **hub: Any) -> Loaded:
+    """The same with switches as the command line spells them, such as `--sampler.num_steps=5`; of any policy type."""
+    place = pretrained_folder(Path(path)) if Path(path).is_dir() else path
+    config = PreTrainedConfig.from_pretrained(place, cli_overrides=list(switches), **hub)
+    policy = get_policy_class(config.type).from_pretrained(place, config=config, **hub).eval()
+    processors = make_pre_post_processors(
+        config,
+        pretrained_path=str(place),
+        pretrained_revision=hub.get("revision"),
+        preprocessor_overrides={"device_processor": {"device": str(config.device)}},
+    )
+    return Loaded(policy, *processors)
+
+
+def flags(switches: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """{"sampler": {"num_steps": 5}, "fps": None} -> --sampler.num_steps=5 --fps=null."""
+    for name, value in switches.items():
+        if isinstance(value, Mapping):
+            yield from flags(value, f"{prefix}{name}.")
+        else:
+            yield f"--{prefix}{name}={value if isinstance(value, str | Path) else json.dumps(value)}"
+
+
+def batched(observation: Observation, config: PreTrainedConfig) -> tuple[dict[str, Any], bool]:
+    """An observation as the preprocessor takes it, {"observation.…": float32 (B, ...)}, and whether it was one alone."""
+    gym = {key: value for key, value in observation.items() if key in OF_ENVIRONMENTS}
+    named = {key: torch.as_tensor(value) for key, value in observation.items() if key.startswith("observation.")}
+    features = config.input_features or {}
+    if gym and not named:
+        alone = all(np.ndim(value) in (1, 3) for value in gym.values() if not isinstance(value, Mapping))
+        batch = preprocess_observation(gym)
+    else:
+        alone = all(value.dim() <= len(features[key].shape) for key, value in named.items() if key in features)
+        batch = {
+            key: _picture(value, features[key].shape[0])
+            if key in features and features[key].type is FeatureType.VISUAL
+            else value.float()
+            for key, value in ((key, value[None] if alone else value) for key, value in named.items())
+        }
+    size = max((len(value) for value in batch.values()), default=1)
+    task = observation.get("task", "")
+    return {**batch, "task": [task] * size if isinstance(task, str) else list(task)}, alone
+
+
+def _picture(value: Tensor, channels: int) -> Tensor:
+    """(B, H, W, C) or (B, C, H, W), bytes or numbers up to 1 -> (B, C, H, W) up to 1."""
+    if value.shape[1] != channels and value.shape[-1] == channels:
+        value = value.movedim(-1, 1)
+    return value.float() / 255 if value.dtype is torch.uint8 else value.float()

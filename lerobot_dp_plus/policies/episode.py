@@ -1,0 +1,132 @@
+"""What a policy remembers during an episode, and whose episode that is when threads share a policy."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.history import ObservationHistory
+
+
+class Lock:
+    """A lock whose copies, pickled ones too, are open locks of their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """As `threading.Lock.acquire`."""
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        """As `threading.Lock.release`."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lock, ()
+
+
+@dataclass
+class Episode:
+    """The observations so far, the actions still to execute, and the chunk (B, L, A) they were planned in."""
+
+    history: ObservationHistory
+    actions: deque[Tensor] = field(default_factory=deque)
+    plan: Tensor | None = None
+    _turn: Lock = field(default_factory=Lock)
+
+    @classmethod
+    def of(cls, config: DpPlusConfig) -> "Episode":
+        """One that begins, for a policy of `config`."""
+        apart = getattr(config, "observation_stride", 1)
+        rate = config.fps if config.stride == 1 else None  # time stamps of robots and of data then mean different steps
+        return cls(ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While one thread acts.
+
+        Raises:
+            ValueError: another thread is at it; two robots in one episode would get each other's actions.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise ValueError(
+                "two threads act in the same episode of one policy; call policy.reset() in each thread at the start of its "
+                "episode, and each has an episode of its own"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+class Episodes:
+    """The episode of each thread.
+
+    A thread that begins an episode has it for itself, as the tasks of LeRobot's evaluation with max_parallel_tasks > 1,
+    each of which resets the policy first. A thread that never began one acts in the one begun last, by whichever thread, as
+    where LeRobot's rollout resets in one thread and samples in another. Copies, pickled ones too, go on with the episode
+    of the thread that makes them.
+    """
+
+    def __init__(self, first: Episode):
+        self.__setstate__(first)
+
+    def begin(self, episode: Episode) -> None:
+        """Start an episode in this thread; others keep theirs."""
+        self._own.episode = self._last = episode
+
+    @property
+    def current(self) -> Episode:
+        """This thread's."""
+        return getattr(self._own, "episode", self._last)
+
+    def __getstate__(self) -> Episode:
+        return self.current
+
+    def __setstate__(self, state: Episode) -> None:
+        self._own = threading.local()
+        self.begin(state)
+
+
+class EvaluationMode:
+    """A module's parts in evaluation mode while any thread is inside, and then as they were."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._switched: list[nn.Module] = []
+
+    @contextmanager
+    def of(self, model: nn.Module) -> Iterator[None]:
+        """Inside, no part of `model` is in training mode."""
+        with self._lock:
+            if not self._inside:
+                self._switched = [module for module in model.modules() if module.training]
+                self._set(False)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._set(True)
+                    self._switched = []
+
+    def _set(self, training: bool) -> None:
+        for module in self._switched:
+            module.training = training
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EvaluationMode, ()

@@ -1,0 +1,16 @@
+"""Which folder of a training holds the policy; reads files only, so that looking costs no imports."""
+
+from pathlib import Path
+
+
+def pretrained_folder(path: Path) -> Path:
+    """The `pretrained_model` folder meant by `path`: itself, a checkpoint, or a training's output_dir.
+
+    Raises:
+        FileNotFoundError: none of these holds a config.json.
+    """
+    candidates = [path, path / "pretrained_model", path / "checkpoints" / "last" / "pretrained_model"]
+    for candidate in candidates:
+        if (candidate / "config.json").is_file():
+            return candidate
+    raise FileNotFoundError(f"no policy in {path}: expected config.json in one of {', '.join(map(str, candidates))}.")
