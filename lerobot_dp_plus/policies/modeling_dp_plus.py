@@ -170,7 +170,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     def drop_queued_actions(self) -> None:
         """Forget the actions that were planned and not given yet, and keep the episode: the next one is of a new chunk."""
         self._actions.clear()
-        self._plan = None  # what was to follow will not
+        self._episodes.current.plan = None  # what was to follow will not
 
     @torch.no_grad()
     def predict_action_chunk(

@@ -136,7 +136,7 @@ def _said_by_us(reason: BaseException) -> bool:
 def _about_us(error: BaseException) -> bool:
     """Whether draccus was making a config of this package when it raised `error`."""
     tried = (frame.get("cls") for each in [error, *attempts(error)] for frame in frames(each.__traceback__))
-    return any(_is_axis(cls) for cls in tried)
+    return any(_is_ours(cls) for cls in tried)
 
 
 def _without_colons(docs: Any) -> Any:
@@ -183,7 +183,7 @@ def install() -> None:
     @functools.wraps(read_comments)
     def get_attribute_docstring(some_dataclass: type, field_name: str) -> Any:
         found = read_comments(some_dataclass, field_name)
-        return _without_colons(found) if _is_axis(some_dataclass) else found
+        return _without_colons(found) if _is_ours(some_dataclass) else found
 
     docstring.get_attribute_docstring = get_attribute_docstring
     _postprocessing.mended_by = PACKAGE  # type: ignore[attr-defined]
