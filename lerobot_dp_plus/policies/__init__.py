@@ -10,7 +10,7 @@
 | file | what it answers |
 |---|---|
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
-| `formats.py`, `timing.py` | what older files mean; steps that follow the data's rate |
+| `formats.py`, `timing.py`, `fitting.py` | what older files mean; steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
 | `modeling_dp_plus.py` | loss, chunk, action |
 | `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |

@@ -16,7 +16,7 @@ from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.perception import NoPerception, Perception
-from lerobot_dp_plus.policies import host_loading, parsing, timing
+from lerobot_dp_plus.policies import fitting, host_loading, parsing, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.readable import refuse_unreadable
@@ -26,7 +26,6 @@ from lerobot_dp_plus.selection import First, Selection
 
 parsing.install()
 host_loading.install(FORMAT_VERSION)
-DTYPES = ("float32", "bfloat16", "float16")
 
 # What follows the data's rate may be given as null, and is a number once the config is made.
 if TYPE_CHECKING:
@@ -110,6 +109,9 @@ class DpPlusConfig(PreTrainedConfig):
                 f"format_version = {self.format_version}: this checkpoint was written by a newer lerobot_policy_dp_plus; "
                 f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
             )
+        if self.use_amp and self.dtype == "float32":
+            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
+            self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
         self.format_version = FORMAT_VERSION  # what is saved states every field
         #: Fields that nobody gave: they follow the frame rate of the data.
         self._open = tuple(name for name in timing.FOLLOWING if getattr(self, name) is None)
@@ -128,79 +130,11 @@ class DpPlusConfig(PreTrainedConfig):
             self.n_action_steps = timing.executed_steps(self.horizon, self.n_obs_steps)
         if "observation_stride" in self._open:
             self.observation_stride = timing.steps_between_observations(rate)
-        self._check()
-
-    def _check(self) -> None:
-        self._check_horizons()
-        if self.noise_scale < 0:
-            raise ValueError(f"noise_scale = {self.noise_scale}: must be at least 0")
-        if self.noise_scale != 1 and self.sampler.order is None:
-            legal = [n for n, s in Sampler.get_known_choices().items() if s.order is not None]
-            raise ValueError(
-                f"noise_scale = {self.noise_scale}: must be 1 with the stochastic sampler.type = "
-                f"{Sampler.get_choice_name(type(self.sampler))}; or use one of {legal}"
-            )
-        self.network.check(horizon=self.horizon)
-        missing = self.sampler.needs - self.objective.gives
-        if missing:
-            legal = [n for n, s in Sampler.get_known_choices().items() if s.needs <= self.objective.gives]
-            raise ValueError(
-                f"sampler.type = {Sampler.get_choice_name(type(self.sampler))} needs a {', '.join(sorted(missing))}, which "
-                f"objective.type = {Objective.get_choice_name(type(self.objective))} does not give; legal are {legal}"
-            )
-        self.sampler.check(self.objective.sampling_path)
-        lacking = self.selection.needs - self.foresight.gives
-        if lacking:
-            legal = [n for n, s in Selection.get_known_choices().items() if s.needs <= self.foresight.gives]
-            raise ValueError(
-                f"selection.type = {Selection.get_choice_name(type(self.selection))} needs {', '.join(sorted(lacking))}, "
-                f"which foresight.type = {Foresight.get_choice_name(type(self.foresight))} does not give; legal are {legal}"
-            )
-        self.selection.check(self.chunk_length, self.n_action_steps)
-        unbounded = self.objective.parametrisation == "epsilon" and self.objective.data_bound is None
-        if unbounded and "diffusion_steps" not in self.sampler.needs:
-            raise ValueError(
-                "objective.clip_range = null: with objective.prediction=epsilon it must be a number, as an error of the noise "
-                f"becomes one of the data times σ/α, thousands where sampler.type = "
-                f"{Sampler.get_choice_name(type(self.sampler))} starts; x1 and v need none"
-            )
-        if self.use_amp and self.dtype == "float32":
-            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
-            self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
+        fitting.check(self)
 
     def check_training(self) -> None:
-        """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained.
-
-        These are the rules that only training needs; one that was trained can be used though a switch breaks them.
-        """
-        if self.noise_draws < 1:
-            raise ValueError(f"noise_draws = {self.noise_draws}: must be at least 1")
-        if self.optimizer_lr_backbone is not None and self.optimizer_lr_backbone < 0:
-            raise ValueError(
-                f"optimizer_lr_backbone = {self.optimizer_lr_backbone}: must be at least 0, which leaves the backbones as "
-                "they are, or null for optimizer_lr"
-            )
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype = {self.dtype!r}: legal are {', '.join(DTYPES)}")
-        if 0 < self.foresight.reach <= self.drop_n_last_frames:
-            raise ValueError(
-                f"foresight.steps = {self.foresight.reach}: must be more than {self.drop_n_last_frames}, the frames that are "
-                "left out at the end of an episode, or no end is ever seen; or raise n_action_steps"
-            )
-        if self.action_feature is not None:
-            self.augmentation.check({**self.training_features, "action": tuple(self.action_feature.shape)})
-
-    def _check_horizons(self) -> None:
-        for name in ("n_obs_steps", "horizon", "n_action_steps", "observation_stride", "stride"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: must be at least 1")
-        if self.n_obs_steps > self.horizon:
-            raise ValueError(f"n_obs_steps = {self.n_obs_steps}: must be at most horizon = {self.horizon}")
-        if self.n_action_steps > self.chunk_length:
-            raise ValueError(
-                f"n_action_steps = {self.n_action_steps}: must be at most horizon − n_obs_steps + 1 = {self.chunk_length} "
-                f"(horizon = {self.horizon}, n_obs_steps = {self.n_obs_steps})"
-            )
+        """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained."""
+        fitting.check_training(self)
 
     @property
     def chunk_length(self) -> int:
