@@ -1,12 +1,16 @@
-"""Data x₁ ~ N(μ, s²), independent elements: everything a network, an objective or a sampler should find, in closed form."""
+"""Data x₁ ~ N(μ, s²), independent elements: everything a network, an objective or a sampler should find, in closed form.
+
+`ExactNetwork` and what stands on it take any truth that knows its `ends`, `benchmarks.mixture.Mixture` among them.
+"""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, Denoiser, Network, Prediction, per_sample
-from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
+from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.paths import LinearBetaPath, Parametrisation, Path, SquaredCosinePath, StraightPath
 
 PATHS: dict[str, Path] = {
@@ -14,6 +18,21 @@ PATHS: dict[str, Path] = {
     "squared_cosine": SquaredCosinePath(),
     "linear_beta": LinearBetaPath(),
 }
+#: And the tables of diffusers, whose digits are float32's.
+ALL_PATHS = PATHS | {
+    "diffusers": DiffusersPath(),
+    "diffusers_linear": DiffusersPath(num_train_steps=1000, schedule="linear_beta"),
+}
+
+
+class Truth(Protocol):
+    """Data whose conditional expectations are known."""
+
+    def ends(self, path: Path, x_t: Tensor, t: Tensor) -> Prediction:
+        """E[x₀ | x_t] and E[x₁ | x_t]; t (B,)."""
+
+    def flow(self, path: Path, x_t: Tensor, t: Tensor, u: Tensor) -> Tensor:
+        """Where the probability flow carries x at t by u, (B,) each."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +56,6 @@ class Gaussian:
         surprise = (x_t - path.alpha(t) * self.mean) / self._variance(path, t)
         return Prediction(path.sigma(t) * surprise, self.mean + path.alpha(t) * self.std**2 * surprise)
 
-    def output(self, path: Path, kind: Parametrisation, x_t: Tensor, t: Tensor) -> Tensor:
-        """What the perfect network returns."""
-        x0, x1 = self.ends(path, x_t, t)
-        if kind == "v":
-            a, b = (per_sample(weight, x_t) for weight in path.velocity_weights(t))
-            return a * x1 + b * x0
-        return x0 if kind == "epsilon" else x1
-
     def irreducible_loss(self, path: Path, kind: Parametrisation, t: Tensor) -> Tensor:
         """Var[target | x_t], (B, A): given x_t, the target is an affine function of x₁, whose variance is s²σ²/Var x_t."""
         t = t[:, None]
@@ -66,7 +77,7 @@ class Gaussian:
 class ExactNetwork(Network):
     """Returns the conditional expectation of the target; reads the time off what it is fed."""
 
-    def __init__(self, truth: Gaussian, path: Path, kind: Parametrisation):
+    def __init__(self, truth: Truth, path: Path, kind: Parametrisation):
         super().__init__()
         self.truth, self.path, self.kind = truth, path, kind
 
@@ -74,7 +85,8 @@ class ExactNetwork(Network):
         return None
 
     def forward(self, x_t: Tensor, time: Tensor, condition: Condition) -> Tensor:
-        return self.truth.output(self.path, self.kind, x_t, self.clock(time))
+        t = self.clock(time)
+        return self.path.target(self.kind, *self.truth.ends(self.path, x_t, t), t)
 
     def clock(self, time: Tensor) -> Tensor:
         """Network time -> t."""
@@ -116,7 +128,7 @@ def describe(objective: Objective) -> str:
     return f"{type(objective.sampling_path).__name__}-{objective.parametrisation}"
 
 
-def exact_denoiser(truth: Gaussian, path: Path, kind: Parametrisation) -> Denoiser:
+def exact_denoiser(truth: Truth, path: Path, kind: Parametrisation) -> Denoiser:
     """Through the objective where one offers the pair, else through the path's conversion alone."""
     network = ExactNetwork(truth, path, kind)
     if not isinstance(path, StraightPath):

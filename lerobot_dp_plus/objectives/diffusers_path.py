@@ -42,9 +42,6 @@ class DiffusersPath(VariancePreservingPath):
         start, rise, fraction = self._cell(t)
         return start + rise * fraction
 
-    def log_alpha_bar_dot(self, t: Tensor) -> Tensor:
-        return self._cell(t)[1] * self.num_train_steps
-
     def alpha_bar(self, t: Tensor) -> Tensor:
         position = self._position(t)
         nearest = position.round()
@@ -59,6 +56,10 @@ class DiffusersPath(VariancePreservingPath):
 
     def network_time(self, t: Tensor) -> Tensor:
         return self.num_train_steps - self._position(t) - 1
+
+    def grid(self, steps: int, like: Tensor) -> Tensor:
+        """That of the schedule's own path; samplers called leading keep diffusers' whatever the schedule."""
+        return self.smooth_grid(steps, like) if self.schedule == "linear_beta" else super().grid(steps, like)
 
     def _position(self, t: Tensor) -> Tensor:
         """K·t; a grid point computed in float32 lands on its own table entry, not a rounding error beside it."""

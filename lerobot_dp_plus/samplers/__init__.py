@@ -1,11 +1,11 @@
-"""How noise becomes a chunk: n steps on the uniform grid t = 0, 1/n, …, 1.
+"""How noise becomes a chunk: n steps on the grid of times that serves the path, the last of them to the data as predicted.
 
 | member | update | order | calls | source | file |
 |---|---|---|---|---|---|
 | `ancestral` | sample q(x_u | x_t, x₁) | stochastic | n | DDPM, arXiv 2006.11239 eq. 7 | `ancestral.py` |
 | `ddim` | x_u = α_u·x₁ + σ_u·x₀ | 1 | n | DDIM, arXiv 2010.02502 eq. 12, η = 0 | `ddim.py` |
-| `euler` | x_u = x_t + (u − t)·v | 1 | n | | `euler.py` |
-| `heun` | trapezoidal rule on v | 2 | 2n − 1 | EDM, arXiv 2206.00364 alg. 1 | `heun.py` |
+| `euler` | x_u = x_t + (u − t)·v where the path is straight: `ddim` | 1 | n | | `euler.py` |
+| `heun` | trapezoidal rule on v where the path is straight | 2 | 2n − 1 | EDM, arXiv 2206.00364 alg. 1 | `heun.py` |
 | `dpmpp_2m` | exponential two-step in λ = log α/σ | 2 | n | DPM-Solver++, arXiv 2211.01095 alg. 2 | `dpmpp_2m.py` |
 | `jump` | x_u = α_u·x₁ + σ_u·x₀ with the ends of a learned chord to x_u | that of the map | n | arXiv 2410.12557 | `jump.py` |
 | `ancestral_leading` | that of `ancestral` on the grid of diffusers | stochastic | n | arXiv 2006.11239 eq. 7 | `leading.py` |

@@ -17,7 +17,7 @@ class Ancestral(Sampler):
     """x_u ~ q(x_u | x_t, x₁) = N((r·σ_u²·x_t + α_u·s²·x₁)/σ_t², σ_u²·s²/σ_t²), r = α_t/α_u, s² = σ_t² − r²·σ_u².
 
     DDPM, arXiv 2006.11239, eqs. 6–7, written with α = √ᾱ and for a step of any length on any path (so with ᾱ, not β, in
-    the coefficient of x₁). The last step, σ_u = 0, returns x₁ without noise. Cost: num_steps calls; 100 is customary.
+    the coefficient of x₁). Cost: num_steps calls; 100 is customary.
     """
 
     order = None

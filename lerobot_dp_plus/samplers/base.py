@@ -1,8 +1,10 @@
 """The loop all samplers share; a member supplies one step of it."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -13,10 +15,31 @@ from torch import Tensor
 from lerobot_dp_plus.notation import Denoiser
 from lerobot_dp_plus.paths import Path
 
+logger = logging.getLogger(__name__)
+#: Share α of the data in x_t at t = 0 from which the weights of modes are noticeably wrong.
+MOST_DATA_AT_START = 0.1
+
+
+@cache
+def _warn_of_data_at_the_start(path: Path) -> None:
+    share = path.alpha(torch.zeros(1)).item()
+    if share > MOST_DATA_AT_START:
+        logger.warning(
+            "objective.path = %s: at t = 0 it still has %.2f of the data in x_t, but sampling starts from pure noise, so that "
+            "chunks will be drawn in wrong proportions; raise objective.path.num_train_steps (1000 goes with the default "
+            "betas) or objective.path.beta_end",
+            path,
+            share,
+        )
+
 
 @dataclass(frozen=True)
 class Sampler(draccus.ChoiceRegistry, ABC):
-    """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network."""
+    """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network.
+
+    A member says how to step from t to u < 1. The last step is the same for all: the data as predicted, so that whatever
+    the path no noise is left and nothing overshoots.
+    """
 
     num_steps: int = 10
 
@@ -35,7 +58,11 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         return self.num_steps
 
     def check(self, path: Path) -> None:
-        """Raise a ValueError naming the field, its value and what is legal if the sampler cannot follow the path."""
+        """Raise a ValueError naming the field, its value and what is legal if the sampler cannot follow the path.
+
+        Warns, once for each, of a path that does not begin in noise: chunks do.
+        """
+        _warn_of_data_at_the_start(path)
 
     @abstractmethod
     def step(
@@ -48,11 +75,15 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         memory: Any,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Any]:
-        """Go from x at t to u; t, u (B,). `memory` is what the previous step returned, None at the first."""
+        """Go from x at t to u < 1; t, u (B,). `memory` is what the previous step returned, None at the first."""
+
+    def arrive(self, denoise: Denoiser, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
+        """The last step, from x at t to the data at `end` = 1; x̂₁(x, t), (B, H, A)."""
+        return denoise(x, t).x1
 
     def times(self, path: Path, like: Tensor) -> Tensor:
         """The grid t₀ < t₁ < … < 1 in the dtype and on the device of `like`, (num_steps + 1,)."""
-        return torch.linspace(0, 1, self.num_steps + 1, device=like.device, dtype=like.dtype)
+        return path.grid(self.num_steps, like)
 
     def clock(self, path: Path, noise: Tensor) -> tuple[Tensor, ...]:
         """The same as num_steps + 1 tensors (B,): every time the denoiser will be asked about, known before the first."""
@@ -67,7 +98,8 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         clock: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """Chunks (B, H, A) from noise (B, H, A); `clock`, if the caller has asked for it before, spares doing so again."""
+        *inner, end = self.clock(path, noise) if clock is None else clock
         x, memory = noise, None
-        for t, u in pairwise(self.clock(path, noise) if clock is None else clock):
+        for t, u in pairwise(inner):
             x, memory = self.step(denoise, path, x, t, u, memory, generator)
-        return x
+        return self.arrive(denoise, x, inner[-1], end)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.notation import Denoiser, per_sample
+from lerobot_dp_plus.notation import Denoiser
 from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.samplers.base import Sampler
 
@@ -14,9 +14,10 @@ from lerobot_dp_plus.samplers.base import Sampler
 @Sampler.register_subclass("euler")
 @dataclass(frozen=True)
 class Euler(Sampler):
-    """x_u = x_t + (u − t)·v(x_t, t), v = α̇·x₁ + σ̇·x₀.
+    """x_u = x_t + (u − t)·v, v = x₁ − x₀, on the straight path; on any other where it is straight, see `heun`.
 
-    As in flow matching, arXiv 2210.02747, and π0, arXiv 2410.24164. Cost: num_steps calls.
+    As in flow matching, arXiv 2210.02747, and π0, arXiv 2410.24164. In coordinates where the path is straight Euler's step is
+    exact for ends that stay, as that of `ddim` is: the two are one sampler with two names. Cost: num_steps calls.
     """
 
     order = 1
@@ -31,4 +32,5 @@ class Euler(Sampler):
         memory: Any,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Any]:
-        return x + per_sample(u - t, x) * path.velocity(denoise(x, t), t), None
+        x0, x1 = denoise(x, t)
+        return path.interpolate(x0, x1, u), None

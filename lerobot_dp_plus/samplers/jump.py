@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, FlowMap
-from lerobot_dp_plus.paths import Path
+from lerobot_dp_plus.paths import Path, even_grid
 from lerobot_dp_plus.samplers.base import Sampler
 
 
@@ -36,3 +36,11 @@ class Jump(Sampler):
     ) -> tuple[Tensor, Any]:
         x0, x1 = cast(FlowMap, denoise)(x, t, u)
         return path.interpolate(x0, x1, u), None
+
+    def arrive(self, denoise: Denoiser, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
+        """The data end of the chord to t = 1."""
+        return cast(FlowMap, denoise)(x, t, end).x1
+
+    def times(self, path: Path, like: Tensor) -> Tensor:
+        """Even in t on every path: jumps are learned from one point of such a grid to another."""
+        return even_grid(self.num_steps, like)

@@ -70,7 +70,7 @@ class AncestralLeading(Leading):
         kept = bar_t / bar_u  # 1 − β
         data_weight = bar_u**0.5 * (1 - kept) / (1 - bar_t)
         state_weight = kept**0.5 * (1 - bar_u) / (1 - bar_t)
-        deviation = ((1 - bar_u) / (1 - bar_t) * (1 - kept)) ** 0.5  # 0 in the last step
+        deviation = ((1 - bar_u) / (1 - bar_t) * (1 - kept)) ** 0.5
         noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
         return data_weight * x1 + state_weight * x + deviation * noise, None
 

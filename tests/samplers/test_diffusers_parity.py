@@ -1,4 +1,7 @@
-"""`ancestral`, `ddim` and `dpmpp_2m` against diffusers' schedulers, state by state, driven by one network."""
+"""`ancestral`, `ddim` and `dpmpp_2m` against diffusers' schedulers, state by state, driven by one network.
+
+On diffusers' grid, which is `squared_cosine`'s own; `linear_beta`, which has another, is given it.
+"""
 
 from typing import Any
 
@@ -86,7 +89,9 @@ def our_states(
         states.append(x_t)
         return denoise(x_t, t)
 
-    end = sampler(recording, path, noise, generator)
+    even = torch.linspace(0, 1, sampler.num_steps + 1, dtype=noise.dtype)[:, None].expand(-1, len(noise)).unbind()
+    own = isinstance(path, SquaredCosinePath)
+    end = sampler(recording, path, noise, generator, None if own else even)
     return torch.stack([*states, end])
 
 

@@ -24,7 +24,7 @@ DETERMINISTIC = [DDIM, Euler, Heun, DPMpp2M]
 def test_deterministic_samplers_follow_the_flow_map(path, kind: Parametrisation, sampler: type[Sampler]) -> None:
     noise = torch.linspace(-2, 2, 10, dtype=torch.float64).reshape(5, 1, 2)
     chunks = sampler(num_steps=120)(exact_denoiser(TRUTH, path, kind), path, noise)
-    tolerance = {1: 4e-2, 2: 1e-2}[sampler.order]
+    tolerance = {1: 4e-2, 2: 2e-3}[sampler.order]
     torch.testing.assert_close(chunks, TRUTH.flow_map(path, noise), rtol=0, atol=tolerance)
 
 
@@ -88,13 +88,30 @@ def test_one_step_returns_the_predicted_data(path, sampler: type[Sampler]) -> No
     torch.testing.assert_close(chunks, denoise(noise, torch.zeros(3, dtype=torch.float64)).x1)
 
 
-def test_ddim_equals_euler_on_the_straight_path() -> None:
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_ddim_is_euler(path) -> None:
+    noise, denoise = torch.randn(4, 3, 2, dtype=torch.float64), exact_denoiser(TRUTH, path, "v")
+    assert torch.equal(DDIM(7)(denoise, path, noise), Euler(7)(denoise, path, noise))
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 5])
+def test_on_the_straight_path_both_methods_are_the_textbooks(num_steps: int) -> None:
+    """In t, on dx/dt = v, up to the last step, which is Euler's: what saved flow matching policies do."""
     path, noise = StraightPath(), torch.randn(4, 3, 2, dtype=torch.float64)
-    denoise = exact_denoiser(TRUTH, path, "v")
-    torch.testing.assert_close(DDIM(7)(denoise, path, noise), Euler(7)(denoise, path, noise), rtol=1e-12, atol=1e-12)
-    curved = PATHS["squared_cosine"]
-    denoise = exact_denoiser(TRUTH, curved, "v")
-    assert (DDIM(7)(denoise, curved, noise) - Euler(7)(denoise, curved, noise)).abs().max() > 0.01
+    denoise, h = exact_denoiser(TRUTH, path, "v"), 1 / num_steps
+
+    def velocity(x: torch.Tensor, time: float) -> torch.Tensor:
+        x0, x1 = denoise(x, torch.full((4,), time, dtype=torch.float64))
+        return x1 - x0
+
+    euler = heun = noise
+    for step in range(num_steps):
+        euler = euler + h * velocity(euler, step * h)
+        start = velocity(heun, step * h)
+        ahead = heun + h * start
+        heun = ahead if step == num_steps - 1 else heun + h / 2 * (start + velocity(ahead, (step + 1) * h))
+    torch.testing.assert_close(Euler(num_steps)(denoise, path, noise), euler, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(Heun(num_steps)(denoise, path, noise), heun, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

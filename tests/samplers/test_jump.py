@@ -41,15 +41,27 @@ def test_a_map_that_ignores_the_end_makes_it_ddim(path: Path, num_steps: int) ->
     def tangent(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
         return flow_map(x_t, t)
 
-    assert torch.equal(Jump(num_steps)(tangent, path, NOISE), DDIM(num_steps)(flow_map, path, NOISE))
+    sampler = Jump(num_steps)
+    clock = sampler.clock(path, NOISE)
+    assert torch.equal(sampler(tangent, path, NOISE), DDIM(num_steps)(flow_map, path, NOISE, None, clock))
 
 
 @every_path
 def test_steps_of_the_finest_grid_are_ddim(path: Path) -> None:
     finest = Shortcut().finest
     flow_map = exact(path)
-    assert torch.equal(Jump(finest)(flow_map, path, NOISE), DDIM(finest)(flow_map, path, NOISE))
-    assert not torch.equal(Jump(finest // 2)(flow_map, path, NOISE), DDIM(finest // 2)(flow_map, path, NOISE))
+    for steps in (finest, finest // 2):
+        clock = Jump(steps).clock(path, NOISE)
+        jumped, stepped = Jump(steps)(flow_map, path, NOISE), DDIM(steps)(flow_map, path, NOISE, None, clock)
+        assert torch.equal(jumped, stepped) == (steps == finest)
+
+
+@every_path
+@pytest.mark.parametrize("num_steps", [1, 2, 4, 8])
+def test_jumps_are_those_that_are_learned(path: Path, num_steps: int) -> None:
+    """From one point of a grid even in t to the next, whatever grid serves other samplers on that path."""
+    even = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
+    assert torch.equal(Jump(num_steps).times(path, NOISE), even)
 
 
 @every_path
