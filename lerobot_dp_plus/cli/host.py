@@ -6,7 +6,8 @@ What we add, each only when neither the command line nor the config file decides
 - `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), or, beyond
   `--memory_limit_gb`, decoded once into `--cache_dir` if one is given; and then
   `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
-- `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice;
+- `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice. Both asked
+  for, here or in `lerobot-train`, is refused by `policies/host_training.py`;
 - `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
 - `train`, `eval`: `--env.obs_type` and `--eval.batch_size`, see `environment.py`;
 - a `--dataset.repo_id`, which LeRobot wants, for a `--dataset.root` that comes without.

@@ -51,13 +51,13 @@ def install() -> None:
             training.TrainPipelineConfig.validate = _around(stock, _validated)
     for module in MODULES:
         for name, door in DOORS.items():
-            stock = getattr(sys.modules.get(module), name, None)
-            if stock is not None and not hasattr(stock, "stock") and _is_held(stock, name):
-                rebind(stock, _around(stock, door))
-    for script in ("lerobot.scripts.lerobot_train", "__main__"):
-        module = sys.modules.get(script)
-        if hasattr(module, "train") and hasattr(module, "update_policy"):
-            check_end(module)
+            function = getattr(sys.modules.get(module), name, None)
+            if function is not None and not hasattr(function, "stock") and _is_held(function, name):
+                rebind(function, _around(function, door))
+    for running in ("lerobot.scripts.lerobot_train", "__main__"):
+        script: Any = sys.modules.get(running)
+        if hasattr(script, "train") and hasattr(script, "update_policy"):
+            check_end(script)
 
 
 def check_end(script: Any) -> None:
@@ -109,7 +109,8 @@ def refuse_two_averages(cfg: Any) -> None:
         ValueError: naming both switches and what is legal.
         HostChanged: LeRobot's average is switched on by another field.
     """
-    host, policy = getattr(cfg, "ema", None), getattr(cfg, "policy", None)
+    host: Any = getattr(cfg, "ema", None)
+    policy: Any = getattr(cfg, "policy", None)
     if host is None or not is_ours(policy) or not policy.ema.enabled:
         return
     if not hasattr(host, "enable"):
@@ -128,7 +129,7 @@ def refuse_two_averages(cfg: Any) -> None:
 
 def _wrapped_blocks(stock: Any, *given: Any, **named: Any) -> Any:
     call = arguments(stock, given, named)
-    plugin = getattr(call["accelerator"].state, "fsdp_plugin", None)
+    plugin: Any = getattr(call["accelerator"].state, "fsdp_plugin", None)
     ours = is_ours(getattr(call["policy"], "config", None)) and plugin is not None
     # What the user names goes first; a size instead of names needs none.
     if ours and not plugin.min_num_params and not plugin.transformer_cls_names_to_wrap:
