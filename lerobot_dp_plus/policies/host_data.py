@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lerobot_dp_plus.policies.loading import OUR_TYPES
+from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.readable import is_numeric
 
-OUR_TYPES = "dp_plus_"
 _NOTE = "_dp_plus_run"
 
 
@@ -54,21 +55,13 @@ def install() -> None:
 def _replace(owner: Any, name: str, door: Any) -> None:
     stock = getattr(owner, name)
     if not hasattr(stock, "stock"):
-        wrapped = (
-            functools.wraps(stock)(functools.partial(door, stock))
-            if not isinstance(owner, type)
-            else _method(stock, door)
-        )
-        wrapped.stock = stock
+
+        @functools.wraps(stock)
+        def wrapped(*args: Any, **options: Any) -> Any:
+            return door(stock, *args, **options)
+
+        wrapped.stock = stock  # type: ignore[attr-defined]
         setattr(owner, name, wrapped)
-
-
-def _method(stock: Any, door: Any) -> Any:
-    @functools.wraps(stock)
-    def method(self: Any, *args: Any, **options: Any) -> Any:
-        return door(stock, self, *args, **options)
-
-    return method
 
 
 def _is_ours(config: Any) -> bool:
@@ -88,15 +81,3 @@ def _windows(stock: Any, cfg: Any, meta: Any, *args: Any, **options: Any) -> Any
         return windows
     refuse_without_statistics(meta)
     return windows and {key: steps for key, steps in windows.items() if is_numeric(meta.features[key])}
-
-
-def refuse_without_statistics(meta: Any) -> None:
-    """Raise a ValueError that says how to make them if a dataset has no statistics."""
-    if meta.stats is not None:
-        return
-    where = [f"--{name}={value}" for name in ("repo_id", "root") if (value := getattr(meta, name, None)) is not None]
-    cameras = " --operation.skip_image_video=false" if getattr(meta, "camera_keys", None) else ""
-    raise ValueError(
-        "the dataset has no statistics (meta/stats.json is missing), and nothing could be normalised. Compute them: "
-        f"lerobot-edit-dataset {' '.join(where)} --operation.type=recompute_stats --operation.overwrite=true{cameras}"
-    )

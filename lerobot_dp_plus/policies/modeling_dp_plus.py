@@ -28,7 +28,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.history import ObservationHistory
 from lerobot_dp_plus.policies.loading import load_policy
-from lerobot_dp_plus.policies.numbers import to_floats
+from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
@@ -106,7 +106,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
         shapes, action_dim = self.config.training_features, self.config.action_feature.shape[0]  # type: ignore[union-attr]
-        batch = self._floats(batch, {**shapes, ACTION: (action_dim,)})
+        batch = as_weights(self.model, batch, {**shapes, ACTION: (action_dim,)})
         batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
         check_finite(batch, [*self.config.low_dimensional_features, ACTION])
         x1, valid = batch_of.chunk, batch_of.valid
@@ -161,22 +161,17 @@ class DpPlusPolicy(PreTrainedPolicy):
         The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
         (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
         """
-        self._history.see(self._floats(batch, self.config.observed_features))
+        self._history.see(as_weights(self.model, batch, self.config.observed_features))
         return self._chunk(self._history.window(), noise)
 
     @torch.no_grad()
     def select_action(self, batch: Mapping[str, Tensor], noise: Tensor | None = None, **kwargs: Any) -> Tensor:
         """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls."""
-        self._history.see(self._floats(batch, self.config.observed_features))
+        self._history.see(as_weights(self.model, batch, self.config.observed_features))
         if not self._actions:
             window = self._history.window()
             self._actions.extend(self._chunk(window, noise)[:, : self.config.n_action_steps].unbind(1))
         return self._actions.popleft()
-
-    def _floats(self, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-        """What is given, as the weights compute; also without pipelines."""
-        weight = next(self.model.parameters())
-        return to_floats(given, shapes, dtype=weight.dtype, device=weight.device, normalised=True)
 
     def _chunk(self, window: Mapping[str, Tensor], noise: Tensor | None) -> Tensor:
         selection, executed, tail = self.config.selection, self.config.n_action_steps, None
@@ -198,7 +193,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
                 reach the robot, or weights that were loaded under another objective than theirs and not trained since.
         """
-        window = self._floats(window, self.config.observed_features)
+        window = as_weights(self.model, window, self.config.observed_features)
         return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
 
     def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:

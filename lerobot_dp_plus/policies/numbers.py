@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: No picture of 0 … 1 has a value beyond this, rounding and resizing included.
 BRIGHTEST = 2.0
@@ -62,6 +62,12 @@ def to_floats(
             value = _with_last_axis(value)
         floats[key] = value.to(dtype)
     return floats
+
+
+def as_weights(model: nn.Module, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Normalised features in the type and on the device of a model's weights; for a policy without pipelines, too."""
+    weight = next(model.parameters())
+    return to_floats(given, shapes, dtype=weight.dtype, device=weight.device, normalised=True)
 
 
 def with_batch_axis(value: Tensor, shape: tuple[int, ...]) -> Tensor:
