@@ -16,13 +16,16 @@
 | `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |
 | `precision.py`, `raw_values.py` | weights of other types than float32; states that no processor has normalised |
 | `randomness.py` | where random numbers come from: a training's on every rank and after resuming, and noise |
-| `processor_dp_plus.py` | normalisation and augmentation, in LeRobot's pipelines |
+| `numbers.py` | how whatever is given becomes floating point, the one place |
+| `statistics.py`, `missing_statistics.py` | statistics that normalise any dataset; where they come from if their file is missing |
+| `processor_dp_plus.py`, `saved_pipelines.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `versions.py` | where a checkpoint comes from, and the one message when it cannot be used |
 | `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
 | `host_hooks.py`, `host_training.py`, `host_data.py` | where LeRobot is taken hold of, what its next version does otherwise, and what it does not say of a dataset |
+| `dataset_remarks.py` | what is said of a dataset before training |
 | `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

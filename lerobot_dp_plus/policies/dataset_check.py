@@ -11,7 +11,8 @@ from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics, remark_on_tasks
-from lerobot_dp_plus.policies.host_data import Run, refuse_without_statistics, run_of
+from lerobot_dp_plus.policies.host_data import Run, run_of
+from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
 from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lerobot_dp_plus.policies.host_hooks import demand, is_ours, rebind
+from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.readable import is_numeric
 
 _NOTE = "_dp_plus_run"
@@ -48,7 +49,11 @@ def install() -> None:
         lost = "a policy would be trained on windows of another rate than its data's, and text columns would end a training"
         stock = demand(factory, "resolve_delta_timestamps", lost, None, None)
         if not hasattr(stock, "stock"):
-            wrapped = functools.wraps(stock)(functools.partial(_windows, stock))
+
+            @functools.wraps(stock)
+            def wrapped(*args: Any, **options: Any) -> Any:
+                return _windows(stock, *args, **options)
+
             wrapped.stock = stock  # type: ignore[attr-defined]
             rebind(stock, wrapped)
 
@@ -65,15 +70,3 @@ def _windows(stock: Any, cfg: Any, meta: Any, *args: Any, **options: Any) -> Any
     windows = stock(cfg, meta, *args, **options)
     refuse_without_statistics(meta)
     return windows and {key: steps for key, steps in windows.items() if is_numeric(meta.features[key])}
-
-
-def refuse_without_statistics(meta: Any) -> None:
-    """Raise a ValueError that says how to make them if a dataset has no statistics."""
-    if meta.stats is not None:
-        return
-    where = [f"--{name}={value}" for name in ("repo_id", "root") if (value := getattr(meta, name, None)) is not None]
-    cameras = " --operation.skip_image_video=false" if getattr(meta, "camera_keys", None) else ""
-    raise ValueError(
-        "the dataset has no statistics (meta/stats.json is missing), and nothing could be normalised. Compute them: "
-        f"lerobot-edit-dataset {' '.join(where)} --operation.type=recompute_stats --operation.overwrite=true{cameras}"
-    )

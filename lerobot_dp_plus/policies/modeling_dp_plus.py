@@ -28,8 +28,8 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
-from lerobot_dp_plus.policies.numbers import to_floats
-from lerobot_dp_plus.policies.precision import check_trainable, sampling_dtype
+from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.precision import check_trainable
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
@@ -126,7 +126,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
         shapes, action_dim = self.config.training_features, self.config.action_feature.shape[0]  # type: ignore[union-attr]
-        batch = self._floats(batch, {**shapes, ACTION: (action_dim,)})
+        batch = as_weights(self.model, batch, {**shapes, ACTION: (action_dim,)})
         batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
         check_finite(batch, [*self.config.low_dimensional_features, ACTION])
         valid = batch_of.valid
@@ -193,7 +193,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         episode = self._episodes.current
         with episode.turn():
-            episode.history.glance(self._floats(batch, self.config.observed_features), steps_since_last)
+            episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
             return self._chunk(episode, noise, executed)
 
@@ -216,16 +216,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         episode = self._episodes.current
         with episode.turn():
-            episode.history.see(self._floats(batch, self.config.observed_features), steps_since_last)
+            episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             if not episode.actions:
                 executed = self.config.n_action_steps
                 episode.actions.extend(self._chunk(episode, noise, executed)[:, :executed].unbind(1))
             return episode.actions.popleft()
-
-    def _floats(self, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-        """What is given, as the weights compute; also without pipelines."""
-        device, dtype = sampling_dtype(self.model)
-        return to_floats(given, shapes, dtype=dtype, device=device, normalised=True)
 
     def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
         """The chosen chunk; `executed` steps have been done since the one before."""
@@ -249,7 +244,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
                 reach the robot, or weights that were loaded under another objective than theirs and not trained since.
         """
-        window = self._floats(window, self.config.observed_features)
+        window = as_weights(self.model, window, self.config.observed_features)
         return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
 
     def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:

@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from lerobot_dp_plus.policies.precision import sampling_dtype
 
 #: No picture of 0 … 1 has a value beyond this, rounding and resizing included.
 BRIGHTEST = 2.0
@@ -62,6 +64,12 @@ def to_floats(
             value = _with_last_axis(value)
         floats[key] = value.to(dtype)
     return floats
+
+
+def as_weights(model: nn.Module, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Normalised features where a model's weights are, in the type it samples in; for a policy without pipelines, too."""
+    device, dtype = sampling_dtype(model)
+    return to_floats(given, shapes, dtype=dtype, device=device, normalised=True)
 
 
 def with_batch_axis(value: Tensor, shape: tuple[int, ...]) -> Tensor:

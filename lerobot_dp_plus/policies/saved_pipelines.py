@@ -21,8 +21,8 @@ from lerobot.processor.rename_processor import rename_stats
 from safetensors import safe_open
 
 from lerobot_dp_plus.policies.fetching import named
+from lerobot_dp_plus.policies.loading import OUR_TYPES
 
-OUR_TYPES = "dp_plus_"
 NORMALISERS = ("normalizer_processor", "unnormalizer_processor")
 
 

@@ -104,7 +104,9 @@ def reach_of_actions(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[s
     extremes = [dataset_stats.get(ACTION, {}).get(name) for name in ("min", "max")]
     if any(value is None for value in extremes):
         return None
-    offset, scale = normalisation(config, dataset_stats)[ACTION]
+    # In double precision: between two neighbours of single precision there is no middle.
+    exact = {name: as_array(value).astype(np.float64) for name, value in dataset_stats[ACTION].items()}
+    offset, scale = normalisation(config, {**dataset_stats, ACTION: exact})[ACTION]
     scale = np.where(scale == 0, np.inf, scale)
     return max(float(np.abs((as_array(value) - offset) / scale).max()) for value in extremes)
 

@@ -172,7 +172,11 @@ BAD = {
     "cut short": (lambda a: a | {"action": a["action"][:9]}, ENDS, "data|action has 9 rows"),
     "mixed lengths": (lambda a: a | {"pose": np.ones((12, 6))}, ENDS, "pose has 12 rows"),
     "NaN": (lambda a: a | {"pose": np.where(np.eye(11, 6) == 1, np.nan, a["pose"])}, ENDS, "pose .*4 NaN"),
-    "integers": (lambda a: a | {"action": a["action"].astype(np.int64) + 2**30}, ENDS, "action holds the whole number"),
+    "integers": (
+        lambda a: a | {"action": a["action"].astype(np.int64) + 2**30},
+        ENDS,
+        "action .*holds the whole number",
+    ),
     "too large": (lambda a: a | {"pose": a["pose"] * 1e300}, ENDS, "float32 ends at"),
     "no action": (lambda a: {k: v for k, v in a.items() if k != "action"}, ENDS, "action is missing; it has"),
     "empty episode": (lambda a: a, [4, 4, 11], "episode_ends: episode 1 would have 0 frames"),

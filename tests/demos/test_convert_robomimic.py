@@ -148,7 +148,7 @@ def test_bad_demonstrations_are_refused_by_key(tmp_path, name):
         (("--filter-key", "valid"), r"mask/valid is missing; legal for --filter-key are \['train'\]"),
         (("--state-keys", "robot9"), r"obs/robot9 is missing; beside it are \['agentview_image'"),
         (("--image-keys", "object"), r"object has dtype float64 and|object has shape \(4, 10\); legal for pictures"),
-        (("--state-keys", "agentview_image"), r"agentview_image has shape \(5, 24, 32, 3\); legal is \(T,\)"),
+        (("--state-keys", "agentview_image"), r"agentview_image has shape \(4, 24, 32, 3\); legal is \(T,\)"),
         (("--action-key", "actions_abs"), "actions_abs is missing"),
     ],
 )

@@ -1,6 +1,7 @@
 """A dataset of every type, one number a feature, text and two tasks: trained, resumed, fine-tuned and used."""
 
 import logging
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import torch
 from lerobot.configs import PreTrainedConfig
 from lerobot.datasets import LeRobotDataset
 from lerobot.policies import make_pre_post_processors
-from lerobot.scripts import lerobot_train
+from lerobot.scripts import lerobot_edit_dataset, lerobot_train
 from safetensors.torch import load_file
 
 from lerobot_dp_plus.loading import fast_loading
+from lerobot_dp_plus.policies.missing_statistics import restore
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
 KINDS = {
@@ -108,17 +110,32 @@ def test_statistics_are_the_datasets_and_text_is_left_out(trained):
     assert action.shape == (3, 1) and action.dtype is torch.float32 and (action >= -1).all() and (action <= 4097).all()
 
 
-def test_our_loader_gives_the_same_weights_and_several_tasks_are_said(trained, tmp_path, caplog):
+class Kept(logging.Handler):
+    """What is logged; LeRobot's script takes the root logger's handlers away, and pytest's with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += f"{record.levelname} {record.getMessage()}\n"
+
+
+def test_our_loader_gives_the_same_weights_and_what_is_left_out_is_said(trained, tmp_path):
     root, checkpoints = trained
-    with fast_loading(), caplog.at_level(logging.INFO):
-        assert_equal(weights(train(root, tmp_path / "fast", *FRESH) / "last"), weights(checkpoints / "last"))
-    assert "has 2 tasks" in caplog.text and "'push' (episodes 0, 2); 'pull' (episode 1)" in caplog.text
-    assert "observation.note" in caplog.text
+    logger, kept = logging.getLogger("lerobot_dp_plus"), Kept()
+    logger.addHandler(kept)
+    try:
+        with fast_loading():
+            assert_equal(weights(train(root, tmp_path / "fast", *FRESH) / "last"), weights(checkpoints / "last"))
+    finally:
+        logger.removeHandler(kept)
+    assert "WARNING the dataset has 2 tasks" in kept.text
+    assert "'push' (episodes 0, 2); 'pull' (episode 1)" in kept.text
+    assert "WARNING left out of the observations: {'observation.note': 'string'}" in kept.text
 
 
 def test_it_resumes_exactly(trained, tmp_path):
-    import shutil
-
     _, checkpoints = trained
     shutil.copytree(checkpoints.parent, tmp_path / "copy", symlinks=True)
     shutil.rmtree(tmp_path / "copy" / "checkpoints" / "000002")
@@ -145,19 +162,25 @@ def test_fine_tuning_under_other_names_is_fine_tuning(trained, tmp_path):
 
 
 def test_without_statistics_nothing_is_trained(trained, tmp_path):
-    import shutil
-
     root, _ = trained
-    shutil.copytree(root, tmp_path / "bare")
-    (tmp_path / "bare" / "meta" / "stats.json").unlink()
-    with pytest.raises(ValueError, match=r"no statistics .*recompute_stats") as error:
-        train(tmp_path / "bare", tmp_path / "run", *FRESH)
-    from lerobot.scripts import lerobot_edit_dataset
-
-    command = str(error.value).partition("lerobot-edit-dataset ")[2].split()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["lerobot_edit_dataset", *command])
-        lerobot_edit_dataset.main()
-    made, truth = (LeRobotDataset("made/up", root=folder).meta.stats for folder in (tmp_path / "bare", root))
-    for key in READ:
-        np.testing.assert_allclose(made[key]["min"], truth[key]["min"])
+    bare = tmp_path / "bare"
+    shutil.copytree(root, bare)
+    (bare / "meta" / "stats.json").unlink()
+    with pytest.raises(ValueError, match="no statistics") as error:
+        train(bare, tmp_path / "run", *FRESH)
+    message = str(error.value)
+    truth = LeRobotDataset("made/up", root=root).meta.stats
+    # What it says to run is run: the merger of the episodes first, then LeRobot's own command.
+    exec(message.partition('python -c "')[2].partition('"')[0])
+    with pytest.raises(FileExistsError, match=r"stats\.json exists"):
+        restore(bare)
+    for remade in (False, True):
+        if remade:
+            (bare / "meta" / "stats.json").unlink()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", message.partition("as well: ")[2].split())
+                lerobot_edit_dataset.main()
+        made = LeRobotDataset("made/up", root=bare).meta.stats
+        for key in (*READ, "action"):
+            for name in ("min", "max", "mean", "std", "q01"):
+                np.testing.assert_allclose(made[key][name], truth[key][name], rtol=1e-4, atol=1e-5, err_msg=key)

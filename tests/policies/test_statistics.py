@@ -123,6 +123,12 @@ def test_pictures_keep_the_statistics_they_are_given():
     assert all(np.array_equal(kept["observation.image"][name], value) for name, value in image.items())
 
 
+def test_a_nearly_constant_action_is_within_its_bound():
+    """Two neighbours of single precision have no middle there; computed in it, one of them would be 2 away from it."""
+    action = {"min": np.full(2, 0.3, np.float32), "max": np.nextafter(np.full(2, 0.3, np.float32), np.float32(1))}
+    adopt_dataset(config(), meta({"observation.state": {"min": -np.ones(4), "max": np.ones(4)}, "action": action}))
+
+
 # What is said before training
 
 
@@ -185,12 +191,7 @@ def test_a_dataset_without_statistics():
         {"observation.state": {"min": np.zeros(4)}, "action": {"min": np.zeros(2)}}, root="/data/x", repo_id="me/x"
     )
     found.stats = None
-    with pytest.raises(
-        ValueError, match=r"no statistics.*--repo_id=me/x --root=/data/x --operation\.type=recompute_stats"
-    ):
-        adopt_dataset(config(), found)
-    found.camera_keys = ["observation.image"]
-    with pytest.raises(ValueError, match=r"--operation\.skip_image_video=false"):
+    with pytest.raises(ValueError, match=r"no statistics.*restore\('/data/x'\).*--repo_id=me/x .*--root=/data/x"):
         adopt_dataset(config(), found)
 
 
