@@ -118,5 +118,5 @@ def _members(error: DecodingError) -> str | None:
 
 def _may_be_null(error: DecodingError) -> bool:
     """Whether the field named takes null too: it was tried as one of a union's types, and null is another."""
-    within = next(frames(error.__traceback__), {})
-    return bool(within.get("is_optional")) and tuple(within.get("path", ())) == tuple(error.key_path)
+    tried = (frame for frame in frames(error.__traceback__) if frame.get("is_optional"))
+    return any(tuple(frame.get("path", ())) == tuple(error.key_path) for frame in tried)
