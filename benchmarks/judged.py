@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from scipy.stats import binomtest, bootstrap
 
 from benchmarks.common import moment, write_json
 from benchmarks.contenders import ROOT
-from benchmarks.paired import dp_plus, run
+from benchmarks.paired import dp_plus, resumed, run, running
 
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 #: What a training by a recipe as it is begins its folder's name with, whoever asks for it.
@@ -66,16 +68,48 @@ def evaluation_key(trained: str, first: int, episodes: int, flags: Sequence[str]
     return digest(trained, first, episodes, list(flags), average)
 
 
+def training_place(name: str, command: Sequence[str], seed: int, folder: Path, start: str = "") -> Path:
+    """Where `train_once` keeps this training: `folder`/NAME_DIGEST/seed_N."""
+    return folder / f"{slug(name)}_{training_key(command, start)}" / f"seed_{seed}"
+
+
 def train_once(name: str, command: Sequence[str], seed: int, folder: Path, start: str = "") -> Trained:
-    """Run a training in `folder`/NAME_DIGEST/seed_N unless it has ended there; for `start` see `training_key`."""
-    key = training_key(command, start)
-    place = folder / f"{slug(name)}_{key}" / f"seed_{seed}"
-    done = place / "seconds.json"
+    """Run a training in `training_place` unless it has ended there; an interrupted one goes on from its last checkpoint.
+
+    Its seconds are those of all its parts, each up to the last checkpoint; None if the beginning of one is not known.
+
+    Raises:
+        RuntimeError: the training failed, or another process runs it at this moment.
+    """
+    place = training_place(name, command, seed, folder, start)
+    done, begun = place / "seconds.json", place.with_suffix(".begun.json")
     if not done.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        begun = moment()
-        write_json(done, {"seconds": run([*command, f"--output_dir={place}"], place.with_suffix(".log"))} | begun)
-    return Trained(place, key, json.loads(done.read_text())["seconds"])
+        output = f"--output_dir={place}"
+        if (process := running(output)) is not None:
+            raise RuntimeError(f"process {process} trains in {place} at this moment; wait for it, or end it")
+        when = moment()
+        last = place / "checkpoints" / "last" / "pretrained_model" / "train_config.json"
+        line: list[str] = [*command, output]
+        spent: float | None = 0.0
+        if last.exists():
+            spent = _spent(place, begun)
+            line = [*resumed(command), f"--config_path={last}", "--resume=true", output]
+        elif place.exists():
+            shutil.rmtree(place)  # it was interrupted before its first checkpoint
+        write_json(begun, {"at": time.time(), "spent": spent})
+        seconds = run(line, place.with_suffix(".log"))
+        write_json(done, {"seconds": None if spent is None else spent + seconds} | when)
+    return Trained(place, training_key(command, start), json.loads(done.read_text())["seconds"])
+
+
+def _spent(place: Path, begun: Path) -> float | None:
+    """Seconds of an interrupted training up to its last checkpoint; None if it is not known when it began."""
+    earlier = json.loads(begun.read_text()) if begun.exists() else {"spent": None}
+    if earlier["spent"] is None:
+        return None
+    saved = (place / "checkpoints" / "last" / "training_state" / "training_step.json").stat().st_mtime
+    return earlier["spent"] + max(0.0, saved - earlier["at"])  # or this part ended before a checkpoint of its own
 
 
 def evaluate(policy: Path, first: int, episodes: int, folder: Path, *flags: str) -> dict[str, Any]:

@@ -90,10 +90,26 @@ def data_flags(root: Path, seed: int) -> tuple[str, ...]:
     return "--dataset.repo_id=local/pusht", f"--dataset.root={root.resolve()}", f"--seed={seed}"
 
 
+def resumed(command: Sequence[str]) -> list[str]:
+    """How a training command begins that goes on from a checkpoint: its program alone, as the checkpoint holds the rest."""
+    return list(command[: command.index("train") + 1] if "train" in command else command[:3])
+
+
+def running(argument: str) -> int | None:
+    """The number of a process that has this argument, if any; known on Linux alone."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if argument.encode() in line.read_bytes().split(b"\0"):
+                return int(line.parent.name)
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+    return None
+
+
 def start(command: Sequence[str], log: Path) -> tuple[subprocess.Popen[bytes], float]:
     """Start a process with one thread, offline; it and when it began."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    with log.open("wb") as file:
+    with log.open("ab") as file:  # what an interrupted part said is kept
         return subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=ROOT), time.time()
 
 

@@ -225,7 +225,7 @@ def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         ", ".join(f"{r['success_percent']:.1f}" for r in rows),
         f"{rate:.1f} ({low:.1f}–{high:.1f}) of {sum(r['episodes'] for r in rows)}",
         f"{sum(r['score'] for r in rows) / len(rows):.3f}",
-        f"{sum(r['seconds'] for r in rows) / len(rows) / 60:.1f}",
+        "–" if None in (seconds := [r["seconds"] for r in rows]) else f"{sum(seconds) / len(rows) / 60:.1f}",
     )
 
 
