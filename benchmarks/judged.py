@@ -18,7 +18,8 @@ from benchmarks.paired import dp_plus, resumed, run, running
 RECIPE = ROOT / "configs" / "pusht_foresight.json"
 #: What a training by a recipe as it is begins its folder's name with, whoever asks for it.
 RECIPE_FOLDER = "recipe"
-RESULTS = Path(__file__).parent / "results"
+#: What an evaluation of it is called.
+RECIPE_NAME = "the recipe"
 #: Environment seeds from which recipes are chosen, and from which results are reported.
 SELECTION_SEED, REPORTING_SEED = 90_000, 100_000
 #: What is kept of an evaluation's report.
@@ -34,11 +35,15 @@ def slug(name: str) -> str:
 
 
 class Trained(NamedTuple):
-    """A trained policy: where it lies, the digest of what defines it, the seconds it took; None if it was given."""
+    """A trained policy: where it lies, the digest of what defines it, the seconds it took and the commit that trained it.
+
+    Both are None if it was given.
+    """
 
     folder: Path
     key: str
     seconds: float | None
+    commit: str | None = None
 
 
 def digest(*defining: Any) -> str:
@@ -100,16 +105,59 @@ def train_once(name: str, command: Sequence[str], seed: int, folder: Path, start
         write_json(begun, {"at": time.time(), "spent": spent})
         seconds = run(line, place.with_suffix(".log"))
         write_json(done, {"seconds": None if spent is None else spent + seconds} | when)
-    return Trained(place, training_key(command, start), json.loads(done.read_text())["seconds"])
+    found = json.loads(done.read_text())
+    return Trained(place, training_key(command, start), found["seconds"], found.get("commit"))
 
 
 def _spent(place: Path, begun: Path) -> float | None:
     """Seconds of an interrupted training up to its last checkpoint; None if it is not known when it began."""
-    earlier = json.loads(begun.read_text()) if begun.exists() else {"spent": None}
+    earlier: dict[str, Any] = json.loads(begun.read_text()) if begun.exists() else {"spent": None}
     if earlier["spent"] is None:
         return None
-    saved = (place / "checkpoints" / "last" / "training_state" / "training_step.json").stat().st_mtime
-    return earlier["spent"] + max(0.0, saved - earlier["at"])  # or this part ended before a checkpoint of its own
+    last = (place / "checkpoints" / "last" / "training_state" / "training_step.json").stat().st_mtime
+    return earlier["spent"] + max(0.0, last - earlier["at"])  # or this part ended before a checkpoint of its own
+
+
+def evaluation_file(name: str, seed: int, first: int, episodes: int, folder: Path, key: str) -> Path:
+    """Where `evaluate_once` keeps an evaluation with this key."""
+    return folder / f"{slug(name)}_seed_{seed}_{first}_{episodes}_{key}.json"
+
+
+def saved(training: Path) -> dict[int, Path]:
+    """The policy of every complete checkpoint by its number of updates, in order."""
+    states = training.glob("checkpoints/[0-9]*/training_state/training_step.json")
+    return {int(state.parents[1].name): state.parents[1] / "pretrained_model" for state in sorted(states)}
+
+
+def evaluate_once(
+    name: str,
+    trained: Trained,
+    seed: int,
+    first: int,
+    episodes: int,
+    folder: Path,
+    *flags: str,
+    step: int | None = None,
+    average: int = 0,
+    **about: Any,
+) -> dict[str, Any]:
+    """What `evaluate` reports of a trained policy, kept in `folder` under a digest and not run again.
+
+    It is the last checkpoint's policy, that of the checkpoint after `step` updates, or the mean of the last `average`.
+    """
+    key = evaluation_key(trained.key if step is None else f"{trained.key}_{step}", first, episodes, flags, average)
+    kept = evaluation_file(name, seed, first, episodes, folder, key)
+    if not kept.exists():
+        subject = trained.folder if step is None else saved(trained.folder)[step]
+        if average:
+            subject = subject.with_name(f"{subject.name}_mean")
+            line = [str(trained.folder), f"--last={average}", f"--output={subject}", "--overwrite"]
+            run(dp_plus("average", *line), subject.with_suffix(".log"))
+            about["averaged_checkpoints"] = average
+        report = evaluate(subject, first, episodes, kept.with_name(f"{kept.stem}_eval"), *flags)
+        about = {"name": name, "training_seed": seed} | about | {"evaluate": flags}
+        write_json(kept, about | report | {"seconds": trained.seconds, "training_commit": trained.commit})
+    return json.loads(kept.read_text())
 
 
 def evaluate(policy: Path, first: int, episodes: int, folder: Path, *flags: str) -> dict[str, Any]:

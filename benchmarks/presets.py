@@ -20,15 +20,12 @@ from typing import Any
 import draccus
 from lerobot.configs import PreTrainedConfig
 
-from benchmarks.common import add_device, positive, print_table, provenance, write_json
-from benchmarks.contenders import IMAGE, ROOT, features
+from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_json
+from benchmarks.contenders import IMAGE, features
 from benchmarks.judged import (
     REPORTING_SEED,
-    RESULTS,
-    evaluate,
-    evaluation_key,
+    evaluate_once,
     published,
-    slug,
     together,
     train_once,
     training_place,
@@ -106,14 +103,9 @@ def measure(preset: str, options: argparse.Namespace, folder: Path) -> dict[str,
     if not known.exists():
         write_json(known, now)
     trained = train_once(name, command, options.seed, folder)
-    kept = evaluation_key(trained.key, REPORTING_SEED, options.episodes, ())
-    judged = folder / f"{slug(name)}_seed_{options.seed}_{REPORTING_SEED}_{options.episodes}_{kept}.json"
-    if not judged.exists():
-        about: dict[str, Any] = {"name": preset, "training_seed": options.seed, "command": command[3:]}
-        about |= {"pixels": options.pixels, "updates": options.updates, "batch_size": options.batch_size}
-        report = evaluate(trained.folder, REPORTING_SEED, options.episodes, judged.with_name(f"{judged.stem}_eval"))
-        write_json(judged, about | report | {"seconds": trained.seconds})
-    found = json.loads(judged.read_text())
+    about: dict[str, Any] = {"preset": preset, "pixels": options.pixels, "command": command[3:]}
+    about |= {"updates": options.updates, "batch_size": options.batch_size}
+    found = evaluate_once(name, trained, options.seed, REPORTING_SEED, options.episodes, folder, **about)
     print(f"{preset}: {found['success_percent']:.1f} %", flush=True)
     return found
 
@@ -124,7 +116,7 @@ def line(row: dict[str, Any]) -> tuple[str, ...]:
     minutes = "–" if row["seconds"] is None else f"{row['seconds'] / 60:.0f}"
     success = f"{rate:.1f} % ({low:.1f}–{high:.1f}) of {row['episodes']}"
     return (
-        f"`{row['name']}`",
+        f"`{row['preset']}`",
         f"{row['updates']:,} of batch {row['batch_size']}",
         success,
         f"{row['score']:.3f}",
@@ -152,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="results/presets.json; with --pixels presets_pixels.json")
     options = parser.parse_args(argv)
     path = options.json or default_json(options.pixels)
-    begun = provenance(device=options.device)
+    begun = provenance(path, device=options.device)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -44,7 +44,7 @@ def test_presets_are_trained_by_their_type_alone(measured, tmp_path, capsys):
         assert (told["steps"], told["batch_size"], told["save_freq"]) == ("40", "3", "8")
     assert all("--seed=100000" in command for command in commands[1::2])
     rows = json.loads((tmp_path / "found.json").read_text())["rows"]
-    assert [(row["name"], row["updates"], row["batch_size"]) for row in rows] == [(p, 40, 3) for p in presets.PRESETS]
+    assert [(row["preset"], row["updates"], row["batch_size"]) for row in rows] == [(p, 40, 3) for p in presets.PRESETS]
     assert "| `dp_plus_dit` | 40 of batch 3 | 100.0 % (20.7–100.0) of 1 |" in capsys.readouterr().out
 
 
