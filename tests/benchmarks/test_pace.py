@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -69,7 +70,7 @@ def test_a_pace_is_kept_and_measured_again_where_that_is_asked(tmp_path, monkeyp
     def run(command, log) -> float:
         lines.append(command)
         asked, kept = command[-2:]
-        told = json.loads(open(asked).read())
+        told = json.loads(Path(asked).read_text())
         assert told == {"commands": {"ours": ["--steps=8", "--seed=1"]}, "rounds": 2}
         common.write_json(log.with_suffix(".json"), {"paces": {"ours + host": {"seconds": {"median": 1.5}}}})
         assert str(log.with_suffix(".json")) == kept

@@ -10,9 +10,9 @@ from tiny_recipes import DEMOS, in_this_process, shrunk
 from benchmarks import judged, pusht_quality
 from benchmarks.common import ROOT
 from benchmarks.contenders import fresh, host_config, our_config, parameters
-from benchmarks.paired import host_training
 from benchmarks.factors import FACTORS, FACTORS_OF_PICTURES, RECIPE_ROW
 from benchmarks.judged import RECIPE
+from benchmarks.paired import host_training
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 STEPS = {"steps": 3, "our_steps": 6}
