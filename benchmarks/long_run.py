@@ -46,7 +46,7 @@ from benchmarks.judged import (
     saved,
     train_once,
 )
-from benchmarks.pace import LOADERS, kept_pace, minutes
+from benchmarks.pace import LOADERS, SIDES, kept_pace, minutes
 from benchmarks.paired import (
     HOST_FOLDER,
     IN_FLOAT32,
@@ -61,7 +61,6 @@ from lerobot_dp_plus import cli
 
 #: Percentage points by which success still rises.
 RISE = 5.0
-SIDES = {"ours": "ours", "host": "LeRobot's diffusion"}
 #: How a side is evaluated.
 JUDGED = {"ours": (), "host": (IN_FLOAT32,)}
 

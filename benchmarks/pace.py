@@ -31,6 +31,9 @@ from benchmarks.judged import digest, training_key
 from benchmarks.paired import run
 from lerobot_dp_plus import cli
 
+#: Who trains, and what tables call it.
+SIDES = {"ours": "ours", "host": "LeRobot's diffusion"}
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -111,11 +114,16 @@ def measure(
     }
 
 
+def pace_file(commands: Mapping[str, Sequence[str]], rounds: int, folder: Path) -> Path:
+    """Where `kept_pace` keeps what it finds of these trainings on this processor."""
+    keys = {side: training_key(command) for side, command in commands.items()}
+    return folder / f"pace_{digest(keys, rounds, processor())}.json"
+
+
 def kept_pace(commands: Mapping[str, Sequence[str]], rounds: int, folder: Path, again: bool = False) -> dict[str, Any]:
     """What `measure` finds of these trainings in a process of its own, with one thread; kept in `folder` unless `again`."""
     told = {side: list(command[command.index("train") + 1 :]) for side, command in commands.items()}
-    key = digest({side: training_key(command) for side, command in commands.items()}, rounds, processor())
-    kept = folder / f"pace_{key}.json"
+    kept = pace_file(commands, rounds, folder)
     if again or not kept.exists():
         asked = kept.with_suffix(".asked.json")
         write_json(asked, {"commands": told, "rounds": rounds})

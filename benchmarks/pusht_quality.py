@@ -45,7 +45,7 @@ from benchmarks.judged import (
     train_once,
     training_key,
 )
-from benchmarks.pace import LOADERS, kept_pace, minutes
+from benchmarks.pace import LOADERS, SIDES, kept_pace, minutes, pace_file
 from benchmarks.paired import (
     HOST_FOLDER,
     IN_FLOAT32,
@@ -129,6 +129,7 @@ def default_json(options: argparse.Namespace) -> Path:
         "--policy.… flags": options.policy,
         "--only": options.study and options.only != [""],
         "--no-normalised": options.host and not options.study and not options.normalised,
+        "--steps-host": options.host and not options.study and options.steps_host,
     }
     if found := [name for name, given in changed.items() if given]:
         raise ValueError(f"{', '.join(found)}: give --json FILE, or the default file would hold another experiment")
@@ -177,8 +178,8 @@ def lines_by_loader(
     for side, rows, loaders in (("ours", ours, ["memory"]), ("host", host, list(LOADERS))):
         for loader in loaders:
             _, *cells, _ = pooled(rows)
-            title = f"{'the recipe' if side == 'ours' else 'LeRobot’s diffusion'}, {LOADERS[loader].title}"
-            lines.append((title, *cells, f"{minutes(paces, side, loader, updates[side]):.1f}"))
+            took = minutes(paces, side, loader, updates[side])
+            lines.append((f"{SIDES[side]}, {LOADERS[loader].title}", *cells, f"{took:.1f}"))
     return lines
 
 
@@ -212,6 +213,11 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    hosts = options.seeds_host or options.seeds[:1]
+    if strange := sorted(set(hosts) - set(options.seeds)):
+        parser.error(
+            f"--seeds-host {strange[0]} is not among --seeds {' '.join(map(str, options.seeds))}; add it there"
+        )
     try:
         path = options.json or default_json(options)
     except ValueError as error:
@@ -228,7 +234,6 @@ def main(argv: list[str] | None = None) -> int:
         rows += tuple(row for row in factors if row.name.startswith(tuple(options.only)))
     elif options.host:
         rows += (host_row(options),)
-    hosts = options.seeds_host or options.seeds[:1]
     every: list[list[dict[str, Any]]] = []
     turns: Sequence[Sequence[Row]] = [[row] for row in rows] if options.study else [rows]
     for turn in turns:  # those of a turn run at the same time
@@ -249,8 +254,8 @@ def main(argv: list[str] | None = None) -> int:
     lines = [pooled(reports) for reports in every]
     if not options.study:
         summary = {"limit_percent": solvable(every)} | summary
-    if compared:
-        trainings = {side: training(row, hosts[0], options) for side, row in zip(("ours", "host"), rows, strict=True)}
+    trainings = {s: training(row, hosts[0], options) for s, row in zip(("ours", "host"), rows, strict=False)}
+    if compared and (not options.finished or pace_file(trainings, options.rounds, folder).exists()):
         updates = {side: steps_of(command, options.config) for side, command in trainings.items()}
         paces = kept_pace(trainings, options.rounds, folder, options.pace_again)
         lines = lines_by_loader(every, updates, paces)

@@ -86,7 +86,9 @@ def test_a_row_says_when_it_was_measured(tmp_path, called, monkeypatch):
     ],
 )
 def test_one_configs_results_do_not_replace_anothers(config, study, name):
-    options = chosen(config=ROOT / "configs" / f"{config}.json", study=study, only=[""], host=True, normalised=True)
+    options = chosen(
+        config=ROOT / "configs" / f"{config}.json", study=study, only=[""], host=True, normalised=True, steps_host=None
+    )
     assert pusht_quality.default_json(options) == RESULTS / f"{name}.json"
 
 
@@ -97,6 +99,7 @@ def test_one_configs_results_do_not_replace_anothers(config, study, name):
         (["--policy.foresight.weighting.type=equal"], "--policy.… flags"),
         (["--study", "--only", "DiT"], "--only"),
         (["--no-normalised"], "--no-normalised"),
+        (["--steps-host=3"], "--steps-host"),
     ],
 )
 def test_a_changed_experiment_has_to_be_told_where_its_results_go(tmp_path, flags, named, capsys):

@@ -80,7 +80,7 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     assert found["updates"] == {"ours": 2, "host": 3} and found["pace"] == paces
     printed = [line for line in capsys.readouterr().out.splitlines() if "loader" in line]
     for title, minutes in (("our loader", "0.5"), ("no workers", "1.5"), ("4 workers", "1.0")):
-        (line,) = (one for one in printed if "LeRobot’s" in one and title in one)
+        (line,) = (one for one in printed if "LeRobot's diffusion, " in one and title in one)
         assert minutes in line
 
 
@@ -173,3 +173,9 @@ def test_flags_that_are_not_the_policys_are_refused(capsys):
     with pytest.raises(SystemExit):
         pusht_quality.main([f"--root={DEMOS}", "--stduy", "--policy.horizon=16"])
     assert "unrecognized arguments: --stduy\n" in capsys.readouterr().err
+
+
+def test_a_training_seed_of_lerobots_side_alone_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        pusht_quality.main([f"--root={DEMOS}", "--seeds", "1", "2", "--seeds-host", "3"])
+    assert "--seeds-host 3 is not among --seeds 1 2" in capsys.readouterr().err
