@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+ROOT = Path(__file__).parent.parent
+#: What is measured here is committed; so is the code that it was measured with.
+RESULTS = ROOT / "benchmarks" / "results"
+#: Files that decide what is measured.
+MEASURED = (
+    *("lerobot_dp_plus", "lerobot_policy_dp_plus.py", "benchmarks", "configs"),
+    *("pyproject.toml", "constraints.txt"),
+)
+#: Number formats of a training.
+DTYPES = ("float32", "bfloat16", "float16")
 #: Rounds from which percentiles say more than extremes.
 ENOUGH = 7
 #: What `spread` prints, for titles.
@@ -66,6 +77,26 @@ def take_turns(
     return measured
 
 
+@cache
+def emulated(dtype: str, device: str = "cpu", side: int = 256) -> bool:
+    """Whether this device is slower in `dtype` than in float32, found out with one square product in each.
+
+    A CPU without instructions for bfloat16 takes tens of times as long for it.
+    """
+    if dtype == "float32":
+        return False
+    try:
+        took = [
+            min(_time(partial(torch.mm, factor, factor), "wall") for _ in range(3))
+            for factor in (
+                torch.ones(side, side, dtype=getattr(torch, name), device=device) for name in (dtype, "float32")
+            )
+        ]
+    except RuntimeError:  # not there at all
+        return True
+    return took[0] > 1.25 * took[1]  # what is equal but for the noise is as fast
+
+
 def _time(call: Callable[[], object], clock: str) -> float:
     now = CLOCKS[clock]
     started = now()
@@ -75,21 +106,32 @@ def _time(call: Callable[[], object], clock: str) -> float:
     return now() - started
 
 
+def uncommitted() -> list[str]:
+    """What git says of files that decide what is measured, and are not as they were committed."""
+    git = ["git", "-C", str(ROOT), "status", "--porcelain", "--", *MEASURED, ":!benchmarks/results", ":!*.md"]
+    return subprocess.run(git, capture_output=True, text=True).stdout.splitlines()
+
+
 def moment() -> dict[str, str]:
-    """Commit and date of now, for what is measured now."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
+    """Commit and date of now, for what is measured now; of a changed tree the commit ends with -dirty."""
+    git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     return {
-        "commit": (commit + ("-dirty" if commit and changed else "")) or "unknown",
+        "commit": (commit + ("-dirty" if commit and uncommitted() else "")) or "unknown",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def provenance(**more: Any) -> dict[str, Any]:
-    """Commit, date, machine and versions, for the JSON."""
+def provenance(path: Path, **more: Any) -> dict[str, Any]:
+    """Commit, date, machine and versions, for the JSON that will be written to `path`; asked for before anything is measured.
+
+    Raises:
+        ValueError: `path` is among the results that are committed, and nobody could tell from which code they are.
+    """
+    now = moment()
+    check_committed(path, now)
     machine: dict[str, Any] = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads_used": torch.get_num_threads(),
         "load": os.getloadavg(),
@@ -97,14 +139,39 @@ def provenance(**more: Any) -> dict[str, Any]:
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
     return {
-        **moment(),
+        **now,
         "machine": machine,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("lerobot", "torch")},
         **more,
     }
 
 
-def _processor() -> str:
+def not_committed(result: Any, name: str = "") -> list[str]:
+    """`key: value` of every commit in a result that names no committed code."""
+    if isinstance(result, Mapping):
+        return [found for key, value in result.items() for found in not_committed(value, key)]
+    if isinstance(result, list | tuple):
+        return [found for value in result for found in not_committed(value, name)]
+    unknown = isinstance(result, str) and name.endswith("commit") and (result == "unknown" or result.endswith("-dirty"))
+    return [f"{name}: {result}"] if unknown else []
+
+
+def check_committed(path: Path, result: Mapping[str, Any]) -> None:
+    """Results that are committed are those of committed code.
+
+    Raises:
+        ValueError: `path` lies in `RESULTS` and the result, or a part of it, was measured with code that was not committed.
+    """
+    if path.resolve().is_relative_to(RESULTS) and (found := not_committed(result)):
+        changed = f" (changed: {', '.join(line[3:] for line in uncommitted()[:5])})" if uncommitted() else ""
+        raise ValueError(
+            f"{path} would hold figures of code that nobody can look up, {', '.join(sorted(set(found)))}{changed}. "
+            "Commit first, or give --json FILE outside benchmarks/results"
+        )
+
+
+def processor() -> str:
+    """The name of this machine's processor."""
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
@@ -152,7 +219,12 @@ def spread(values: Mapping[str, Any], digits: int = 2) -> str:
 
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:
-    """The whole file or what was there before."""
+    """The whole file or what was there before.
+
+    Raises:
+        ValueError: see `check_committed`.
+    """
+    check_committed(path, result)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(path.suffix + ".tmp")
     temporary.write_text(json.dumps(result, indent=2) + "\n")

@@ -12,10 +12,10 @@ from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies import get_policy_class, make_policy_config, make_pre_post_processors
 
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
+from benchmarks.common import ROOT
 from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
 from lerobot_dp_plus.foresight.ends import Ends
 
-ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "configs" / "demo_pusht.json"
 #: The least `down_dims` of LeRobot's U-Net.
 SMALLEST = (8, 16, 32)

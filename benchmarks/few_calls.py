@@ -21,18 +21,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import ROOT
+from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_figure, write_json
 from benchmarks.figures import BARS, FLOOR
 from benchmarks.judged import (
     RECIPE,
     RECIPE_FOLDER,
     REPORTING_SEED,
-    RESULTS,
     Trained,
     digest,
-    evaluate,
-    evaluation_key,
+    evaluate_once,
     of_an_episode,
     published,
     ratio,
@@ -82,15 +79,10 @@ def measure(seed: int, options: argparse.Namespace, folder: Path) -> list[dict[s
     reports = []
     for name, trained in train(seed, options, folder).items():
         for calls in options.calls if name == AFTER else options.calls_before or options.calls:
-            judged = f"{options.config.stem}_{name}_{calls}_eval_{seed}_{REPORTING_SEED}_{options.episodes}"
-            key = evaluation_key(trained.key, REPORTING_SEED, options.episodes, at(calls, name))
-            place = folder / f"{judged}_{key}"
-            kept = place.with_suffix(".json")
-            if not kept.exists():
-                report = evaluate(trained.folder, REPORTING_SEED, options.episodes, place, *at(calls, name))
-                about = {"name": name, "calls": calls, "training_seed": seed, "seconds": trained.seconds}
-                write_json(kept, about | report)
-            reports.append(json.loads(kept.read_text()))
+            judged = f"{options.config.stem}_{name}_{calls}"
+            where = (seed, REPORTING_SEED, options.episodes, folder, *at(calls, name))
+            report = evaluate_once(judged, trained, *where, calls=calls)
+            reports.append(report | {"name": name})
             print(f"seed {seed}, {name}, {calls} calls: {reports[-1]['success_percent']:.1f} %", flush=True)
     return reports
 
@@ -170,13 +162,13 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
     if options.policy and not options.json:
         parser.error("--policy.… flags: give --json FILE, or the default file would hold another experiment")
-    begun = provenance(device=options.device, config=options.config.name, policy=options.policy)
+    own = options.config.resolve() == CONFIG
+    path = options.json or RESULTS / ("few_calls.json" if own else f"few_calls_{options.config.stem}.json")
+    begun = provenance(path, device=options.device, config=options.config.name, policy=options.policy)
     folder = options.folder.resolve()
     with ThreadPoolExecutor(options.jobs) as pool:
         found = pool.map(lambda seed: measure(seed, options, folder), options.seeds)
         reports = [report for of_seed in found for report in of_seed]
-    own = options.config.resolve() == CONFIG
-    path = options.json or RESULTS / ("few_calls.json" if own else f"few_calls_{options.config.stem}.json")
     kept = kept_success(reports)
     write_json(path, begun | {"kept": kept, "rows": published(reports)})
     write_figure(draw(reports), path.with_suffix(".png"))

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from benchmarks.common import ends
 
 #: Okabe and Ito's colours, told apart by everybody; ours first, then the host's.
-BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
+BARS = ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#56B4E9")
 FLOOR = "#555555"
 LIGHT = "#9ecae1"
 
@@ -68,13 +68,13 @@ def _growth(axes: Axes, sweeps: dict[str, Any]) -> None:
 
 def training(result: dict[str, Any]) -> Figure:
     """Bars of samples a second at every size, with the share of a step that waits for data and that of the limit."""
-    figure = Figure(figsize=(4.6 * len(result["sizes"]), 2.8))
+    figure = Figure(figsize=(4.6 * len(result["sizes"]), 3.6))
     for axes, (name, size) in zip(
         figure.subplots(1, len(result["sizes"]), squeeze=False)[0], result["sizes"].items(), strict=True
     ):
         for row, found in enumerate(size["variants"].values()):
             rate, waiting = found["samples_per_s"], found["share_waiting"]["median"]
-            axes.barh(row, rate["median"], xerr=_error(rate), color=BARS[row])
+            axes.barh(row, rate["median"], xerr=_error(rate), color=BARS[row % len(BARS)])
             axes.text(
                 ends(rate)[1] * 1.02,
                 row,
@@ -135,5 +135,23 @@ def quality(every: Sequence[Sequence[dict[str, Any]]], limit: float) -> Figure:
     success.set_title("dashed: episodes that some training solved", fontsize=8)
     score.set(ylim=(0, 1.15), ylabel="score", yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, -0.08))
+    figure.tight_layout()
+    return figure
+
+
+def success_curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[dict[str, Any]]]]]) -> Figure:
+    """A panel for each x axis: lines of success with their Wilson intervals over (places, reports), by label."""
+    figure = Figure(figsize=(5 * len(panels), 4))
+    for axes, (label, lines) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        for (name, (places, reports)), colour in zip(lines.items(), (BARS[0], *BARS[2:]), strict=False):
+            rates = [r["success_percent"] for r in reports]
+            low = [r["success_percent"] - r["interval_percent"][0] for r in reports]
+            high = [r["interval_percent"][1] - r["success_percent"] for r in reports]
+            axes.errorbar(places, rates, yerr=[low, high], color=colour, marker="o", ms=4, capsize=2, label=name)
+        axes.set(xscale="log", xlabel=label, ylim=(0, 103))
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8)
+    figure.axes[0].set_ylabel("success, % (95 % Wilson interval)")
     figure.tight_layout()
     return figure

@@ -3,7 +3,8 @@
 A call goes from observation to action right after a reset, so that it computes exactly one chunk. LeRobot's `diffusion` is
 measured as it ships (249 M parameters, 100 calls) and with DDIM, 10 calls and a U-Net that gives it our number of parameters,
 or its smallest one where its image encoder alone has more; the latter also compiled by its own option. All take turns in one
-process; ratios are between neighbours in time. Chunks differ in length, so ratios are also given per executed action. Weights are
+process; ratios are between neighbours in time. Chunks differ in length, so ratios are also given per executed action. Policies differ
+in size, so beside a ratio stands that of parameters × calls, which is no merit of anybody's code; what is left is that. Weights are
 random unless `--policy` names a checkpoint. How the cost grows is measured for the default config.
 """
 
@@ -18,6 +19,7 @@ import torch
 from torch._inductor.utils import fresh_cache
 
 from benchmarks import common, figures, latency_tables
+from benchmarks.common import RESULTS
 from benchmarks.contenders import (
     COMPILED,
     DEMO,
@@ -36,7 +38,6 @@ from benchmarks.floor import Work, count, floor, products, reading
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import Densest
 
-RESULTS = Path(__file__).parent / "results"
 FLOOR, PRODUCTS = "reading the weights", "the bare products"
 BATCHES = (1, 50, 1024)
 CALLS = (1, 2, 4, 8, 10)
@@ -68,6 +69,7 @@ QUICK = Scale(
 def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(args.threads)
+    begun = common.provenance(args.json, threads=args.threads)
     scale = replace(QUICK if args.quick else Scale(), clock=args.clock)
     if args.policy is None:
         config = our_config(args.config, device=args.device, **({"network": _tiny(args.config)} if args.quick else {}))
@@ -86,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     result["throughput"] = _throughput(contenders, scale)
     if args.policy is None and args.config == DEMO:
         result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
-    result |= common.provenance(threads=args.threads)
+    result |= begun
     latency_tables.show(result)
     common.write_json(args.json, result)
     common.write_figure(figures.latency(result), args.json.with_suffix(".png"))
@@ -194,10 +196,16 @@ def _batch_one(contenders: dict[str, Checkpoint], work: Work, scale: Scale) -> d
             **{f"{a} ÷ {b}, per executed action": common.ratios(per_action[a], per_action[b]) for a, b in pairs},
             **{f"{a} ÷ {b}": common.ratios(only[a], only[b]) for a in ours for b in (FLOOR, PRODUCTS)},
         },
+        "size": {f"{a} ÷ {b}": _size(contenders[a]) / _size(contenders[b]) for a, b in pairs},
         FLOOR: common.summary(only[FLOOR]),
         PRODUCTS: common.summary(only[PRODUCTS]),
         "fastest": min(ours, key=lambda name: sum(whole[name])),
     }
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Parameters × network calls: what a chunk costs in proportion to, if nothing else did."""
+    return parameters(checkpoint.policy) * _calls(checkpoint.policy.config)
 
 
 def _calls(config: Any) -> int:

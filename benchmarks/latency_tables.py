@@ -25,6 +25,12 @@ def show(result: dict[str, Any]) -> None:
     rows = [(name, spread(values, 1)) for name, values in result["ratios"].items()]
     least = result["floor"]["1"]
     print_table(f"ratios: {SPREAD}", ("",), rows)
+    parts = [
+        (name, f"{of_all:,.1f}×", f"{factor:,.1f}×", f"{of_all / factor:,.1f}×", f"{per_action:,.1f}×")
+        for name, of_all, factor, per_action in _explained(result)
+    ]
+    made_of = ("a chunk", "of it parameters × calls", "what is left", "an executed action")
+    print_table("what the ratios are made of", made_of, parts)
     print(
         f"floor: {spread(least['milliseconds'])} ms, limited by {least['limited_by']} ({least['bytes'] / 1e6:.1f} MB of "
         f"weights at {least['bandwidth_bytes_per_s']['median'] / 1e9:.0f} GB/s, {least['operations'] / 1e6:.1f} M operations); "
@@ -52,6 +58,15 @@ def show(result: dict[str, Any]) -> None:
             for value, found in sweep.items()
         ]
         print_table(f"{name}, milliseconds: {SPREAD}", ("parameters", "ms", "÷ first row"), rows)
+
+
+def _explained(result: dict[str, Any]) -> list[tuple[str, float, float, float]]:
+    """(pair, ratio of a chunk, that of parameters × calls, ratio per executed action), medians."""
+    medians = {name: values["median"] for name, values in result["ratios"].items()}
+    return [
+        (name, medians[name], factor, medians[f"{name}, per executed action"])
+        for name, factor in result["size"].items()
+    ]
 
 
 def _at_best(result: dict[str, Any], batch: str) -> str:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import figures
-from benchmarks.common import positive, print_table, provenance, summary, write_figure, write_json
+from benchmarks.common import RESULTS, positive, print_table, provenance, summary, write_figure, write_json
 from lerobot_dp_plus.loading import FrameCache, MemoryDataset
 from lerobot_dp_plus.loading.disk import MappedFrames
 from lerobot_dp_plus.loading.memory import identical
@@ -39,12 +39,12 @@ TITLES = {
     "disk_cold": "mapped, file not in memory",
     "limit": "the bytes alone",
 }
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(1)
+    begun = provenance(args.json)
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         root = args.root or _made_up(Path(scratch) / "made_up", args)
         host = _read(root, args.video_backend)
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         "build_s": build_seconds,
         "bytes": {name: dataset.nbytes + dataset.mapped_bytes for name, dataset in ours.items()},
         "samples_compared_bit_for_bit": compared,
-        **provenance(),
+        **begun,
     }
     _print(result)
     write_json(args.json, result)

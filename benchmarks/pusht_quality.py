@@ -1,10 +1,12 @@
 """Success on PushT of a recipe, training included: `python -m benchmarks.pusht_quality --root DATASET`.
 
 The recipe is trained through `lerobot train` once per training seed, and at the same time LeRobot's `diffusion` with as many
-parameters (from pixels its U-Net alone) through its own script and loader, each with one thread; the last checkpoints are
-evaluated on the same seeds that chose nothing, 100000 and up. Ratios are over the same episodes, with the interval of a paired
-bootstrap over them. The limit is the share of episodes that at least one of these policies solved. With `--no-host` the recipe
-runs alone.
+parameters (from pixels its U-Net alone), for about two hours, each with one thread; the last checkpoints are evaluated on the
+same seeds that chose nothing, 100000 and up. LeRobot's is trained through our loader. Its own, without workers and with 4, gives the
+same weights, which a test checks, so the table has a line for each loader with the minutes that it takes: updates × seconds an
+update, measured side by side (`benchmarks.pace`). Ratios are over the same episodes, with the interval of a paired bootstrap
+over them. The limit is the share of episodes that at least one of these policies solved. With `--no-host` the recipe runs alone.
+How success grows is what `benchmarks.long_run` shows, which shares these trainings.
 
 With `--study`, one factor at a time is changed instead and judged on selection seeds from 90000.
 Rows that only change how a trained policy is used, such as the number of candidates, evaluate the recipe's own weights.
@@ -14,11 +16,9 @@ rows.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,95 +26,36 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.common import add_device, positive, print_table, provenance, write_figure, write_json
-from benchmarks.contenders import IMAGE, ROOT, our_config
+from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_figure, write_json
+from benchmarks.contenders import our_config
+from benchmarks.factors import FACTORS, FACTORS_OF_PICTURES, RECIPE_ROW, Row
 from benchmarks.figures import BARS, LIGHT, quality
 from benchmarks.judged import (
     RECIPE,
     RECIPE_FOLDER,
     REPORTING_SEED,
-    RESULTS,
     SELECTION_SEED,
-    evaluate,
+    evaluate_once,
+    evaluation_file,
     evaluation_key,
     of_an_episode,
     published,
     ratio,
-    slug,
     together,
     train_once,
     training_key,
 )
+from benchmarks.pace import LOADERS, SIDES, kept_pace, minutes, pace_file
 from benchmarks.paired import (
+    HOST_FOLDER,
     IN_FLOAT32,
     add_normalised,
-    data_flags,
-    dp_plus,
-    host_training,
+    host_through_our_loader,
+    host_updates,
     our_steps,
     our_training,
-    run,
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One factor: flags of the training and of the evaluation, and how many late checkpoints are averaged, if any.
-
-    With a `command` that trains, instead of the recipe.
-    """
-
-    name: str
-    train: tuple[str, ...] = ()
-    evaluate: tuple[str, ...] = ()
-    average: int = 0
-    command: tuple[str, ...] = ()
-
-
-RECIPE_ROW = Row("the recipe")
-VELOCITY = ("--policy.objective.type=flow_matching", "--policy.objective.prediction=v")
-
-#: What the recipe is made of, each taken away or changed alone.
-FACTORS = (
-    Row("one candidate, no choice", evaluate=("--policy.selection.type=first",)),
-    Row("4 candidates", evaluate=("--policy.selection.num_candidates=4",)),
-    Row("64 candidates", evaluate=("--policy.selection.num_candidates=64",)),
-    Row("the first within 0.05 of the lowest energy", evaluate=("--policy.selection.tolerance=0.05",)),
-    Row("16 candidates, the most coherent", evaluate=("--policy.selection.type=coherent",)),
-    Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
-    Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
-    Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
-    Row("ends weighted equally", evaluate=("--policy.foresight.weighting.type=equal",)),
-    Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
-    Row(
-        "demonstrations at their own speed",
-        train=(
-            "--policy.stride=1",
-            "--policy.horizon=16",
-            "--policy.network.patch_size=16",
-            "--policy.n_action_steps=8",
-        ),
-    ),
-    Row("no mirror images", train=("--policy.augmentation.type=none",)),
-    Row("flow matching, velocity, dpmpp_2m", train=VELOCITY),
-    Row("flow matching, velocity, euler", train=VELOCITY, evaluate=("--policy.sampler.type=euler",)),
-    Row(
-        "flow matching, x₁, euler",
-        train=("--policy.objective.type=flow_matching", "--policy.sampler.type=euler"),
-    ),
-    Row("diffusion on noise", train=("--policy.objective.prediction=epsilon",)),
-    Row("logit-normal times", train=("--policy.objective.times.type=logit_normal",)),
-    Row("four actions a token", train=("--policy.network.patch_size=4",)),
-    Row("half the width", train=("--policy.network.dim=128",)),
-    Row("U-Net", train=("--policy.network.type=unet1d", "--policy.network.down_dims=[112,224]")),
-    Row(
-        "U-Net, half the updates",  # about the same time
-        train=("--policy.network.type=unet1d", "--policy.network.down_dims=[112,224]", "--steps=1250"),
-    ),
-    Row("DiT", train=("--policy.network.type=dit",)),
-    Row("no average of the weights", train=("--policy.ema.enabled=false",)),
-    Row("mean of 5 late checkpoints instead", train=("--policy.ema.enabled=false", "--save_freq=250"), average=5),
-    Row("mean of 5 late checkpoints as well", train=("--save_freq=250",), average=5),
+    precision,
+    steps_of,
 )
 
 
@@ -126,7 +67,7 @@ def judged_on(options: argparse.Namespace) -> tuple[int, int]:
 def training(row: Row, seed: int, options: argparse.Namespace) -> list[str]:
     """The command that trains a row; its flags may change the steps."""
     if row.command:
-        return [*row.command, *data_flags(options.root, seed)]
+        return row.command(seed)
     how = {"steps": options.steps, "device": options.device}
     return our_training(options.config, options.root, seed, *options.policy, *row.train, **how)
 
@@ -134,37 +75,35 @@ def training(row: Row, seed: int, options: argparse.Namespace) -> list[str]:
 def name_of_training(row: Row) -> str:
     """That of the first row that trains alike."""
     if row.command:
-        return row.name
+        return HOST_FOLDER
     return next((other.name for other in FACTORS if row.train and other.train == row.train), RECIPE_FOLDER)
 
 
-def kept(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> Path:
-    """The file of a finished row."""
+def finished(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> bool:
+    """Whether this row is kept."""
     first, episodes = judged_on(options)
-    trained = training_key(training(row, seed, options))
-    key = evaluation_key(trained, first, episodes, row.evaluate, row.average)
-    return folder / f"{slug(row.name)}_seed_{seed}_{first}_{episodes}_{key}.json"
+    key = evaluation_key(training_key(training(row, seed, options)), first, episodes, row.evaluate, row.average)
+    return evaluation_file(row.name, seed, first, episodes, folder, key).exists()
 
 
 def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train (or reuse), evaluate; the report with the seconds of training."""
+    """Train and evaluate, or read what is kept; the report with the seconds of training."""
+    command = training(row, seed, options)
+    trained = train_once(name_of_training(row), command, seed, folder)
     first, episodes = judged_on(options)
-    result = kept(row, seed, options, folder)
-    if result.exists():
-        return json.loads(result.read_text())
-    trained = train_once(name_of_training(row), training(row, seed, options), seed, folder)
-    subject = trained.folder
-    if row.average:
-        subject = subject.with_name(f"{subject.name}_mean")
-        flags = [str(trained.folder), f"--last={row.average}", f"--output={subject}", "--overwrite"]
-        run(dp_plus("average", *flags), subject.with_suffix(".log"))
-    measured: dict[str, Any] = {"name": row.name, "training_seed": seed}
-    measured |= {"train": row.train or row.command[1:], "evaluate": row.evaluate}
-    measured |= {"averaged_checkpoints": row.average} if row.average else {}
-    report = evaluate(subject, first, episodes, result.with_name(f"{result.stem}_eval"), *row.evaluate)
-    measured |= report | {"seconds": trained.seconds}
-    write_json(result, measured)
-    return measured
+    report = evaluate_once(row.name, trained, seed, first, episodes, folder, *row.evaluate, average=row.average)
+    return report | {"train": row.train or command[3:]}
+
+
+def host_row(options: argparse.Namespace) -> Row:
+    """LeRobot's policy, trained through our loader."""
+    dtype = precision(options.config, *options.policy, device=options.device)
+    config = our_config(options.config, *options.policy, dtype=dtype)
+    how = {"steps": options.steps_host or host_updates(config), "our_steps": our_steps(options.config, options.steps)}
+    how |= {"normalised": options.normalised, "device": options.device}
+    command = partial(host_through_our_loader, config, options.root, **how)
+    name = HOST_FOLDER + ("" if options.normalised else ", keypoints as they are")
+    return Row(name, evaluate=(IN_FLOAT32,), command=command)
 
 
 def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
@@ -190,6 +129,7 @@ def default_json(options: argparse.Namespace) -> Path:
         "--policy.… flags": options.policy,
         "--only": options.study and options.only != [""],
         "--no-normalised": options.host and not options.study and not options.normalised,
+        "--steps-host": options.host and not options.study and options.steps_host,
     }
     if found := [name for name, given in changed.items() if given]:
         raise ValueError(f"{', '.join(found)}: give --json FILE, or the default file would hold another experiment")
@@ -225,8 +165,22 @@ def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         ", ".join(f"{r['success_percent']:.1f}" for r in rows),
         f"{rate:.1f} ({low:.1f}–{high:.1f}) of {sum(r['episodes'] for r in rows)}",
         f"{sum(r['score'] for r in rows) / len(rows):.3f}",
-        f"{sum(r['seconds'] for r in rows) / len(rows) / 60:.1f}",
+        "–" if None in (seconds := [r["seconds"] for r in rows]) else f"{sum(seconds) / len(rows) / 60:.1f}",
     )
+
+
+def lines_by_loader(
+    every: Sequence[Sequence[dict[str, Any]]], updates: dict[str, int], paces: dict[str, Any]
+) -> list[tuple[str, ...]]:
+    """Lines of the table: ours, and LeRobot's through each loader, all three with the same weights."""
+    ours, host = every
+    lines = []
+    for side, rows, loaders in (("ours", ours, ["memory"]), ("host", host, list(LOADERS))):
+        for loader in loaders:
+            _, *cells, _ = pooled(rows)
+            took = minutes(paces, side, loader, updates[side])
+            lines.append((f"{SIDES[side]}, {LOADERS[loader].title}", *cells, f"{took:.1f}"))
+    return lines
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -244,7 +198,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_normalised(parser)
     add_device(parser)
-    parser.add_argument("--steps-host", type=positive, default=1500, help="its updates, about as long as ours")
+    parser.add_argument("--steps-host", type=positive, help="its updates; about two hours of one core if not given")
+    parser.add_argument(
+        "--seeds-host", type=int, nargs="+", help="its training seeds; the first of --seeds if not given"
+    )
+    parser.add_argument("--rounds", type=positive, default=3, help="in which seconds an update are measured")
+    parser.add_argument("--pace-again", action="store_true", help="measure them though they are kept")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
     parser.add_argument(
@@ -254,46 +213,60 @@ def main(argv: list[str] | None = None) -> int:
     strange = [flag for flag in options.policy if not flag.startswith("--policy.")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    hosts = options.seeds_host or options.seeds[:1]
+    if strange := sorted(set(hosts) - set(options.seeds)):
+        parser.error(
+            f"--seeds-host {strange[0]} is not among --seeds {' '.join(map(str, options.seeds))}; add it there"
+        )
     try:
         path = options.json or default_json(options)
     except ValueError as error:
         parser.error(str(error))
     about = {"device": options.device, "config": options.config.name, "policy": options.policy}
-    begun = provenance(**about)  # a commit may follow before it ends
+    about["dtype"] = precision(options.config, *options.policy, device=options.device)
+    begun = provenance(path, **about)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
     if options.study:
-        rows += tuple(row for row in FACTORS if row.name.startswith(tuple(options.only)))
+        pictures = our_config(options.config).perception.pictures > 0
+        factors = FACTORS + (FACTORS_OF_PICTURES if pictures else ())
+        rows += tuple(row for row in factors if row.name.startswith(tuple(options.only)))
     elif options.host:
-        config = our_config(options.config, *options.policy)
-        how = {"steps": options.steps_host, "our_steps": our_steps(options.config, options.steps)}
-        how |= {"normalised": options.normalised, "device": options.device}
-        command = host_training(config, "--env_eval_freq=0", **how)
-        size = "U-Net of equal size" if IMAGE in config.input_features else "equal size"
-        name = f"LeRobot's diffusion, {size}" + ("" if options.normalised else ", keypoints as they are")
-        rows += (Row(name, evaluate=(IN_FLOAT32,), command=tuple(command)),)
+        rows += (host_row(options),)
     every: list[list[dict[str, Any]]] = []
-    for turn in [[row] for row in rows] if options.study else [rows]:  # those of a turn run at the same time
+    turns: Sequence[Sequence[Row]] = [[row] for row in rows] if options.study else [rows]
+    for turn in turns:  # those of a turn run at the same time
         reports: list[list[dict[str, Any]]] = [[] for _ in turn]
         for seed in options.seeds:
-            found = [row for row in turn if not options.finished or kept(row, seed, options, folder).exists()]
-            with ThreadPoolExecutor(len(turn)) as pool:
+            wanted = [row for row in turn if not row.command or seed in hosts]
+            found = [row for row in wanted if not options.finished or finished(row, seed, options, folder)]
+            with ThreadPoolExecutor(max(1, len(found))) as pool:
                 measured = pool.map(partial(measure, seed=seed, options=options, folder=folder), found)
                 for row, report in zip(found, measured, strict=True):
                     reports[turn.index(row)].append(report)
-        for row in filter(None, reports):
-            every.append(row)
-            print(" | ".join(pooled(row)), flush=True)
-    ratios = compare(*every) if not options.study and len(every) == 2 else {}
-    summary = ratios if options.study else {"limit_percent": solvable(every), **ratios}
-    write_json(path, begun | summary | {"rows": published([report for row in every for report in row])})
+        for of_row in filter(None, reports):
+            every.append(of_row)
+            print(" | ".join(pooled(of_row)), flush=True)
+    compared = not options.study and len(every) == 2
+    summary: dict[str, Any] = compare(*every) if compared else {}
+    ratios = dict(summary)
+    lines = [pooled(reports) for reports in every]
+    if not options.study:
+        summary = {"limit_percent": solvable(every)} | summary
+    trainings = {s: training(row, hosts[0], options) for s, row in zip(("ours", "host"), rows, strict=False)}
+    if compared and (not options.finished or pace_file(trainings, options.rounds, folder).exists()):
+        updates = {side: steps_of(command, options.config) for side, command in trainings.items()}
+        paces = kept_pace(trainings, options.rounds, folder, options.pace_again)
+        lines = lines_by_loader(every, updates, paces)
+        summary |= {"updates": updates, "pace": paces}
+    write_json(path, begun | summary | {"rows": published([report for reports in every for report in reports])})
     write_figure(draw(every) if options.study else quality(every, summary["limit_percent"]), path.with_suffix(".png"))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
-    print_table("PushT, last checkpoint", columns, [pooled(row) for row in every])
+    print_table("PushT, last checkpoint", columns, lines)
     for name, title in (("failures_ratio", "failures, LeRobot's ÷ ours"), ("score_ratio", "score, ours ÷ LeRobot's")):
-        if found := ratios.get(name):
-            print(f"{title}: {found['ratio']:.2f} (95 % {found['low']:.2f}–{found['high']:.2f})")
+        if of_title := ratios.get(name):
+            print(f"{title}: {of_title['ratio']:.2f} (95 % {of_title['low']:.2f}–{of_title['high']:.2f})")
     return 0
 
 

@@ -1,23 +1,20 @@
 """Samples per second through `lerobot train`, ours and the host's: `python -m benchmarks.training`.
 
-Two loaders (from memory, LeRobot's) × two policies (ours, LeRobot's `diffusion` of our number of parameters), at state and
-pixel size, each a short run of LeRobot's own training script in this process. The runs take turns and every ratio is
-between runs of one round. A step's wait for data is what LeRobot calls `data_s`: fetching the batch and normalising it. The
-limit is that of the products a step consists of, forward and backward, at the most operations a second this machine does.
+Three loaders (from memory, LeRobot's without workers, LeRobot's with 4, its default) × two policies (ours, LeRobot's `diffusion`
+of our number of parameters), at state and pixel size, each a short run of LeRobot's own training script in this process. Any
+policy can be fed by any loader, so the ratios tell apart what the loader gives, what the policy gives, and both. The runs take
+turns and every ratio is between runs of one round. A step's wait for data is what LeRobot calls `data_s`: fetching the batch and
+normalising it. The limit is that of the products a step consists of, forward and backward, at the most operations a second this
+machine does.
 """
 
 import argparse
-import contextlib
 import copy
-import io
 import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -28,17 +25,18 @@ from lerobot.scripts import lerobot_train
 from tqdm import tqdm
 
 from benchmarks import common, figures
+from benchmarks.common import RESULTS
 from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters
 from benchmarks.floor import operations, peak
+from benchmarks.pace import LOADERS, pace, quiet, stopwatch
 from lerobot_dp_plus.encoders import ResNet18Config
 from lerobot_dp_plus.loading import fast_loading
 
-RESULTS = Path(__file__).parent / "results"
 PACKAGED = Path(__file__).parent.parent / "lerobot_dp_plus" / "assets" / "pusht_demos"
 PIXELS = 96
-#: (policy, loader): ours first, the host's last; what is claimed is the ratio of these two.
-VARIANTS = (("ours", "memory"), ("ours", "host"), ("host", "memory"), ("host", "host"))
-WARM_UP = 3
+POLICIES = ("ours", "host")
+#: Of our loader at state size, where a step takes milliseconds.
+MANY = 60
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,15 @@ class Size:
     root: Path
     pixels: int | None
     batch_size: int
-    steps: dict[str, int]  # after the warm-up, by loader
+    steps: dict[str, tuple[int, int]]  # warm-up and what counts, by loader
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     torch.set_num_threads(args.threads)
+    begun = common.provenance(args.json)
+    if args.dtype is None:
+        args.dtype = "float32" if common.emulated("bfloat16", args.device) else "bfloat16"
     if args.dtype != "float32":  # what use_amp means, on a GPU else float16
         torch.set_autocast_dtype(torch.device(args.device).type, getattr(torch, args.dtype))
     result: dict[str, Any] = {"quick": args.quick, "dtype": args.dtype, "images": args.images, "sizes": {}}
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, size in _sizes(Path(scratch), args).items():
             result["sizes"][name] = _measure(name, size, args, Path(scratch))
-    result |= common.provenance()
+    result |= begun
     _print(result)
     common.write_json(args.json, result)
     common.write_figure(figures.training(result), args.json.with_suffix(".png"))
@@ -74,12 +75,16 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     common.add_device(parser)
     parser.add_argument("--threads", type=common.positive, default=2)
     parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of both; the host's by LeRobot's use_amp"
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="of both, the host's by LeRobot's use_amp; without it whichever this processor is faster in",
     )
     parser.add_argument("--images", choices=("video", "image"), default="video", help="how the pixels lie on disk")
     parser.add_argument("--sizes", nargs="+", choices=("state", "pixels"), default=["state", "pixels"])
     parser.add_argument(
-        "--quick", action="store_true", help="tiny networks: does it run? No figure of it means anything"
+        "--quick",
+        action="store_true",
+        help="tiny networks, forked workers: does it run? No figure of it means anything",
     )
     parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     return parser.parse_args(arguments)
@@ -88,14 +93,15 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 def _sizes(scratch: Path, args: argparse.Namespace) -> dict[str, Size]:
     quick = args.quick
     found = {}
+    usual = {name: (1, 1) if quick else (loader.warm_up, loader.updates) for name, loader in LOADERS.items()}
     if "state" in args.sizes:
-        steps = {"memory": 2, "host": 1} if quick else {"memory": 60, "host": 8}
-        found["state"] = Size(PACKAGED, None, 4 if quick else 128, steps)
+        many = usual["memory"] if quick else (LOADERS["memory"].warm_up, MANY)
+        found["state"] = Size(PACKAGED, None, 4 if quick else 128, usual | {"memory": many})
     if "pixels" in args.sizes:
         pixels = 40 if quick else PIXELS
         root = _made_up(scratch / "pixels", pixels, args.images == "video", *((2, 20) if quick else (6, 80)))
-        steps = {"memory": 1, "host": 1} if quick else {"memory": 6, "host": 6}
-        found["pixels"] = Size(root, pixels, 2 if quick else 16, steps)
+        few = usual if quick else {"memory": (3, 6), "host": (3, 6), "host4": (8, 12)}
+        found["pixels"] = Size(root, pixels, 2 if quick else 16, few)
     return found
 
 
@@ -134,14 +140,13 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
     count = parameters(fresh(ours).policy)
     dims = equal_dims(count, horizon=16, n_action_steps=8, **shapes)
     host = host_config(down_dims=dims, horizon=16, n_action_steps=8, use_amp=args.dtype != "float32", **shapes)
-    pairs = (VARIANTS[0], VARIANTS[-1]) if args.quick else VARIANTS
+    pairs = [(policy, loader) for policy in POLICIES for loader in LOADERS]
     found: dict[str, list[dict[str, float]]] = {" + ".join(pair): [] for pair in pairs}
     order = [pair for _ in range(1 if args.quick else args.rounds) for pair in pairs]
     for number, (policy, loader) in enumerate(tqdm(order, desc=f"training at {name} size", unit="run", leave=False)):
-        run = _train(ours if policy == "ours" else host, size, loader, scratch / f"{name}_{number}")
+        run = _train(ours if policy == "ours" else host, size, loader, scratch / f"{name}_{number}", args.quick)
         found[f"{policy} + {loader}"].append(run)
     rates = {variant: [run["samples_per_s"] for run in runs] for variant, runs in found.items()}
-    first, *_, last = found
     variants: dict[str, Any] = {
         variant: {
             "samples_per_s": common.summary(rates[variant]),
@@ -150,7 +155,7 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
         for variant, runs in found.items()
     }
     fastest = peak(2 if args.quick else 7, device=args.device)
-    limits = {}
+    limits: dict[str, dict[str, Any]] = {}
     for policy, config in (("ours", ours), ("host", host)):
         work = operations(partial(_run, config, size, 1, scratch / f"{name}_{policy}"))
         limits[policy] = {
@@ -167,8 +172,20 @@ def _measure(name: str, size: Size, args: argparse.Namespace, scratch: Path) -> 
         "down_dims": dims,
         "variants": variants,
         "limits": limits,
-        "ratios": {f"{variant} ÷ {last}": common.ratios(rates[variant], rates[last]) for variant in list(found)[:-1]},
-        "claimed": f"{first} ÷ {last}",
+        "ratios": {
+            title: {f"{a} ÷ {b}": common.ratios(rates[a], rates[b]) for a, b in of_them}
+            for title, of_them in compared().items()
+        },
+    }
+
+
+def compared() -> dict[str, list[tuple[str, str]]]:
+    """The pairs of variants that tell something, the faster one first, by what they tell."""
+    theirs = [loader for loader in LOADERS if loader != "memory"]
+    return {
+        "the loader alone": [(f"{p} + memory", f"{p} + {loader}") for p in POLICIES for loader in theirs],
+        "the policy alone": [(f"ours + {loader}", f"host + {loader}") for loader in LOADERS],
+        "both": [("ours + memory", f"host + {loader}") for loader in theirs],
     }
 
 
@@ -178,24 +195,22 @@ def _tiny() -> dict[str, Any]:
     return {"network": TransformerConfig(dim=128, depth=2, patch_size=16)}
 
 
-def _train(policy: Any, size: Size, loader: str, output: Path) -> dict[str, float]:
+def _train(policy: Any, size: Size, loader: str, output: Path, quick: bool = False) -> dict[str, float]:
     """One short training by LeRobot's script; rates are those of the steps after the warm-up."""
-    with _stopwatch() as step_times, fast_loading(loader == "memory"):
-        _run(policy, size, WARM_UP + size.steps[loader], output)
-    walls = np.diff([finished for finished, _ in step_times])[WARM_UP - 1 :]
-    waits = np.array([waited for _, waited in step_times])[WARM_UP:]
-    return {
-        "samples_per_s": float(size.batch_size / np.median(walls)),
-        "share_waiting": float(waits.sum() / walls.sum()),
-    }
+    warm_up, steps = size.steps[loader]
+    with stopwatch() as seen, fast_loading(LOADERS[loader].memory):
+        _run(policy, size, warm_up + steps, output, LOADERS[loader].workers, "fork" if quick else "spawn")
+    found = pace(seen, warm_up)
+    return {"samples_per_s": size.batch_size / found["seconds"], "share_waiting": found["share_waiting"]}
 
 
-def _run(policy: Any, size: Size, steps: int, output: Path) -> None:
+def _run(policy: Any, size: Size, steps: int, output: Path, workers: int = 0, context: str = "spawn") -> None:
     config = TrainPipelineConfig(
         dataset=DatasetConfig("made/up", root=str(size.root), video_backend="pyav"),
         policy=copy.deepcopy(policy),  # the script writes into it
         output_dir=output,
-        num_workers=0,
+        num_workers=workers,
+        dataloader_multiprocessing_context=context,
         batch_size=size.batch_size,
         steps=steps,
         log_freq=steps + 1,
@@ -203,34 +218,8 @@ def _run(policy: Any, size: Size, steps: int, output: Path) -> None:
         save_checkpoint=False,
         seed=1,
     )
-    with _quiet():
+    with quiet():
         lerobot_train.train(config)
-
-
-@contextlib.contextmanager
-def _stopwatch() -> Iterator[list[tuple[float, float]]]:
-    """(when it ended, seconds it waited for data) of every training step while open."""
-    seen: list[tuple[float, float]] = []
-
-    class Stopwatch(lerobot_train.MetricsTracker):  # type: ignore[name-defined, misc]
-        def step(self) -> None:
-            super().step()
-            seen.append((time.perf_counter(), self.dataloading_s.val))
-
-    with patch.object(lerobot_train, "MetricsTracker", Stopwatch):
-        yield seen
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Holds back what the training says; shows it if the training fails."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            yield
-    except BaseException:
-        print(said.getvalue())
-        raise
 
 
 def _print(result: dict[str, Any]) -> None:
@@ -247,8 +236,10 @@ def _print(result: dict[str, Any]) -> None:
         title = f"{name}, batch {size['batch_size']}: policy + loader"
         columns = (f"samples/s, {common.SPREAD}", "of the step waiting for data", "of the limit")
         common.print_table(title, columns, rows)
-        ratios = [(name, common.spread(values, 1)) for name, values in size["ratios"].items()]
-        common.print_table("ratios", (common.SPREAD,), ratios)
+        for told, ratios in size["ratios"].items():
+            lines = [(pair, common.spread(values, 1)) for pair, values in ratios.items()]
+            common.print_table(f"{name}, samples/s, ratios: {told}", (common.SPREAD,), lines)
+    print("ours, host: the policy. " + ", ".join(f"{name}: {loader.title}" for name, loader in LOADERS.items()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A policy that has seen a few hundred demonstrations proposes good chunks and poor ones. The same demonstrations show what
 actions do, and that is far easier to learn; they also show where episodes end. Together that ranks the candidates
-(`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand.
+(`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand. What may be given of a task is its
+frame: `pusht_block` says where PushT's physics is the same everywhere.
 
 | member | what it foresees | file |
 |---|---|---|

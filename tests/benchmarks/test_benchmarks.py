@@ -8,8 +8,9 @@ import torch
 from lerobot.policies import get_policy_class
 
 import benchmarks.floor
-from benchmarks import common, latency, pusht_quality, time_to_success, training
-from benchmarks.contenders import ROOT, equal_dims, features, fresh, host_config, our_config, parameters, twin
+from benchmarks import common, latency, long_run, pusht_quality, training
+from benchmarks.common import ROOT
+from benchmarks.contenders import equal_dims, features, fresh, host_config, our_config, parameters, twin
 from benchmarks.floor import Work, count, floor, operations, peak, products, reading
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.samplers import DDIM
@@ -41,6 +42,8 @@ def test_latency(tmp_path, capsys):
     assert (small["executed"], small["horizon"]) == (8, 16) and result["policy"] == "demo_pusht.json"
     config = our_config()
     assert (ours["executed"], ours["horizon"]) == (config.n_action_steps, config.horizon) != (8, 16)
+    size = result["size"][f"{latency.SMALL} ÷ {latency.OURS}"]
+    assert size == pytest.approx(small["parameters"] * 10 / (ours["parameters"] * 8))
     per_action = result["ratios"][f"{latency.SMALL} ÷ {latency.OURS}, per executed action"]["values"]
     assert per_action == pytest.approx([a / 8 / (b / config.n_action_steps) for a, b in zip(slow, fast, strict=True)])
     assert result["floor"]["1"]["bytes"] > 0 and result["floor"]["3"]["operations"] > result["floor"]["1"]["operations"]
@@ -49,7 +52,7 @@ def test_latency(tmp_path, capsys):
     assert result["ratios"][f"{latency.OURS} ÷ {latency.FLOOR}"]["median"] > 1
     assert result["growth"]["calls"].keys() == {"1", "2", "4", "8", "10"}
     printed = capsys.readouterr().out
-    assert "ratios" in printed and f"{config.n_action_steps} of {config.horizon}" in printed
+    assert "what the ratios are made of" in printed and f"{config.n_action_steps} of {config.horizon}" in printed
 
 
 def test_what_is_compiled_has_the_same_weights():
@@ -86,10 +89,14 @@ def test_training(tmp_path, size):
     arguments = ["--quick", "--sizes", size, "--images", "image", "--json", str(tmp_path / "training.json")]
     training.main(arguments)
     measured = read(tmp_path / "training.json")["sizes"][size]
-    ours, host = measured["variants"]["ours + memory"], measured["variants"]["host + host"]
-    assert measured["ratios"][measured["claimed"]]["median"] == pytest.approx(
-        ours["samples_per_s"]["median"] / host["samples_per_s"]["median"]
-    )
+    variants = measured["variants"]
+    assert len(variants) == 6, "two policies, each through three loaders"
+    told = {pair: ratio for of_them in measured["ratios"].values() for pair, ratio in of_them.items()}
+    assert len(told) == 9 and {"host + memory ÷ host + host", "ours + host ÷ host + host"} < told.keys()
+    for pair, ratio in told.items():
+        fast, slow = (variants[name]["samples_per_s"]["median"] for name in pair.split(" ÷ "))
+        assert ratio["median"] == pytest.approx(fast / slow)
+    ours, host = variants["ours + memory"], variants["host + host"]
     assert all(0 < variant["share_waiting"]["median"] < 1 for variant in (ours, host))
     for name, variant in (("ours", ours), ("host", host)):
         limit = measured["limits"][name]["samples_per_s"]["median"]
@@ -187,13 +194,17 @@ def test_the_hosts_policy_trains_in_the_same_number_format(monkeypatch, tmp_path
     for dtype in ("float32", "bfloat16"):
         file = tmp_path / f"{dtype}.json"
         training.main(["--quick", "--sizes=state", f"--dtype={dtype}", f"--json={file}"])
-    assert [getattr(policy, "dtype", policy.use_amp) for policy in seen] == ["float32", False, "bfloat16", True]
+    found = [getattr(policy, "dtype", policy.use_amp) for policy in seen]
+    assert found == [dtype for dtype in ("float32", False, "bfloat16", True) for _ in training.LOADERS]
     assert torch.get_autocast_dtype("cpu") is torch.bfloat16
+    monkeypatch.setattr(common, "emulated", lambda dtype, device: True)
+    training.main(["--quick", "--sizes=state", f"--json={file}"])
+    assert seen[-1].use_amp is False and json.loads(file.read_text())["dtype"] == "float32"
 
 
-@pytest.mark.parametrize("module", [latency, training, pusht_quality, time_to_success])
+@pytest.mark.parametrize("module", [latency, training, pusht_quality, long_run])
 def test_a_device_that_is_not_here_is_refused_and_not_replaced(module, capsys):
-    root = ["--root=nowhere"] if module in (pusht_quality, time_to_success) else []
+    root = ["--root=nowhere"] if module in (pusht_quality, long_run) else []
     with pytest.raises(SystemExit):
         module.main([*root, "--device=xpu:7"])
     assert "argument --device: xpu:7 is not here; legal are cpu" in capsys.readouterr().err
@@ -217,9 +228,10 @@ def test_the_limits_are_those_of_the_device(monkeypatch):
 
 
 def test_both_sides_train_where_they_are_told(tmp_path):
-    steps = {"ours": 1, "host": 1}
-    lines = time_to_success.commands(tmp_path, tmp_path, steps, steps, normalised=True, device="cuda:0")
-    assert all("--policy.device=cuda:0" in line for line in lines.values())
+    options, _ = long_run._options([f"--root={tmp_path}"])
+    options.device = "meta"  # stands for a GPU
+    lines = long_run.commands(options)
+    assert all("--policy.device=meta" in line for line in lines.values())
 
 
 def test_turns_are_taken_and_timed():

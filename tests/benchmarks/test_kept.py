@@ -2,42 +2,19 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import pytest
 from tiny_recipes import DEMOS
 
-from benchmarks import judged, pusht_quality, time_to_success
-from benchmarks.contenders import ROOT
-from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
-
-
-@pytest.fixture
-def called(monkeypatch) -> list[list[str]]:
-    """Commands of `dp-plus` as they come; they are not run, evaluations find one success."""
-    called: list[list[str]] = []
-
-    def note(command, log) -> float:
-        called.append(arguments := command[3:])
-        if arguments[0] == "evaluate":
-            report = dict.fromkeys(("successes", "success_percent", "interval_percent", "score", "seeds"), 1)
-            report |= {"weights_sha256": "", "latency_ms": 1, "episodes": 1}
-            (log.with_suffix("")).mkdir()
-            (log.with_suffix("") / "report.json").write_text(json.dumps(report))
-            info = {"per_task": [{"metrics": {"successes": [True], "max_rewards": [1.0]}}]}
-            (log.with_suffix("") / "eval_info.json").write_text(json.dumps(info))
-        if arguments[0] == "train":
-            next(Path(a.split("=")[1]) for a in arguments if a.startswith("--output_dir")).mkdir(parents=True)
-        return 1.0
-
-    for module in (pusht_quality, judged):
-        monkeypatch.setattr(module, "run", note)
-    return called
+from benchmarks import judged, long_run, pusht_quality
+from benchmarks.common import RESULTS, ROOT
+from benchmarks.factors import FACTORS, RECIPE_ROW, Row
+from benchmarks.judged import RECIPE
 
 
 def chosen(**changed) -> argparse.Namespace:
     """Options of a study with these changed."""
-    usual = {"root": DEMOS, "config": pusht_quality.RECIPE, "steps": None, "study_episodes": 1, "study": True}
+    usual = {"root": DEMOS, "config": RECIPE, "steps": None, "study_episodes": 1, "study": True}
     return argparse.Namespace(**(usual | {"device": "cpu", "policy": []} | changed))
 
 
@@ -55,7 +32,7 @@ def test_late_checkpoints_are_averaged_before_they_are_evaluated(tmp_path, calle
 
 def test_another_experiment_of_the_same_name_is_trained_again(tmp_path, called):
     """And the same one is not."""
-    recipe = json.loads(pusht_quality.RECIPE.read_text())
+    recipe = json.loads(RECIPE.read_text())
     same, other = tmp_path / "same.json", tmp_path / "other.json"
     same.write_text(json.dumps(recipe, indent=4))
     other.write_text(json.dumps(recipe | {"batch_size": 64}))
@@ -78,7 +55,7 @@ def test_another_experiment_of_the_same_name_is_trained_again(tmp_path, called):
         assert commands(**changed) == ["train", "evaluate"] and commands(**changed) == [], changed
     assert commands(seed=2) == ["train", "evaluate"] and commands(seed=2) == []
     assert commands(study_episodes=2) == ["evaluate"] and commands(study_episodes=2) == []
-    assert commands(row=pusht_quality.Row(row.name, evaluate=("--policy.noise_scale=0.3",))) == ["evaluate"]
+    assert commands(row=Row(row.name, evaluate=("--policy.noise_scale=0.3",))) == ["evaluate"]
     folders = {file.parents[1] for file in kept.glob("*/seed_*/seconds.json")}
     assert len(folders) == 1 + len(experiments), "the seed is no part of the digest"
 
@@ -109,8 +86,10 @@ def test_a_row_says_when_it_was_measured(tmp_path, called, monkeypatch):
     ],
 )
 def test_one_configs_results_do_not_replace_anothers(config, study, name):
-    options = chosen(config=ROOT / "configs" / f"{config}.json", study=study, only=[""], host=True, normalised=True)
-    assert pusht_quality.default_json(options) == pusht_quality.RESULTS / f"{name}.json"
+    options = chosen(
+        config=ROOT / "configs" / f"{config}.json", study=study, only=[""], host=True, normalised=True, steps_host=None
+    )
+    assert pusht_quality.default_json(options) == RESULTS / f"{name}.json"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +99,7 @@ def test_one_configs_results_do_not_replace_anothers(config, study, name):
         (["--policy.foresight.weighting.type=equal"], "--policy.… flags"),
         (["--study", "--only", "DiT"], "--only"),
         (["--no-normalised"], "--no-normalised"),
+        (["--steps-host=3"], "--steps-host"),
     ],
 )
 def test_a_changed_experiment_has_to_be_told_where_its_results_go(tmp_path, flags, named, capsys):
@@ -128,6 +108,12 @@ def test_a_changed_experiment_has_to_be_told_where_its_results_go(tmp_path, flag
     assert f"{named}: give --json FILE" in capsys.readouterr().err and not (tmp_path / "kept").exists()
 
 
-def test_lerobots_policy_as_it_ships_has_a_file_of_its_own():
-    assert time_to_success.default_json(True).name == "time_to_success.json"
-    assert time_to_success.default_json(False).name == "time_to_success_as_it_ships.json"
+def test_a_long_run_of_another_experiment_has_to_be_told_where_its_results_go(capsys):
+    _, path = long_run._options([f"--root={DEMOS}"])
+    pixels = ROOT / "configs" / "pusht_pixels.json"
+    assert path == RESULTS / "long_run.json"
+    assert long_run._options([f"--root={DEMOS}", f"--config={pixels}"])[1].name == "long_run_pusht_pixels.json"
+    for flag in ("--no-normalised", "--steps=3", "--steps-host=3"):
+        with pytest.raises(SystemExit):
+            long_run.main([f"--root={DEMOS}", flag])
+        assert f"{flag.partition('=')[0]}: give --json FILE" in capsys.readouterr().err

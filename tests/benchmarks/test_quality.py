@@ -7,10 +7,12 @@ import re
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
 
-from benchmarks import judged, pusht_quality, time_to_success
+from benchmarks import judged, pusht_quality
+from benchmarks.common import ROOT
 from benchmarks.contenders import fresh, host_config, our_config, parameters
+from benchmarks.factors import FACTORS, FACTORS_OF_PICTURES, RECIPE_ROW
+from benchmarks.judged import RECIPE
 from benchmarks.paired import host_training
-from benchmarks.pusht_quality import FACTORS, RECIPE_ROW
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 STEPS = {"steps": 3, "our_steps": 6}
@@ -32,8 +34,10 @@ def test_training_seeds_are_counted_together():
 
 
 def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
-    for row in FACTORS:
-        saved = json.loads(pusht_quality.RECIPE.read_text())["policy"]
+    pixels = ROOT / "configs" / "pusht_pixels.json"
+    recipes = [*((row, RECIPE) for row in FACTORS), *((row, pixels) for row in (*FACTORS, *FACTORS_OF_PICTURES))]
+    for row, recipe in recipes:
+        saved = json.loads(recipe.read_text())["policy"]
         flags = [flag for flag in (*row.train, *row.evaluate) if not flag.startswith(("--save_freq=", "--steps="))]
         assert all(flag.startswith("--policy.") for flag in flags), row.name
         flags = [flag.replace("--policy.", "--", 1) for flag in flags]
@@ -44,12 +48,16 @@ def test_every_factor_of_the_study_is_a_legal_switch(tmp_path):
 @pytest.fixture
 def tiny(tmp_path) -> list[str]:
     """Options with which the benchmark trains a tiny recipe for two updates."""
-    recipe = shrunk(pusht_quality.RECIPE, tmp_path / "tiny.json")
+    recipe = shrunk(RECIPE, tmp_path / "tiny.json")
     options = [f"--root={DEMOS}", f"--config={recipe}", "--steps=2", f"--folder={tmp_path / 'kept'}"]
     return [*options, f"--json={tmp_path / 'found.json'}"]
 
 
-def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, capsys):
+def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, capsys, monkeypatch):
+    seconds = {"ours + memory": 6.0, "host + memory": 10.0, "host + host": 30.0, "host + host4": 20.0}
+    paces = {"paces": {name: {"seconds": {"median": value}} for name, value in seconds.items()}}
+    asked = []
+    monkeypatch.setattr(pusht_quality, "kept_pace", lambda *arguments: asked.append(arguments) or paces)
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
     more += ["--policy.dtype=bfloat16"]
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
@@ -58,7 +66,7 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     assert ours["name"] == RECIPE_ROW.name and "LeRobot" in host["name"]
     assert ours["seeds"] == host["seeds"] == [100_000, 100_001]
     assert ours["weights_sha256"] != host["weights_sha256"] and min(ours["seconds"], host["seconds"]) > 0
-    trained = next((tmp_path / "kept").glob("LeRobot*/seed_1/checkpoints/last/*/config.json"))
+    trained = next((tmp_path / "kept").glob("LeRobot*our_loader*/seed_1/checkpoints/last/*/config.json"))
     config = json.loads(trained.read_text())
     assert config["type"] == "diffusion" and config["normalization_mapping"]["ENV"] == "MIN_MAX"
     assert config["use_amp"] is True and config["scheduler_warmup_steps"] == 300 / 2 * 3
@@ -67,11 +75,17 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     assert all({"commit", "date"} <= row.keys() for row in found["rows"])
     assert found["limit_percent"] == 50 * len({*solved(tmp_path, 0), *solved(tmp_path, 1)})
     assert (tmp_path / "found.png").stat().st_size > 5000
-    assert "LeRobot's diffusion, equal size" in capsys.readouterr().out
+    ((commands, *_),) = asked
+    assert all(line[3] == "train" for line in commands.values()) and "--policy.type=diffusion" in commands["host"]
+    assert found["updates"] == {"ours": 2, "host": 3} and found["pace"] == paces
+    printed = [line for line in capsys.readouterr().out.splitlines() if "loader" in line]
+    for title, minutes in (("our loader", "0.5"), ("no workers", "1.5"), ("4 workers", "1.0")):
+        (line,) = (one for one in printed if "LeRobot's diffusion, " in one and title in one)
+        assert minutes in line
 
 
 def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
-    config = our_config(pusht_quality.RECIPE)
+    config = our_config(RECIPE)
     kinder, as_it_ships = (host_training(config, **STEPS, normalised=on) for on in (True, False))
     (more,) = set(kinder) - set(as_it_ships)
     assert more.startswith("--policy.normalization_mapping=") and set(as_it_ships) < set(kinder)
@@ -84,18 +98,18 @@ def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
     ("steps", "ours", "expected"), [(400, 8500, 14), (1500, 8500, 53), (7200, 3400, 635), (1, 8500, 1)]
 )
 def test_lerobots_policy_warms_up_for_our_share_of_its_updates(steps, ours, expected):
-    command = host_training(our_config(pusht_quality.RECIPE), steps=steps, our_steps=ours)
+    command = host_training(our_config(RECIPE), steps=steps, our_steps=ours)
     assert f"--policy.scheduler_warmup_steps={expected}" in command and f"--steps={steps}" in command
 
 
 @pytest.mark.parametrize(("dtype", "half"), [("bfloat16", True), ("float32", False)])
 def test_lerobots_policy_trains_in_our_precision(dtype, half):
-    command = host_training(our_config(pusht_quality.RECIPE, dtype=dtype), **STEPS)
+    command = host_training(our_config(RECIPE, dtype=dtype), **STEPS)
     assert ("--policy.use_amp=true" in command) is half
 
 
 def test_lerobots_policy_from_pixels_sees_what_ours_sees_in_use():
-    config = our_config(pusht_quality.ROOT / "configs" / "pusht_pixels.json")
+    config = our_config(ROOT / "configs" / "pusht_pixels.json")
     assert "observation.environment_state" in config.input_features, "for training alone"
     command = host_training(config, **STEPS)
     given = dict(flag.removeprefix("--policy.").split("=", 1) for flag in command if flag.startswith("--policy."))
@@ -161,33 +175,7 @@ def test_flags_that_are_not_the_policys_are_refused(capsys):
     assert "unrecognized arguments: --stduy\n" in capsys.readouterr().err
 
 
-def points(*pairs: tuple[float, float]) -> list[dict]:
-    return [{"seconds": seconds, "step": 10 * seconds, "success_percent": percent} for seconds, percent in pairs]
-
-
-@pytest.mark.parametrize(
-    ("host", "ratio", "bound"),
-    [(points((600, 10), (1200, 61)), 10, False), (points((600, 10), (3000, 40)), 25, True)],
-    ids=["reached", "never reached"],
-)
-def test_time_to_a_rate(host, ratio, bound):
-    found = time_to_success.compare({"ours": points((60, 40), (120, 70)), "host": host}, target=60)
-    assert found["ratio"] == ratio and found["bound"] is bound
-    assert found["ours_minutes"] == 2 and found["ours_updates"] == 1200
-
-
-def test_without_our_own_success_there_is_nothing_to_compare():
-    with pytest.raises(ValueError, match="ours did not reach 60"):
-        time_to_success.compare({"ours": points((60, 40)), "host": points((60, 80))}, target=60)
-
-
-def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path, monkeypatch):
-    recipe = json.loads(time_to_success.RECIPE.read_text())
-    recipe["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
-    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
-    monkeypatch.setattr(time_to_success, "RECIPE", tmp_path / "recipe.json")
-    two, four = (
-        time_to_success.operations_of_an_update(DEMOS, tmp_path / f"{size}", f"--batch_size={size}") for size in (2, 4)
-    )
-    parameters = 3_000_000
-    assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
+def test_a_training_seed_of_lerobots_side_alone_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        pusht_quality.main([f"--root={DEMOS}", "--seeds", "1", "2", "--seeds-host", "3"])
+    assert "--seeds-host 3 is not among --seeds 1 2" in capsys.readouterr().err

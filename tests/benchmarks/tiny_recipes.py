@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.contenders import ROOT
+from benchmarks.common import ROOT
 from lerobot_dp_plus import cli
 
 DEMOS = ROOT / "lerobot_dp_plus" / "assets" / "pusht_demos"
