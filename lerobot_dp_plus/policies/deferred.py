@@ -22,7 +22,7 @@ def await_weights(policy: Any, folder: Path) -> None:
         FileNotFoundError: `folder` holds no weights of any kind.
         ValueError: a field or the weights in the shards do not fit, by name.
     """
-    checkpoint.check_saved_config(policy.config, folder)
+    checkpoint.check_saved_config(policy.config, folder, training=True)
     refuse_other_shards(policy, folder)
     absent = f"the weights of {folder} were never loaded into this policy, which holds random ones"
     policy.unlearned = absent

@@ -54,7 +54,7 @@ def as_written(config: type, saved: Mapping[str, Any]) -> dict[str, Any]:
     if not saved:  # there is no file
         return full
     if issubclass(config, PreTrainedConfig):
-        known = config.get_known_choices()
+        known = PreTrainedConfig.get_known_choices()
         name = saved.get(TYPE) or next((name for name, member in known.items() if member is config), "")
         return formats.complete(name, saved, unversioned=1)
     if isinstance(policy, Mapping) and TYPE in policy:
