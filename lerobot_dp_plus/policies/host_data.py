@@ -16,7 +16,7 @@ from lerobot_dp_plus.policies.loading import OUR_TYPES
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.readable import is_numeric
 
-_NOTE = "_dp_plus_run"
+_NOTE, _MARK = "_dp_plus_run", "dp_plus_data_door"
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ def install() -> None:
 
 def _replace(owner: Any, name: str, door: Any) -> None:
     stock = getattr(owner, name)
-    if not hasattr(stock, "stock"):
+    if not hasattr(stock, _MARK):  # a mark of our own, as others may have wrapped the same function
 
         @functools.wraps(stock)
         def wrapped(*args: Any, **options: Any) -> Any:
             return door(stock, *args, **options)
 
-        wrapped.stock = stock  # type: ignore[attr-defined]
+        setattr(wrapped, _MARK, True)
         setattr(owner, name, wrapped)
 
 

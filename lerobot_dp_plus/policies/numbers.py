@@ -65,9 +65,13 @@ def to_floats(
 
 
 def as_weights(model: nn.Module, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Normalised features in the type and on the device of a model's weights; for a policy without pipelines, too."""
+    """Normalised features where a model's weights are, in float32, or with float64 weights in float64.
+
+    What a policy is given, with or without pipelines. Weights of half precision are the model's own affair.
+    """
     weight = next(model.parameters())
-    return to_floats(given, shapes, dtype=weight.dtype, device=weight.device, normalised=True)
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    return to_floats(given, shapes, dtype=dtype, device=weight.device, normalised=True)
 
 
 def with_batch_axis(value: Tensor, shape: tuple[int, ...]) -> Tensor:
