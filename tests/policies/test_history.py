@@ -96,3 +96,122 @@ def test_windows_are_put_together_for_chunks_only(as_window: bool, monkeypatch: 
         made.select_action(window([seen, seen]) if as_window else seen)
         so_far.append(len(stacked))
     assert so_far == [1, 1, 1, 2, 2, 2, 3]
+
+
+# How far apart frames are
+
+
+def values(history: ObservationHistory) -> list[float]:
+    return history.window()["observation.state"][0, :, 0].tolist()
+
+
+def at(step: float, **more: object) -> dict[str, object]:
+    """The frame of a control step, which says so."""
+    return {"observation.state": torch.full((1, 1), float(step)), **more}
+
+
+def of(steps: int, stride: int = 1, rate: float | None = None) -> ObservationHistory:
+    return ObservationHistory({"observation.state": (1,)}, steps, stride, rate)
+
+
+def test_frames_a_chunk_apart_are_no_neighbours():
+    history = of(3)
+    for step in (0, 8, 16):
+        history.glance(at(step))
+        assert values(history) == [step] * 3, "only what is fresh"
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ([0, 1, 1, 1], [1, 2, 3]),
+        ([0, 1, 1, 0], [0, 1, 2]),  # the same step again
+        ([0, 2, 2], [2, 4, 4]),  # of the step before none was seen; the next one stands
+        ([0, 1, 8], [9, 9, 9]),
+    ],
+)
+@pytest.mark.parametrize("told", ["glance", "see"])
+def test_a_caller_may_say_how_far_apart_frames_are(since, expected, told):
+    history, now = of(3), 0
+    for steps in since:
+        now += steps
+        getattr(history, told)(at(now), since=steps)
+    assert values(history) == expected
+
+
+def test_a_glance_is_of_the_next_step_and_leaves_no_trace():
+    history = of(2)
+    history.see(at(0))
+    history.see(at(1))
+    history.glance(at(2))
+    assert values(history) == [1, 2]
+    history.see(at(2))
+    assert values(history) == [1, 2], "not twice the same"
+    history.glance(at(3))
+    history.glance(at(11))
+    assert values(history) == [11, 11], "nobody knows what was executed after a glance"
+
+
+def test_time_stamps_say_how_far_apart_glances_are():
+    history = of(2, rate=10)
+    for step, expected in ((0, [0, 0]), (1, [0, 1]), (2, [1, 2]), (9, [9, 9]), (10, [9, 10]), (3, [3, 3])):
+        history.glance(at(step, timestamp=torch.tensor([step / 10])))
+        assert values(history) == expected
+    history.glance(at(4, timestamp=[0.4]))
+    history.glance(at(5))
+    assert values(history) == [5, 5], "without one, nothing is known again"
+
+
+def test_time_stamps_that_differ_within_a_batch_say_nothing():
+    history = ObservationHistory({"observation.state": (1,)}, 2, rate=10)
+    for step, stamps in ((0, [0.0, 0.5]), (1, [0.1, 0.9])):
+        history.glance({"observation.state": torch.full((2, 1), float(step)), "timestamp": torch.tensor(stamps)})
+    assert values(history) == [1, 1]
+
+
+def test_observations_of_every_third_step():
+    history = of(2, stride=3)
+    seen = []
+    for step in range(6):
+        history.see(at(step))
+        seen.append(values(history))
+    assert seen == [[0, 0], [0, 1], [0, 2], [0, 3], [1, 4], [2, 5]], "as windows are padded at an episode's start"
+    history.see({"observation.state": torch.tensor([[[20.0], [23.0]]])}, since=18)
+    history.see(at(24))
+    history.see(at(25))
+    history.see(at(26))
+    assert values(history) == [23, 26]
+
+
+def test_nonsense_about_time_is_refused():
+    history = of(2)
+    history.see(at(0))
+    for since in (-1, 1.5, True):
+        with pytest.raises(ValueError, match=f"steps_since_last = {since}: must be 0 or more control steps"):
+            history.see(at(1), since=since)
+    assert values(history) == [0, 0]
+
+
+def test_a_policy_asked_for_chunks_sees_no_motion_that_never_was():
+    made = trained(n_obs_steps=2)
+    first, later = frame(made.config), frame(made.config)
+    drawn = torch.randn(BATCH, made.config.horizon, 2)
+
+    def chunk(*frames: dict[str, torch.Tensor]) -> torch.Tensor:
+        made.reset()
+        return made.predict_action_chunk(window(list(frames)), noise=drawn)
+
+    expected, consecutive = chunk(later, later), chunk(first, later)
+    assert not torch.equal(expected, consecutive)
+    for said, wanted in ((None, expected), (7, expected), (1, consecutive)):
+        made.reset()
+        made.predict_action_chunk(first)
+        assert torch.equal(made.predict_action_chunk(later, noise=drawn, steps_since_last=said), wanted)
+    made.config.fps = 20
+    made.reset()
+    made.predict_action_chunk({**first, "timestamp": torch.full((BATCH,), 0.3)})
+    stamped = {**later, "timestamp": torch.full((BATCH,), 0.35)}
+    assert torch.equal(made.predict_action_chunk(stamped, noise=drawn), consecutive)
+    made.reset()
+    made.select_action(first)
+    assert torch.equal(made.predict_action_chunk(later, noise=drawn), consecutive), "the step after select_action's"

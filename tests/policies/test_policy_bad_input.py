@@ -39,7 +39,6 @@ from lerobot_dp_plus.selection import Coherent
             "network.patch_size = 4: must divide horizon = 10; legal are [1, 2, 5, 10]",
         ),
         ({"horizon": 10, "network": DiTConfig(patch_size=3)}, "network.patch_size = 3: must divide horizon = 10"),
-        ({"dtype": "float8"}, "dtype = 'float8': legal are float32, bfloat16, float16"),
         (
             {"objective": Diffusion(prediction="epsilon", clip_range=None)},
             "objective.clip_range = null: with objective.prediction=epsilon it must be a number",

@@ -1,6 +1,7 @@
 """Weights on disk: what is saved is what acts, and what does not fit is named."""
 
 import json
+from types import SimpleNamespace
 
 import draccus
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from tiny import OBSERVATIONS, PRESETS, build, config, frame, noise, policy, step, trained, window
 
 import lerobot_dp_plus
+from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.foresight.frames import PushTBlock
@@ -277,12 +279,17 @@ def test_actions_of_another_width_are_refused_by_name(saved):
         DpPlusPolicy.from_pretrained(saved, config=made)
 
 
-def test_the_augmentation_of_a_saved_pipeline_cannot_be_switched(tmp_path):
+def test_the_augmentation_of_a_saved_pipeline_cannot_be_switched_for_training(tmp_path):
     inputs = {"observation.state": config().input_features["observation.state"]}
     inputs["observation.state"] = type(inputs["observation.state"])(inputs["observation.state"].type, (2,))
     build(config(inputs=inputs)).save_pretrained(tmp_path)
+    switched = {"cli_overrides": ["--augmentation.type=pusht_mirror"]}
+    assert isinstance(DpPlusPolicy.from_pretrained(tmp_path, **switched).config.augmentation, PushTMirror)
+    features = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in (*inputs, "action")}
     with pytest.raises(ValueError, match=r"augmentation = .*pusht_mirror.*the pipeline saved"):
-        DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--augmentation.type=pusht_mirror"])
+        DpPlusPolicy.from_pretrained(
+            tmp_path, dataset_meta=SimpleNamespace(features=features, fps=10, stats=None), **switched
+        )
 
 
 def test_lerobots_factory_loads_it(saved):

@@ -18,7 +18,7 @@ def test_single_frames_equal_windows(preset, kind):
     # Hardly trained networks overshoot, and clipped to ±1 all chunks would be alike.
     made.config.objective = replace(made.config.objective, clip_range=None)
     frames = [frame(made.config) for _ in range(5)]
-    chunks = [made.predict_action_chunk(one, noise=noise(made.config)) for one in frames]
+    chunks = [made.predict_action_chunk(one, noise=noise(made.config), steps_since_last=1) for one in frames]
     padded = [frames[0], frames[0], *frames]  # before the episode its first frame stands
     for now, chunk in enumerate(chunks):
         made.reset()
@@ -31,7 +31,7 @@ def test_a_window_is_remembered_too():
     made = trained(n_obs_steps=2)
     frames = [frame(made.config) for _ in range(3)]
     made.predict_action_chunk(window(frames[:2]))
-    continued = made.predict_action_chunk(frames[2], noise=noise(made.config))
+    continued = made.predict_action_chunk(frames[2], noise=noise(made.config), steps_since_last=1)
     assert torch.equal(continued, made.predict_action_chunk(window(frames[1:]), noise=noise(made.config)))
 
 

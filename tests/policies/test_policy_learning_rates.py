@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import OBSERVATIONS, config, policy, step, training_batch
+from tiny import OBSERVATIONS, policy, step, training_batch
 
 from lerobot_dp_plus.policies.chunk_model import is_backbone
 
@@ -49,4 +49,4 @@ def test_without_cameras_or_rate_there_is_one_group(rate):
 
 def test_a_negative_rate_is_refused():
     with pytest.raises(ValueError, match=r"optimizer_lr_backbone = -1e-05: must be at least 0"):
-        config(optimizer_lr_backbone=-1e-5)
+        policy(optimizer_lr_backbone=-1e-5).get_optim_params()

@@ -72,7 +72,6 @@ def test_another_number_of_frames_is_refused_by_name(key, message):
     [
         ({"stride": 0}, "stride = 0: must be at least 1"),
         ({"selection": LowestEnergy()}, r"selection\.type = lowest_energy needs energy, which foresight\.type = none"),
-        ({"foresight": Outcome(steps=4)}, r"foresight\.steps = 4: must be more than 4, the frames that are left out"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(fields, message):

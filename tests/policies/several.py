@@ -1,0 +1,61 @@
+"""One tiny policy of every kind: each preset, with pictures, with foresight and perception, without an average."""
+
+from typing import Any
+
+import torch
+from lerobot.configs import FeatureType, PolicyFeature
+from tiny import ENV_STATE, IMAGES, OBSERVATIONS, PRESETS, STATE, policy
+
+from lerobot_dp_plus.ema import EmaConfig
+from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
+from lerobot_dp_plus.paths import LinearBetaPath
+from lerobot_dp_plus.perception import Regression
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.samplers import DDIM, Ancestral, Jump
+from lerobot_dp_plus.selection import Coherent, LowestEnergy
+
+SEEING = {
+    "inputs": {**STATE, **ENV_STATE, **IMAGES},
+    "perception": Regression(samples=2),
+    "foresight": Outcome(steps=6, dim=16, depth=1),
+    "selection": LowestEnergy(num_candidates=3),
+    "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
+}
+X1 = {"objective": Diffusion(prediction="x1")}
+KINDS: dict[str, dict[str, Any]] = {
+    **{name: {"preset": name} for name in PRESETS},
+    **{f"{name} with pictures": {"preset": name, "inputs": OBSERVATIONS["mix"]} for name in PRESETS},
+    "resnet": {
+        "inputs": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 64, 64))},
+        "image_encoder": ResNet18Config(crop_ratio=1.0, num_keypoints=4),
+    },
+    "foresight and perception": {**SEEING, **X1},
+    "no average": {"ema": EmaConfig(enabled=False), **X1},
+    "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},
+    "table": {"objective": Diffusion(prediction="x1", path=LinearBetaPath()), "sampler": DDIM(num_steps=2)},
+    "table of diffusers": {"objective": Diffusion(prediction="x1", path=DiffusersPath()), "sampler": DDIM(num_steps=2)},
+    "stochastic": {
+        "sampler": Ancestral(num_steps=3),
+        "guidance": Smoothness(),
+        "selection": Coherent(num_candidates=2),
+    },
+}
+
+
+def acting(**fields: Any) -> DpPlusPolicy:
+    """A policy in evaluation mode whose weights have left the start, and that has seen some ends of episodes."""
+    made = policy(**fields).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    for model in (made.model, made._averaged_model):
+        if model.foresight is not None:
+            model.foresight.ends.gather(torch.randn(5, len(model.foresight.ends.mean)))
+    return made
+
+
+def of(kind: str) -> DpPlusPolicy:
+    return acting(**KINDS[kind])
