@@ -16,7 +16,7 @@ from lerobot_dp_plus.policies.host_hooks import demand, is_ours, rebind
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.readable import is_numeric
 
-_NOTE, _MARK = "_dp_plus_run", "dp_plus_data_door"
+_NOTE = "_dp_plus_run"
 
 
 @dataclass(frozen=True)

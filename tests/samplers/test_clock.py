@@ -75,8 +75,6 @@ def test_chunks_are_the_same_with_a_table(sampler, objective: Objective):
 @pytest.mark.parametrize(
     ("sampler", "path"),
     [
-        (Euler(3), SquaredCosinePath()),
-        (Heun(3), StraightPath()),
         (Heun(3), SquaredCosinePath()),
         (DPMpp2M(3), LinearBetaPath()),
         (DDIM(3), DiffusersPath(schedule="linear_beta")),

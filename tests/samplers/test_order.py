@@ -50,11 +50,11 @@ def test_the_two_step_rule_has_order_two_on_smooth_grids(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["squared_cosine", "diffusers"])
 def test_on_the_grid_of_diffusers_it_is_far_better_than_first_order(name: str) -> None:
-    """That grid is even in t, its last step begins at σ² of 0.04/n or more: asymptotically first order, with 1/60 of the
-    error that first order methods have there."""
+    """That grid is even in t, its last step begins at σ² of 0.04/n or more: asymptotically first order, with a few hundredths
+    of the error that first order methods have there."""
     path, steps = ALL_PATHS[name], [10, 20, 40, 160]
     ratios = np.divide(errors(DPMpp2M, path, steps), errors(DDIM, path, steps))
-    assert (ratios < [0.5, 0.25, 0.2, 0.05]).all(), ratios
+    assert (ratios < [0.75, 0.35, 0.1, 0.05]).all(), ratios
 
 
 def test_every_deterministic_sampler_declares_an_order() -> None:
