@@ -71,19 +71,15 @@ def plain_parsing() -> Iterator[None]:
 def is_usage(error: BaseException) -> bool:
     """Whether the command line or a config is to blame, and not a checkpoint that cannot be read."""
     if _is_draccus(error):
-        return not any(cls.__name__ == "CheckpointUnreadable" for cls in type(_innermost(error)).__mro__)
+        behind: BaseException | None = error
+        while behind is not None and type(behind).__name__ != "CheckpointUnreadable":
+            behind = behind.__cause__
+        return behind is None
     return isinstance(error, (UsageError, argparse.ArgumentError))
 
 
 def _is_draccus(error: BaseException) -> bool:
     return any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What a config or its parser said before draccus reworded it as `error`."""
-    from lerobot_dp_plus.policies.parsing_words import reasons
-
-    return [error, *reasons(error)][-1]
 
 
 def is_plain(error: BaseException) -> bool:
@@ -113,9 +109,9 @@ def explain(error: BaseException) -> str:
         return told
     text = str(error)
     if _is_draccus(error):
-        from lerobot_dp_plus.policies.parsing_words import worded
+        from lerobot_dp_plus.policies.parsing_words import reasons, worded
 
-        text = worded(_innermost(error))
+        text = worded([error, *reasons(error)][-1])
     if of_the_network(error):
         text = f"the Hub or the network failed: {' '.join(text.split())}"
     return text.strip() or type(error).__name__
