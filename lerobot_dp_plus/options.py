@@ -5,6 +5,7 @@ Only the standard library is imported here and in the `options.py` of every room
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 
 class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -15,7 +16,7 @@ class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpF
         return action.help if nothing else super()._get_help_string(action)
 
 
-def describe(description: str, examples: Sequence[str]) -> dict[str, object]:
+def describe(description: str, examples: Sequence[str]) -> dict[str, Any]:
     """Keyword arguments of an `ArgumentParser` that explain it."""
     lines = "\n".join(f"  {example}" for example in examples)
     title = "example" if len(examples) == 1 else "examples"
@@ -29,4 +30,4 @@ def describe(description: str, examples: Sequence[str]) -> dict[str, object]:
 
 def command(prog: str, description: str, examples: Sequence[str]) -> argparse.ArgumentParser:
     """An empty parser of the command `prog`; every option added to it needs a `help`."""
-    return argparse.ArgumentParser(prog=prog, **describe(description, examples))  # type: ignore[arg-type]
+    return argparse.ArgumentParser(prog=prog, **describe(description, examples))

@@ -83,10 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 say(hint.strip())
             raise
         place = ""
-        usage = is_usage(error) or (not rest and not hint)
+        bare = not rest and not hint and isinstance(error, ValueError)  # LeRobot's word for what must be given
+        usage = is_usage(error) or bare
         if not usage and not is_plain(error):
             place = f"\n({type(error).__name__} at {where(error)}; {TRACEBACK_SWITCH}=1 for the trace)"
-        see = "" if rest or hint else f" (`lerobot {subcommand} --help` lists its options)"
+        see = "" if rest or not usage else f" (`lerobot {subcommand} --help` lists its options)"
         say(f"error: {explain(error)}{see}{hint}{place}")
         return 2 if usage else 1
 

@@ -69,14 +69,26 @@ def plain_parsing() -> Iterator[None]:
 
 
 def is_usage(error: BaseException) -> bool:
-    """Whether `error` is about the command line or the config: where in the code it was raised tells nothing."""
-    draccus = any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
-    return draccus or isinstance(error, (UsageError, argparse.ArgumentError))
+    """Whether the command line or a config is to blame, and not a checkpoint that cannot be read."""
+    if _is_draccus(error):
+        behind: BaseException | None = error
+        while behind is not None and type(behind).__name__ != "CheckpointUnreadable":
+            behind = behind.__cause__
+        return behind is None
+    return isinstance(error, (UsageError, argparse.ArgumentError))
+
+
+def _is_draccus(error: BaseException) -> bool:
+    return any(cls.__name__ == "DraccusException" for cls in type(error).__mro__)
 
 
 def is_plain(error: BaseException) -> bool:
     """Whether its message says all, and where in the code it was raised nothing."""
-    return is_usage(error) or isinstance(error, (FileNotFoundError, ImportError)) or of_the_network(error)
+    return (
+        _is_draccus(error)
+        or isinstance(error, (UsageError, argparse.ArgumentError, FileNotFoundError, ImportError))
+        or of_the_network(error)
+    )
 
 
 def of_the_network(error: BaseException) -> bool:
@@ -88,7 +100,7 @@ def is_answerable(error: BaseException) -> bool:
     """Whether `error` says by itself what the user should change."""
     if isinstance(error, ImportError):
         return missing_extra(error) is not None
-    return isinstance(error, ANSWERABLE) or is_usage(error) or of_the_network(error)
+    return isinstance(error, ANSWERABLE) or _is_draccus(error) or of_the_network(error)
 
 
 def explain(error: BaseException) -> str:
@@ -96,7 +108,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ImportError) and (told := missing_extra(error)) is not None:
         return told
     text = str(error)
-    if any(cls.__name__ == "DraccusException" for cls in type(error).__mro__):
+    if _is_draccus(error):
         from lerobot_dp_plus.policies.parsing_words import reasons, worded
 
         text = worded([error, *reasons(error)][-1])

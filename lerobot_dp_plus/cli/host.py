@@ -35,6 +35,22 @@ from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
 
 PREFIX = "lerobot_"
 DEFAULT_MEMORY_GB = 4.0
+#: What LeRobot's own page of help does not know.
+OWN_FLAGS = {
+    "train": f"""Options of this package (LeRobot's follow)
+  policy=TYPE_OR_DIR dataset=DIR_OR_REPO env=TYPE   short for --policy.type or .path, --dataset.root or .repo_id, --env.type
+  fast_loading=true         read the data from memory where that gives the same batches
+  memory_limit_gb={DEFAULT_MEMORY_GB:g}         most memory that takes
+  cache_dir=DIR             keep decoded frames beyond that on this disk
+  show_config=false         print the whole configuration first
+example: lerobot train policy=dp_plus_flow dataset=data/mine steps=20000
+""",
+    "eval": """Options of this package (LeRobot's follow)
+  policy=DIR_OR_REPO env=TYPE   short for --policy.path, --env.type; env.obs_type and eval.batch_size follow from them
+  show_config=false             print the whole configuration first
+example: lerobot eval policy=outputs/demo/train env=pusht eval.n_episodes=50
+""",
+}
 
 
 def scripts() -> list[str]:
@@ -73,6 +89,11 @@ def run(name: str, arguments: list[str]) -> None:
     # Again, now that LeRobot's training is imported: its loaders are wrapped only once they are there.
     policies = importlib.import_module("lerobot_dp_plus.policies.configuration_dp_plus")
     policies.host_loading.install(policies.FORMAT_VERSION)
+    if asks_for_help:
+        print(OWN_FLAGS.get(name, ""), end="")
+        if not any(hasattr(script, each) for each in ("argparse", "parser", "draccus")):
+            print((script.__doc__ or f"{name} takes no options.").strip())
+            return
     with ExitStack() as stack:
         stack.enter_context(quiet(script, show_config))
         if loading is not None:

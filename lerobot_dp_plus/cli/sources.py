@@ -28,7 +28,7 @@ def refuse_missing(name: str, given: Given) -> None:
     for key in ("policy", "reward_model"):
         path = given.get(f"{key}.path")
         if path is not None:
-            _check_checkpoint(f"{key}.path", str(path))
+            _check_checkpoint(f"{key}.path", str(path), given.get(f"{key}.pretrained_revision"))
     if given.get("config_path") is not None:
         _check_config(str(given.get("config_path")))
     _check_type(given.get("policy.type"))
@@ -36,7 +36,7 @@ def refuse_missing(name: str, given: Given) -> None:
         _check_dataset(given)
 
 
-def _check_checkpoint(key: str, value: str) -> None:
+def _check_checkpoint(key: str, value: str, revision: str | None) -> None:
     folder = Path(value)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -49,18 +49,14 @@ def _check_checkpoint(key: str, value: str) -> None:
     near = nearest(folder)
     if not _REPOSITORY.fullmatch(value):
         raise NotThere(f"{key}={value!r}: no such folder{_did_you_mean(near)}, and no USER/NAME on the Hub")
-    if near is not None:
-        _refuse_unless_on_hub(key, value, near)
-
-
-def _refuse_unless_on_hub(key: str, value: str, near: str) -> None:
-    """Of `outputs/trian` beside a folder outputs/train, ask the Hub only in case."""
     from lerobot_dp_plus.policies.fetching import Checkpoint
     from lerobot_dp_plus.policies.loading_errors import CheckpointUnavailable
 
     try:
-        Checkpoint(value).fetch("config.json")
+        Checkpoint(value, revision=revision).fetch("config.json")
     except CheckpointUnavailable as error:
+        if near is None:
+            raise
         raise NotThere(f"{key}={value!r}: no such folder{_did_you_mean(near)}, and on the Hub: {error}") from error
 
 
@@ -97,10 +93,12 @@ def _check_dataset(given: Given) -> None:
         raise NotThere(
             f"dataset={name!r}: no such folder{_did_you_mean(nearest(Path(name)))}, and no USER/NAME on the Hub"
         )
-    from lerobot_dp_plus.hub.dataset_lookup import DatasetUnavailable, home, require_on_hub
+    from lerobot_dp_plus.hub.dataset_lookup import DatasetUnavailable, cached, home, require_on_hub
 
     if root is None and (home() / name / INFO).is_file():
         return
+    if root is None and given.get("dataset.revision") is not None and cached(name) is not None:
+        return  # of a pinned revision LeRobot opens the copy in its cache without asking
     try:
         require_on_hub(name)
     except DatasetUnavailable as error:

@@ -21,6 +21,7 @@ from torch import nn
 import lerobot_dp_plus
 from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
+from lerobot_dp_plus.policies.loading_errors import CheckpointUnreadable
 from lerobot_dp_plus.policies.parsing import check_spelling
 from lerobot_dp_plus.policies.parsing_words import reasons, worded
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
@@ -77,16 +78,18 @@ def read_config(folder: Path) -> dict[str, Any]:
     """`config.json` of a checkpoint as it is spelled.
 
     Raises:
-        ValueError: it is no JSON object with a `type`.
+        CheckpointUnreadable: it is no JSON object with a `type`.
     """
     file = folder / CONFIG_NAME
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         size = file.stat().st_size
-        raise ValueError(f"{CONFIG_NAME} of {named(folder)} is truncated or no JSON ({size} bytes): {error}") from error
+        raise CheckpointUnreadable(
+            f"{CONFIG_NAME} of {named(folder)} is truncated or no JSON ({size} bytes): {error}"
+        ) from error
     if not isinstance(saved, dict) or not isinstance(saved.get("type"), str):
-        raise ValueError(f"{CONFIG_NAME} of {named(folder)} names no policy: a checkpoint's has a 'type'")
+        raise CheckpointUnreadable(f"{CONFIG_NAME} of {named(folder)} names no policy: a checkpoint's has a 'type'")
     return saved
 
 
@@ -94,7 +97,7 @@ def check_readable(folder: Path, format_version: int, token: str | bool | None =
     """The config in `folder`, as spelled, if this version knows its type and its format.
 
     Raises:
-        ValueError: it does not; naming the version that wrote it, if that is known.
+        CheckpointUnreadable: it does not; naming the version that wrote it, if that is known.
     """
     saved = read_config(folder)
     types = PreTrainedConfig.get_known_choices()
@@ -102,13 +105,13 @@ def check_readable(folder: Path, format_version: int, token: str | bool | None =
         ours = saved["type"].startswith(OUR_TYPES)
         legal = sorted(name for name in types if not ours or name.startswith(OUR_TYPES))
         hint = upgrade_hint(writer(folder, token)) if ours else ". If a plugin brings it, install that plugin"
-        raise ValueError(
+        raise CheckpointUnreadable(
             f"policy type {saved['type']!r} of {named(folder)} is unknown; {'this package' if ours else 'LeRobot'} "
             f"knows {', '.join(legal)}{hint}"
         )
     version = saved.get("format_version")
     if saved["type"].startswith(OUR_TYPES) and isinstance(version, int) and version > format_version:
-        raise ValueError(
+        raise CheckpointUnreadable(
             f"{named(folder)} has format_version = {version}; {DISTRIBUTION} {lerobot_dp_plus.__version__}, which is "
             f"installed, reads up to {format_version}"
             f"{upgrade_hint(writer(folder, token)) or '. A newer one wrote it: upgrade'}"
@@ -120,7 +123,7 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     """Refuse a config whose fields, without any override, this version cannot make sense of; others' are not looked at.
 
     Raises:
-        ValueError: naming the field, or what is wrong with its value.
+        CheckpointUnreadable: naming the field, or what is wrong with its value.
     """
     if not saved["type"].startswith(OUR_TYPES):
         return
@@ -133,7 +136,7 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     except (DraccusException, ValueError) as error:
         reason = worded([error, *reasons(error)][-1])
         hint = upgrade_hint(writer(folder, token))
-        raise ValueError(f"{CONFIG_NAME} of {named(folder)}: {reason}{hint}") from error
+        raise CheckpointUnreadable(f"{CONFIG_NAME} of {named(folder)}: {reason}{hint}") from error
 
 
 def writer(folder: Path, token: str | bool | None) -> str | None:

@@ -33,6 +33,10 @@ class CheckpointUnavailable(FileNotFoundError):
     """The checkpoint, or a file of it, is not there to be loaded."""
 
 
+class CheckpointUnreadable(ValueError):
+    """The checkpoint is there, and a file of it cannot be made sense of, whatever flags go with it."""
+
+
 class NoAccess(CheckpointUnavailable, PermissionError):
     """The Hub knows who is asking, or that nobody is, and says no (401, 403)."""
 

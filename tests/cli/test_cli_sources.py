@@ -90,7 +90,6 @@ def test_a_dataset_that_is_not_there(here: Path, script: str, given: list[str], 
 def test_what_is_there_passes(here: Path) -> None:
     for given in (
         ["policy=outputs/demo/train", "dataset=data/pusht"],
-        ["policy=alice/policy", "dataset.root=data/pusht"],
         *([f"policy={name}"] for name in (*OUR_TYPES, "diffusion", "act", "dp_plus_of_somebody_else")),
         ["dataset=s3/bucket", "dataset.repo_type=bucket"],
     ):
@@ -129,6 +128,8 @@ def test_through_the_command_line_it_is_one_line(here: Path, capsys: pytest.Capt
     for given, status in (
         (["eval", "policy=outputs/demo/trian", "env=pusht"], 1),
         (["train", "policy=dp_plus_flow", "dataset=alice/pusht"], 1),
+        (["eval", "policy=alice/policy", "env=pusht"], 1),
+        (["eval", "policy=outputs/emtpy", "env=aloha"], 1),
         (["train", "policy=dp_plus_flwo", "dataset=data/pusht"], 2),
     ):
         assert entry.main(given) == status

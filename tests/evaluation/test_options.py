@@ -9,7 +9,7 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.envs.configs import PushtEnv
 
 import lerobot_policy_dp_plus  # noqa: F401  registers the policy types
-from lerobot_dp_plus.cli import entry
+from lerobot_dp_plus.cli import entry, host
 from lerobot_dp_plus.cli.arguments import translate, value_of
 from lerobot_dp_plus.evaluation import demo
 from lerobot_dp_plus.evaluation import evaluate as evaluation
@@ -65,7 +65,8 @@ def test_demo(spelling: str, seen: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_helps_eval_of_the_demo_gives_its_policy_what_it_reads() -> None:
     (line,) = [line for line in entry.help_text().splitlines() if "lerobot eval policy=outputs/demo/train" in line]
-    obs_type = value_of(translate(shlex.split(line)[2:]), "env.obs_type")
+    given = translate(shlex.split(line.replace("outputs/demo/train", str(CARDS / "pusht_demo")))[2:])
+    obs_type = value_of([*given, *host.defaults("eval", given)], "env.obs_type")
     policy = PreTrainedConfig.from_pretrained(CARDS / "pusht_demo")
     check_environment(policy, PushtEnv(**({"obs_type": obs_type} if obs_type else {})))
     with pytest.raises(ValueError, match=r"needs observation\.environment_state"):
