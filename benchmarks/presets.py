@@ -1,7 +1,7 @@
 """What every policy type is worth as it comes: `python -m benchmarks.presets --root DATASET`.
 
 Each preset is trained on PushT by its type alone, `--policy.type=dp_plus_unet` and so on, through `lerobot train` with one
-thread, for a stated number of updates and batch size. Nothing else of the preset is changed. With `--pixels` it sees the
+thread, for a stated number of updates and batch size. Nothing else of the preset is changed, but by `--flag`. With `--pixels` it sees the
 picture and the agent's position, and never the corners, also where the dataset holds them. The last checkpoint is evaluated
 on the reporting seeds, 100000 and up.
 
@@ -66,6 +66,7 @@ def training(preset: str, options: argparse.Namespace) -> list[str]:
         *seen(options.root, options.pixels),
         *(f"--steps={options.updates}", f"--batch_size={options.batch_size}"),
         *("--env_eval_freq=0", "--log_freq=500", f"--save_freq={max(1, options.updates // SAVED)}"),
+        *options.flag,
     )
 
 
@@ -133,6 +134,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with keypoints, or with pictures")
     parser.add_argument("--pixels", action="store_true", help="picture and agent's position, without the corners")
+    parser.add_argument(
+        "--flag", action="append", default=[], help="of the training, such as --flag=--policy.noise_draws=4"
+    )
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
     parser.add_argument("--updates", type=positive, default=5000)
     parser.add_argument("--batch-size", type=positive, default=64)
