@@ -21,7 +21,7 @@ from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.policies.windows import Windows
-from lerobot_dp_plus.samplers import DPMpp2M, Euler, Sampler
+from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
 parsing.install()
@@ -240,7 +240,8 @@ class DpPlusConfig(PreTrainedConfig):
 
 
 # What the presets predict, and how: `python -m benchmarks.pusht_quality --study`. Networks that predict the noise or the
-# velocity have 5 and 7 % success where the same trainings reach 87 % with the data, x₁.
+# velocity have 5 and 7 % success where the same trainings reach 87 % with the data, x₁. The sampler is the one that is nearest
+# to the truth at ten calls: `python -m benchmarks.sampler_truth`.
 
 
 @register_preset("dp_plus_unet")
@@ -260,17 +261,15 @@ class DpPlusTransformerConfig(DpPlusConfig):
 @register_preset("dp_plus_flow")
 @dataclass
 class DpPlusFlowConfig(DpPlusConfig):
-    """Causal transformer, flow matching on x₁ with Beta(1.5, 1) times, Euler: the times of π0, arXiv 2410.24164."""
+    """Causal transformer, flow matching on x₁ with Beta(1.5, 1) times, DPM-Solver++(2M): the times of π0, arXiv 2410.24164."""
 
     objective: Objective = field(default_factory=FlowMatching)
-    sampler: Sampler = field(default_factory=Euler)
 
 
 @register_preset("dp_plus_dit")
 @dataclass
 class DpPlusDitConfig(DpPlusConfig):
-    """Diffusion transformer with adaLN-zero (arXiv 2212.09748), flow matching on x₁, Euler."""
+    """Diffusion transformer with adaLN-zero (arXiv 2212.09748), flow matching on x₁, DPM-Solver++(2M)."""
 
     network: NetworkConfig = field(default_factory=DiTConfig)
     objective: Objective = field(default_factory=FlowMatching)
-    sampler: Sampler = field(default_factory=Euler)

@@ -23,7 +23,11 @@ AXES_1: dict[str, dict[str, dict[str, Any]]] = {
         "network": {TYPE: "unet1d"},
     },
     "dp_plus_transformer": {"objective": {TYPE: "diffusion"}, "network": {TYPE: "transformer"}},
-    "dp_plus_flow": {"objective": {TYPE: "flow_matching"}, "network": {TYPE: "transformer"}},
+    "dp_plus_flow": {
+        "objective": {TYPE: "flow_matching"},
+        "sampler": {TYPE: "euler"},
+        "network": {TYPE: "transformer"},
+    },
     "dp_plus_dit": {
         "objective": {TYPE: "flow_matching"},
         "sampler": {TYPE: "heun", "num_steps": 5},

@@ -18,7 +18,7 @@ from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Euler, Heun
+from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import Coherent, Densest, First
 
 HEAD = ("--dataset.repo_id=x/y", "--policy.device=cpu")
@@ -46,8 +46,8 @@ def test_presets_are_what_the_table_says():
     rows = {
         "dp_plus_unet": (UNet1dConfig(), Diffusion(), DPMpp2M(num_steps=10)),
         "dp_plus_transformer": (TransformerConfig(), Diffusion(), DPMpp2M(num_steps=10)),
-        "dp_plus_flow": (TransformerConfig(), FlowMatching(), Euler(num_steps=10)),
-        "dp_plus_dit": (DiTConfig(), FlowMatching(), Euler(num_steps=10)),
+        "dp_plus_flow": (TransformerConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
+        "dp_plus_dit": (DiTConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
     }
     assert set(rows) == set(PRESETS)
     for preset, row in rows.items():
