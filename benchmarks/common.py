@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,26 +74,6 @@ def take_turns(
                 times = [_time(call, clock) for _ in range(counts[name])]
                 measured[name].append(1000 * float(np.median(times)))
     return measured
-
-
-@cache
-def emulated(dtype: str, device: str = "cpu", side: int = 256) -> bool:
-    """Whether this device is slower in `dtype` than in float32, found out with one square product in each.
-
-    A CPU without instructions for bfloat16 takes tens of times as long for it.
-    """
-    if dtype == "float32":
-        return False
-    try:
-        took = [
-            min(_time(partial(torch.mm, factor, factor), "wall") for _ in range(3))
-            for factor in (
-                torch.ones(side, side, dtype=getattr(torch, name), device=device) for name in (dtype, "float32")
-            )
-        ]
-    except RuntimeError:  # not there at all
-        return True
-    return took[0] > 1.25 * took[1]  # what is equal but for the noise is as fast
 
 
 def _time(call: Callable[[], object], clock: str) -> float:

@@ -10,6 +10,8 @@ What we add, each only when neither the command line nor the config file decides
   for, here or in `lerobot-train`, is refused by `policies/host_training.py`;
 - `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
 - `train`, `eval`: `--env.obs_type` and `--eval.batch_size`, see `environment.py`;
+- `train` on a CPU: `--policy.dtype=float32` instead of a config file's half precision where the processor only imitates it,
+  which takes tens of times as long; the command line's own is kept;
 - a `--dataset.repo_id`, which LeRobot wants, for a `--dataset.root` that comes without.
 
 What is not there is refused before LeRobot is imported (`sources.py`), and it prints less (`quiet.py`).
@@ -130,11 +132,27 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
     env = args.value_of(arguments, "env.type") or _lookup(config, ("env", "type"))
     if env in ("pusht", "aloha_lite") and not decided("eval", "use_async_envs"):
         added.append("--eval.use_async_envs=false")
+    if name == "train" and imitates_precision(Given(arguments, config)):
+        added.append("--policy.dtype=float32")
     added += environment_defaults(Given(arguments, config))
     root = args.value_of(arguments, "dataset.root") or _lookup(config, ("dataset", "root"))
     if name == "train" and root is not None and not decided("dataset", "repo_id"):
         added.append(f"--dataset.repo_id={args.local_name(str(root))}")
     return added
+
+
+def imitates_precision(given: Given) -> bool:
+    """Whether a training on this CPU would be slow by the precision that its config file, and not the command line, names."""
+    named = given.get("policy.dtype")
+    told = any(args.value_of(given.arguments, f"policy.{key}") is not None for key in ("dtype", "use_amp"))
+    if told or named in (None, "float32"):
+        return False
+    import torch
+
+    from lerobot_dp_plus.policies.precision import emulated
+
+    device = given.get("policy.device") or ("cuda" if torch.cuda.is_available() else "cpu")
+    return device == "cpu" and emulated(str(named), "cpu")
 
 
 def _is_state_only(arguments: list[str], config: dict[str, Any]) -> bool:

@@ -11,8 +11,10 @@ from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics, remark_on_tasks
+from lerobot_dp_plus.policies.fitting import DTYPES
 from lerobot_dp_plus.policies.host_data import Run, run_of
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
+from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
 from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics
@@ -65,6 +67,12 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
             f"speed. Resample the dataset, or pass --policy.fps={meta.fps} to retrain at that rate knowingly"
         )
     config.fps = meta.fps
+    if str(config.device) == "cpu" and config.dtype in DTYPES and emulated(config.dtype, "cpu"):
+        logger.warning(
+            "dtype = %s: this processor only imitates it and takes many times as long as in float32; pass "
+            "--policy.dtype=float32",
+            config.dtype,
+        )
     config.follow(meta.fps)
     remark_on_tasks(meta, (run or Run()).episodes)
     if missing:

@@ -1,5 +1,8 @@
 """In which precision a policy samples and trains, whatever the type of its weights."""
 
+import time
+from functools import cache
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -32,3 +35,28 @@ def check_trainable(model: nn.Module) -> None:
             f"the weights are {name}: an update of them would be lost in rounding. Train float32 weights, policy.float(), with "
             f"--policy.dtype={name}, which computes in {name} by autocast"
         )
+
+
+@cache
+def emulated(dtype: str, device: str = "cpu") -> bool:
+    """Whether a device is slower in `dtype` than in float32, found out with one square product in each.
+
+    A CPU without instructions for bfloat16 takes tens of times as long for it: a training of minutes becomes one of hours.
+    """
+    if dtype == "float32":
+        return False
+    try:
+        taken, usual = (product_seconds(name, device) for name in (dtype, "float32"))
+    except RuntimeError:  # not there at all
+        return True
+    return taken > 1.25 * usual  # what is equal but for the noise is as fast
+
+
+def product_seconds(dtype: str, device: str, side: int = 256) -> float:
+    """Seconds of a product of two matrices (side, side), the least of three."""
+    factor, taken = torch.ones(side, side, dtype=getattr(torch, dtype), device=device), []
+    for _ in range(3):
+        started = time.perf_counter()
+        torch.mm(factor, factor).sum().item()  # waits for a GPU
+        taken.append(time.perf_counter() - started)
+    return min(taken)

@@ -10,6 +10,7 @@ from lerobot.scripts import lerobot_train
 from safetensors.torch import load_file
 from tiny_recipes import DEMOS, shrunk
 
+import lerobot_dp_plus.policies.precision as policies_precision
 from benchmarks import common, paired
 from benchmarks.contenders import our_config
 from benchmarks.judged import RECIPE, training_key
@@ -100,10 +101,8 @@ def test_both_sides_train_in_what_this_processor_is_fast_in(tmp_path, monkeypatc
 
 
 def test_what_is_emulated_is_measured(monkeypatch):
-    def seconds_of(call, clock):
-        return {torch.float32: 1.0, torch.bfloat16: 1.1, torch.float16: 60.0}[call().dtype]
-
-    monkeypatch.setattr(common, "_time", seconds_of)
+    seconds = {"float32": 1.0, "bfloat16": 1.1, "float16": 60.0}
+    monkeypatch.setattr(policies_precision, "product_seconds", lambda dtype, device: seconds[dtype])
     common.emulated.cache_clear()
     assert [common.emulated(name) for name in common.DTYPES] == [False, False, True]
     common.emulated.cache_clear()
