@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT, emulated
+from benchmarks.common import ROOT
 from benchmarks.contenders import IMAGE, equal_dims, fresh, parameters
+from lerobot_dp_plus.policies.precision import emulated
 
 ENTRY = "import sys; from lerobot_dp_plus.cli import main; sys.exit(main())"
 #: LeRobot's keypoint recipe: horizon 16, 8 executed, batch 64; ten DDIM calls, or evaluation would outlast the training.

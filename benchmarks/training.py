@@ -31,6 +31,7 @@ from benchmarks.floor import operations, peak
 from benchmarks.pace import LOADERS, pace, quiet, stopwatch
 from lerobot_dp_plus.encoders import ResNet18Config
 from lerobot_dp_plus.loading import fast_loading
+from lerobot_dp_plus.policies import precision
 
 PACKAGED = Path(__file__).parent.parent / "lerobot_dp_plus" / "assets" / "pusht_demos"
 PIXELS = 96
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     begun = common.provenance(args.json)
     if args.dtype is None:
-        args.dtype = "float32" if common.emulated("bfloat16", args.device) else "bfloat16"
+        args.dtype = "float32" if precision.emulated("bfloat16", args.device) else "bfloat16"
     if args.dtype != "float32":  # what use_amp means, on a GPU else float16
         torch.set_autocast_dtype(torch.device(args.device).type, getattr(torch, args.dtype))
     result: dict[str, Any] = {"quick": args.quick, "dtype": args.dtype, "images": args.images, "sizes": {}}

@@ -197,7 +197,7 @@ def test_the_hosts_policy_trains_in_the_same_number_format(monkeypatch, tmp_path
     found = [getattr(policy, "dtype", policy.use_amp) for policy in seen]
     assert found == [dtype for dtype in ("float32", False, "bfloat16", True) for _ in training.LOADERS]
     assert torch.get_autocast_dtype("cpu") is torch.bfloat16
-    monkeypatch.setattr(common, "emulated", lambda dtype, device: True)
+    monkeypatch.setattr(training.precision, "emulated", lambda dtype, device: True)
     training.main(["--quick", "--sizes=state", f"--json={file}"])
     assert seen[-1].use_amp is False and json.loads(file.read_text())["dtype"] == "float32"
 

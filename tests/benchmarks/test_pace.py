@@ -103,9 +103,9 @@ def test_both_sides_train_in_what_this_processor_is_fast_in(tmp_path, monkeypatc
 def test_what_is_emulated_is_measured(monkeypatch):
     seconds = {"float32": 1.0, "bfloat16": 1.1, "float16": 60.0}
     monkeypatch.setattr(policies_precision, "product_seconds", lambda dtype, device: seconds[dtype])
-    common.emulated.cache_clear()
-    assert [common.emulated(name) for name in common.DTYPES] == [False, False, True]
-    common.emulated.cache_clear()
+    policies_precision.emulated.cache_clear()
+    assert [policies_precision.emulated(name) for name in common.DTYPES] == [False, False, True]
+    policies_precision.emulated.cache_clear()
 
 
 def test_the_long_training_is_one_whoever_asks_for_it(tmp_path):
