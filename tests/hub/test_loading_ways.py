@@ -80,7 +80,7 @@ def test_a_pinned_revision(online, way):
     assert acts_like(DpPlusPolicy.from_pretrained(REPO), DIT)
     config = PreTrainedConfig.from_pretrained(REPO, revision=revision)
     pipelines = make_pre_post_processors(config, REPO, pretrained_revision=revision)
-    assert config.type == "dp_plus_flow" and len(pipelines[0].steps) == 4
+    assert config.type == "dp_plus_flow" and len(pipelines[0].steps) == 5
 
 
 def test_a_revision_pinned_on_the_command_line_pins_the_config_too(online):
@@ -141,13 +141,13 @@ def test_a_private_repository_with_a_token(online, monkeypatch):
             DpPlusPolicy.from_pretrained(REPO, cache_dir=constants.HF_HUB_CACHE + str(given), **given), FLOW
         )
     config = PreTrainedConfig.from_pretrained(REPO)
-    assert len(make_pre_post_processors(config, REPO)[0].steps) == 4
+    assert len(make_pre_post_processors(config, REPO)[0].steps) == 5
     monkeypatch.delenv("HF_TOKEN")
     elsewhere = constants.HF_HUB_CACHE + "_without"
     pipeline = PolicyProcessorPipeline.from_pretrained(
         REPO, "policy_preprocessor.json", token="hf_alice", cache_dir=elsewhere
     )
-    assert len(pipeline.steps) == 4
+    assert len(pipeline.steps) == 5
 
 
 def test_another_cache_and_a_forced_download(online, tmp_path):
