@@ -1,12 +1,16 @@
 """A trained policy and its processors, ready to act: raw observation in, action in the data's units out."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from draccus.utils import DraccusException
 from lerobot.configs import FeatureType, PreTrainedConfig
 from lerobot.envs import preprocess_observation
 from lerobot.policies import get_policy_class, make_pre_post_processors
@@ -71,7 +75,8 @@ def load_policy(path: str | Path, **switches: Any) -> Loaded:
 def load_switched(path: str | Path, switches: Sequence[str] = (), **hub: Any) -> Loaded:
     """The same with switches as the command line spells them, such as `--sampler.num_steps=5`; of any policy type."""
     place = pretrained_folder(Path(path)) if Path(path).is_dir() else path
-    config = PreTrainedConfig.from_pretrained(place, cli_overrides=list(switches), **hub)
+    with _worded(switches):
+        config = PreTrainedConfig.from_pretrained(place, cli_overrides=list(switches), **hub)
     policy = get_policy_class(config.type).from_pretrained(place, config=config, **hub).eval()
     processors = make_pre_post_processors(
         config,
@@ -80,6 +85,22 @@ def load_switched(path: str | Path, switches: Sequence[str] = (), **hub: Any) ->
         preprocessor_overrides={"device_processor": {"device": str(config.device)}},
     )
     return Loaded(policy, *processors)
+
+
+@contextmanager
+def _worded(switches: Sequence[str]) -> Iterator[None]:
+    """A ValueError where a command line would print its usage and end the process."""
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    except DraccusException as error:
+        raise ValueError(str(error)) from error
+    except SystemExit as error:
+        lines = said.getvalue().strip().splitlines()
+        reason = lines[-1].partition("error: ")[2] if lines else ""
+        raise ValueError(f"{' '.join(switches)}: {reason or 'no such field of the config'}") from error
+    sys.stderr.write(said.getvalue())
 
 
 def flags(switches: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -31,6 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "resnet": {
         "inputs": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 64, 64))},
         "image_encoder": ResNet18Config(crop_ratio=1.0, num_keypoints=4),
+        "ema": EmaConfig(enabled=False),  # eleven million weights are enough
     },
     "foresight and perception": {**SEEING, **X1},
     "no average": {"ema": EmaConfig(enabled=False), **X1},

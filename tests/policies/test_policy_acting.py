@@ -120,6 +120,8 @@ def test_switches(run):
     ]
     with pytest.raises(ValueError, match=r"n_action_steps = 99: must be at most"):
         load_policy(run, n_action_steps=99)
+    with pytest.raises(ValueError, match="--n_akt_steps=3: unrecognized arguments"):
+        load_policy(run, n_akt_steps=3)
     with pytest.raises(FileNotFoundError):
         load_policy(run / "checkpoints")
 
