@@ -11,10 +11,12 @@ import inspect
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
@@ -96,6 +98,8 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
         if "state_file" in step:
             checkpoint.fetch(step["state_file"])
+    with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
+        checkpoint.fetch(CONFIG_NAME)
     for key in HUB_OPTIONS:
         options.pop(key, None)
     return saved_pipelines.load(stock, cls, file.parent, config_filename, options)
