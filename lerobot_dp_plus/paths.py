@@ -8,8 +8,8 @@
 | `SquaredCosinePath` | cos-schedule √ᾱ | √(1 − ᾱ) | improved DDPM, arXiv 2102.09672 eq. 17 |
 | `LinearBetaPath` | √∏(1 − β) | √(1 − ᾱ) | DDPM, arXiv 2006.11239 §4 |
 
-The discrete diffusion step k of a K-step schedule sits at t = 1 − (k + 1)/K: k = K−1, the noisiest, is t = 0, and
-t = 1 is clean data, one step before k = 0. A uniform grid of n steps in t is diffusers' "trailing" spacing.
+The discrete step k of K sits at t = 1 − (k + 1)/K: k = K−1, the noisiest, is t = 0, and t = 1 is clean data. A uniform grid
+of n steps in t is diffusers' "trailing" spacing.
 """
 
 import math
@@ -171,11 +171,7 @@ class VariancePreservingPath(Path):
         return self.num_train_steps * (1 - t) - 1
 
     def smooth_grid(self, steps: int, like: Tensor) -> Tensor:
-        """φ_k = φ₀·(1 − k/n)^1.5: the angle falls evenly, a little slower towards the data.
-
-        The power is measured (`python -m benchmarks.sampler_truth`): 1 costs narrow modes spread in the last step, 2 the
-        modes' weights.
-        """
+        """φ_k = φ₀·(1 − k/n)^1.5. The power is measured (`benchmarks.sampler_truth`): 1 costs modes spread, 2 their weights."""
         return self._beside(like, f"smooth grid of {steps}", lambda: self._at_angles(steps))
 
     def _at_angles(self, steps: int) -> Tensor:

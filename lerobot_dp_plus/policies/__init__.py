@@ -12,7 +12,7 @@
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
 | `formats.py`, `timing.py`, `fitting.py` | what older files mean; steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
-| `modeling_dp_plus.py` | loss, chunk, action |
+| `modeling_dp_plus.py`, `policy.py` | the policy types; their one class body: loss, chunk, action |
 | `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |
 | `precision.py`, `raw_values.py` | weights of other types than float32; states that no processor has normalised |
 | `randomness.py` | where random numbers come from: a training's on every rank and after resuming, and noise |

@@ -134,6 +134,19 @@ def _written(file: Path) -> dict[str, Any]:
     return formats.complete(str(saved.get("type")), saved, unversioned=1)
 
 
+def fill(policy: Any, file: Path, training: bool) -> None:
+    """Fill `policy` strictly from the weights in `file`; `training` says what they are for.
+
+    Raises:
+        ValueError: config or weights do not fit; by name. FileNotFoundError: there are none.
+    """
+    check_saved_config(policy.config, file.parent, training)
+    policy.unlearned = objective_change(policy.config, file.parent)
+    load_strictly(policy, read_weights(file), file)
+    if policy.unlearned is not None and policy.ema is not None:
+        policy.ema.n_averaged.zero_()  # the average of what meant something else is no start
+
+
 def objective_change(config: PreTrainedConfig, folder: Path) -> str | None:
     """Why the weights in `folder` mean something else under the objective of `config`; None if they do not.
 

@@ -23,7 +23,8 @@ from lerobot_dp_plus.guidance import Smoothness
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.perception import Regression
-from lerobot_dp_plus.policies import compiled, modeling_dp_plus
+from lerobot_dp_plus.policies import compiled
+from lerobot_dp_plus.policies import policy as policy_module
 from lerobot_dp_plus.policies.compiled import propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
@@ -40,7 +41,7 @@ def elsewhere(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(Tensor, "__bool__", lambda self: True)
     monkeypatch.setattr(Tensor, "__int__", lambda self: 0)
     monkeypatch.setattr(Tensor, "__float__", lambda self: 0.0)
-    monkeypatch.setattr(modeling_dp_plus, "drawing_from", lambda stream, device: nullcontext())  # generators are real
+    monkeypatch.setattr(policy_module, "drawing_from", lambda stream, device: nullcontext())  # generators are real
     with FakeTensorMode():
         yield
 

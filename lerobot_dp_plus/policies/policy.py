@@ -1,0 +1,285 @@
+"""The policy: one class body for every preset; `modeling_dp_plus.py` has those."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
+from lerobot.configs import PreTrainedConfig
+from lerobot.policies.pretrained import PreTrainedPolicy
+from lerobot.utils.constants import ACTION
+from torch import Tensor
+
+from lerobot_dp_plus.policies import candidates, checkpoint, host_training, sharding
+from lerobot_dp_plus.policies.chunk_model import ChunkModel, mean_of_valid, parameter_groups
+from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
+from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
+from lerobot_dp_plus.policies.dataset_check import adopt_dataset
+from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
+from lerobot_dp_plus.policies.loading import load_pretrained
+from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.precision import check_trainable
+from lerobot_dp_plus.policies.processor_dp_plus import normalisation
+from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
+from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
+from lerobot_dp_plus.policies.raw_values import RawValues
+from lerobot_dp_plus.policies.windows import check_finite
+
+host_training.prepare()
+
+
+class DpPlusPolicy(PreTrainedPolicy):
+    """A distribution over action chunks p(A_t | O_t), executed in receding horizon.
+
+    Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones. A
+    held-out loss, evaluation mode without gradients, is that of the averaged weights.
+
+    What is remembered during an episode belongs to the thread that called `reset()`, so that threads may share one policy
+    (`episode.py`). Weights of any floating type act, after `.to(torch.bfloat16)` or `.half()`, too: observations of any
+    floating type and device are taken, chunks are computed and actions returned in float32, with float64 weights in float64.
+    """
+
+    config_class = DpPlusConfig
+    name = "dp_plus"
+    config: DpPlusConfig
+    #: Where LeRobot looks on the class: the blocks of the preset's network. Another network's: `host_training`.
+    _fsdp_wrap_modules: ClassVar[list[str]] = sharding.default_blocks(DpPlusConfig)
+    #: What LeRobot's `drop_queued_actions` empties.
+    _action_queue_attrs: ClassVar[tuple[str, ...]] = ("_actions",)
+    #: Where noise, times and crops of the training come from; saved.
+    stream: Tensor
+
+    def __init__(
+        self,
+        config: DpPlusConfig,
+        *,
+        dataset_meta: Any = None,
+        dataset_stats: Any = None,
+        cli_overrides: Sequence[str] = (),
+    ):
+        """Make a policy with fresh weights; LeRobot passes the dataset's metadata when it trains.
+
+        The dataset's statistics belong to the processors, and `from_pretrained` has put its overrides into the config:
+        both arrive here and are not needed.
+
+        Raises:
+            ValueError: features that cannot be served, or a dataset that does not fit the config; by name.
+        """
+        super().__init__(config)
+        if not isinstance(config, DpPlusConfig):
+            raise ValueError(f"policy type {config.type!r}: legal here are the dp_plus_* types")
+        config.validate_features()
+        self._is_to_be_trained = dataset_meta is not None
+        if dataset_meta is not None:
+            adopt_dataset(config, dataset_meta)
+            config.check_training()
+        self.model = ChunkModel(config)
+        if self.model.foresight is not None and dataset_meta is not None and not getattr(config, "_resumes", False):
+            self.model.foresight.units.learn(normalisation(config, dataset_meta.stats))
+        self.ema = config.ema.build(self.model) if config.ema.enabled else None
+        self.register_buffer("stream", new_stream())
+        # Counts updates of this process for messages; the average keeps its own, saved count.
+        self._updates = 0
+        self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
+        self._propose = CompiledPropose() if config.compile_sampler else propose
+        self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
+        self._raw_values = RawValues(config)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._fsdp_wrap_modules = sharding.default_blocks(cls.config_class)
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Where accelerate looks on a policy: the blocks of its own network."""
+        return list(self.config.network.fsdp_wrap_modules())
+
+    def get_optim_params(self) -> list[Any]:  # type: ignore[override]
+        """What an optimizer trains; raises a ValueError, by name, for fields or weights that cannot be trained with."""
+        self.config.check_training()
+        check_trainable(self.model)
+        return parameter_groups(self.model, self.config.optimizer_lr_backbone)
+
+    # Training
+
+    def forward(self, batch: Mapping[str, Tensor], reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
+        """Loss of a normalised batch: observations (B, T_o, ...), action (B, H, A), action_is_pad (B, H).
+
+        reduction "mean" gives the mean over valid elements, "none" that of each sample (B,).
+
+        Raises:
+            ValueError: an unknown reduction, weights of half precision in training, or NaN or infinity in a state or an
+                action, named and counted.
+            FloatingPointError: the loss is not finite.
+        """
+        if reduction not in ("mean", "none"):
+            raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
+        shapes, action_dim = self.config.training_features, self.config.action_feature.shape[0]  # type: ignore[union-attr]
+        batch = as_weights(self.model, batch, {**shapes, ACTION: (action_dim,)})
+        batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
+        check_finite(batch, [*self.config.low_dimensional_features, ACTION])
+        valid = batch_of.valid
+        held_out = not self.training and not torch.is_grad_enabled()
+        if self.training:
+            check_trainable(self.model)
+        model = self._averaged_model if held_out else self.model
+        with drawing_from(self.stream, valid.device) if self.training else nullcontext():
+            error = model.chunk_error(self.config.objective, batch_of, self.config.noise_draws)
+        # Where every sample's loss is asked for, all pictures are looked at.
+        pictures = self.config.perception.pictures if self.training and reduction == "mean" else len(valid)
+        per_sample, loss, parts = model.total_loss(error, batch_of, pictures)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
+                f"Lower optimizer_lr (now {self.config.optimizer_lr:g}) or dtype (now {self.config.dtype})"
+            )
+        first = self.config.n_obs_steps - 1
+        executed = slice(first, first + self.config.n_action_steps)
+        parts["loss_executed"] = mean_of_valid(error[:, executed].detach(), valid[:, executed]).item()
+        return (loss if reduction == "mean" else per_sample), parts
+
+    def update(self) -> None:
+        """Called by LeRobot after every optimizer step: moves the average."""
+        self._updates += 1
+        self.unlearned = None
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+
+    # Inference
+
+    def reset(self) -> None:
+        """Start an episode, in this thread."""
+        self._episodes.begin(Episode.of(self.config))
+
+    @property
+    def _actions(self) -> deque[Tensor]:
+        """Actions (B, A) of this thread's episode that are still to be executed."""
+        return self._episodes.current.actions
+
+    def drop_queued_actions(self) -> None:
+        """Forget the actions that were planned and not given yet, and keep the episode: the next one is of a new chunk."""
+        self._actions.clear()
+        self._episodes.current.plan = None  # what was to follow will not
+
+    @torch.no_grad()
+    def predict_action_chunk(
+        self,
+        batch: Mapping[str, Tensor],
+        noise: Tensor | None = None,
+        steps_since_last: int | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Normalised actions (B, H − T_o + 1, A) from the current step on.
+
+        The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
+        (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
+
+        Frames of a window are `observation_stride` control steps apart, as in training. Whoever calls this once a chunk
+        shows frames that lie further apart: the newest then stands for those in between. `steps_since_last=k` says that
+        the frame before is k control steps old; so does `timestamp` (B,), in seconds, in the batch. A frame right after
+        those of `select_action`, which is called at every step, is taken for that of the next step.
+        """
+        episode = self._episodes.current
+        with episode.turn():
+            episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
+            executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
+            return self._chunk(episode, noise, executed)
+
+    @torch.no_grad()
+    def select_action(
+        self,
+        batch: Mapping[str, Tensor],
+        noise: Tensor | None = None,
+        steps_since_last: int | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls.
+
+        To be called at every control step, with the frame of that step; where steps were left out, `steps_since_last`
+        says how many control steps ago the last frame was shown.
+
+        Raises:
+            ValueError: as `sample`; an observation is missing or misshapen; the batch changed its size without `reset()`;
+                or another thread acts in the same episode.
+        """
+        episode = self._episodes.current
+        with episode.turn():
+            episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
+            if not episode.actions:
+                executed = self.config.n_action_steps
+                episode.actions.extend(self._chunk(episode, noise, executed)[:, :executed].unbind(1))
+            return episode.actions.popleft()
+
+    def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
+        """The chosen chunk; `executed` steps have been done since the one before."""
+        selection, plan, tail = self.config.selection, episode.plan, None
+        window, foresee = episode.history.window(), "energy" in selection.needs
+        chunks, energy = self._candidates(window, noise, selection.candidates, foresee)
+        if plan is not None and plan.shape[0] == chunks.shape[0] and executed < plan.shape[1]:
+            tail = plan[:, executed:]
+        episode.plan = selection.choose(chunks[:, :, self.config.n_obs_steps - 1 :], tail, energy)
+        return episode.plan
+
+    @torch.no_grad()
+    def sample(
+        self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
+    ) -> Tensor:
+        """Candidate chunks (B, N, H, A), normalised, for observation windows (B, T_o, ...); leaves the episode alone.
+
+        N is `candidates`, or the selection's number if None.
+
+        Raises:
+            ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
+                reach the robot, or weights that were loaded under another objective than theirs and not trained since.
+        """
+        window = as_weights(self.model, window, self.config.observed_features)
+        return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
+
+    def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:
+        if self.unlearned is not None:
+            raise ValueError(self.unlearned)
+        model = self._averaged_model
+        window = candidates.beside_the_weights(model, window)
+        self._raw_values.look(window)
+        with self._evaluating.of(model):
+            return candidates.draw(self._propose, model, self.config, window, noise, count, foresee)
+
+    @property
+    def _averaged_model(self) -> ChunkModel:
+        return self.model if self.ema is None else self.ema.module  # type: ignore[return-value]
+
+    # Checkpoints
+
+    push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
+    push_to_hub = push_to_hub  # and everybody's own
+
+    def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Write weights and config. Where weights are sharded every process must call this; the first one writes."""
+        whole = sharding.whole_state(self.state_dict() if state_dict is None else state_dict)
+        if whole is not None:
+            checkpoint.write_weights(whole, save_directory / SAFETENSORS_SINGLE_FILE)
+            self.config._save_pretrained(save_directory)
+
+    @classmethod
+    def from_pretrained[P: DpPlusPolicy](  # type: ignore[override]
+        cls: type[P],
+        pretrained_name_or_path: str | Path,
+        *,
+        config: PreTrainedConfig | None = None,
+        strict: bool = True,
+        **options: Any,
+    ) -> P:
+        """Load a folder or a Hub repository USER/NAME in evaluation mode; always strictly, whatever `strict` says.
+
+        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. What is raised: `load_pretrained`.
+        """
+        return load_pretrained(cls, pretrained_name_or_path, config, FORMAT_VERSION, options)
+
+    @classmethod
+    def _load_as_safetensor(cls, model: Any, model_file: str, map_location: str, strict: bool) -> Any:
+        """Always strict: LeRobot would evaluate a half-loaded network and only warn."""
+        checkpoint.fill(model, Path(model_file), model._is_to_be_trained)
+        return model.to(map_location)
