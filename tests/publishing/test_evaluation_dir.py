@@ -122,3 +122,23 @@ def test_films_too_large_are_left_out(tmp_path, monkeypatch):
     assert evaluation_dir.choose_films(films, {}) == films[1:5]
     only_failures = {"per_task": [{"metrics": {"successes": [False] * 7}}]}
     assert evaluation_dir.choose_films(films, only_failures) == films[1:5]
+
+
+def test_the_evaluation_beside_the_weights_is_found(no_connections, checkpoint, evaluation, tmp_path):
+    """outputs/eval for the weights of outputs/run, if it says that it is about them."""
+    silent = publisher()
+    silent.write(checkpoint, tmp_path / "without")
+    assert not (tmp_path / "without" / "report.json").exists()
+    said = " ".join(silent.console.file.getvalue().split())
+    assert f"{evaluation} is not used" in said and "does not say which weights" in said
+
+    add_report(evaluation, weights_digest(local_checkpoint(checkpoint)))
+    found = publisher()
+    found.write(checkpoint, tmp_path / "with")
+    assert json.loads((tmp_path / "with" / "report.json").read_text())["episodes"] == 6
+    assert f"evaluation of these weights: {evaluation}" in " ".join(found.console.file.getvalue().split())
+
+    publisher(no_eval=True).write(checkpoint, tmp_path / "none")
+    assert not (tmp_path / "none" / "report.json").exists()
+    with pytest.raises(FileNotFoundError, match="not the output of an evaluation"):
+        publisher(eval_dir=tmp_path / "none").write(checkpoint, tmp_path / "given")
