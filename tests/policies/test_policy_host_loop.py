@@ -256,3 +256,30 @@ def test_a_broken_batch_keeps_the_last_good_checkpoint(datasets, tmp_path, monke
     checkpoints = tmp_path / "train" / "checkpoints"
     assert (checkpoints / "last").resolve().name == "000002"
     DpPlusPolicy.from_pretrained(checkpoints / "last" / "pretrained_model")
+
+
+def test_steps_follow_the_rate_of_the_dataset_that_lerobots_script_opens(tmp_path):
+    root, features = tmp_path / "data", ("observation.state", "action")
+    table = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in features}
+    made = LeRobotDataset.create("made/up", fps=25, features=table, root=root, use_videos=False)
+    for step in range(60):
+        made.add_frame({**{key: np.array([step, 1], np.float32) for key in features}, "task": "push"})
+    made.save_episode()
+    made.finalize()
+    run(
+        lerobot_train,
+        "--dataset.repo_id=made/up",
+        f"--dataset.root={root}",
+        f"--output_dir={tmp_path / 'run'}",
+        "--policy.type=dp_plus_transformer",
+        *(f"--policy.{switch}" for switch in ("device=cpu", "push_to_hub=false", *NETWORK["dp_plus_transformer"])),
+        *("--steps=1", "--save_freq=1", "--batch_size=2", "--num_workers=0"),
+    )
+    policy = DpPlusPolicy.from_pretrained(tmp_path / "run" / "checkpoints" / "000001" / "pretrained_model")
+    config = policy.config
+    assert (config.horizon, config.n_action_steps, config.observation_stride, config.fps) == (40, 20, 2, 25)
+    # In use its windows are frames two control steps apart; 1 is what never changes and is normalised to 0.
+    for step in range(4):
+        policy.select_action({"observation.state": torch.tensor([[step / 10, 0.0]])})
+    window = policy._episodes.current.history.window()["observation.state"]
+    torch.testing.assert_close(window[0, :, 0], torch.tensor([0.1, 0.3]))
