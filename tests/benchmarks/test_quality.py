@@ -59,7 +59,6 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     asked = []
     monkeypatch.setattr(pusht_quality, "kept_pace", lambda *arguments: asked.append(arguments) or paces)
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
-    more += ["--policy.dtype=bfloat16"]
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     ours, host = found["rows"]
@@ -69,7 +68,8 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     trained = next((tmp_path / "kept").glob("LeRobot*our_loader*/seed_1/checkpoints/last/*/config.json"))
     config = json.loads(trained.read_text())
     assert config["type"] == "diffusion" and config["normalization_mapping"]["ENV"] == "MIN_MAX"
-    assert config["use_amp"] is True and config["scheduler_warmup_steps"] == 300 / 2 * 3
+    assert config["use_amp"] is False and found["dtype"] == "float32"
+    assert config["scheduler_warmup_steps"] == 300 / 2 * 3
     judged_as = json.loads(next((tmp_path / "kept").glob("LeRobot*_eval/report.json")).read_text())
     assert judged_as["extra_arguments"] == ["--policy.use_amp=false"], "in float32, as ours"
     assert all({"commit", "date"} <= row.keys() for row in found["rows"])
