@@ -74,8 +74,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         config.validate_features()
         self._is_to_be_trained = dataset_meta is not None
         if dataset_meta is not None:
-            adopt_dataset(config, dataset_meta)
+            config.follow(dataset_meta.fps)
             config.check_training()
+            adopt_dataset(config, dataset_meta)
         self.model = ChunkModel(config)
         if self.model.foresight is not None and dataset_meta is not None and not getattr(config, "_resumes", False):
             self.model.foresight.units.learn(normalisation(config, dataset_meta.stats))

@@ -1,6 +1,5 @@
 """Features that a policy cannot read are refused, or left out, with the flag to pass."""
 
-import functools
 import io
 import logging
 import re
@@ -13,7 +12,6 @@ import pytest
 from lerobot.configs import FeatureType, PolicyFeature
 from tiny import IMAGES, STATE, config
 
-from lerobot_dp_plus.policies import host_data
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.host_data import Run, note_run
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
@@ -181,31 +179,3 @@ def test_a_script_that_tells_nobody_is_served_by_the_pipeline(tmp_path):
     torch.testing.assert_close(got, torch.tensor([[1.0, 0.5, 0.0, -1.0]]))
     with pytest.raises(ValueError, match=re.escape("observation.state has no 'min', which MIN_MAX needs")):
         load()
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_door_is_hung_once_and_leaves_others_theirs(first):
-    """Other answers may wrap the same function of LeRobot, before ours or after."""
-    calls, ours = [], config()
-
-    class Script:
-        policy, rename_map, dataset = ours, {"a": "b"}, SimpleNamespace(episodes=[4])
-
-        def validate(self):
-            calls.append("stock")
-
-    if first:
-        host_data._replace(Script, "validate", host_data._validated)
-    inner = Script.validate
-
-    @functools.wraps(inner)
-    def other(self):
-        calls.append("other")
-        return inner(self)
-
-    Script.validate = other
-    for _ in range(2):
-        host_data._replace(Script, "validate", host_data._validated)
-    Script().validate()
-    assert calls == ["other", "stock"]
-    assert host_data.run_of(ours) == Run({"a": "b"}, [4])

@@ -90,9 +90,9 @@ def test_tokens_are_as_long_as_the_horizon_allows(kind, horizon, patch):
 def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
     """Its trainer knows the rate before the policy is made; this is the call in which it reads the indices."""
     host_loading.install(configuration_dp_plus.FORMAT_VERSION)
-    features = {"observation.state": {}, "action": {}}
+    features = {key: {"dtype": "float32"} for key in ("observation.state", "action")}
     made = preset("dp_plus_flow")
-    deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features=features))
+    deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features=features, stats={}))
     assert deltas["observation.state"] == [-3 / 30, 0]
     assert deltas["action"] == [step / 30 for step in range(-1, 47)]
     assert made.n_action_steps == 24
