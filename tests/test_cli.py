@@ -183,7 +183,6 @@ def test_a_refused_config_gives_its_own_reason() -> None:
 FLOW = ("--dataset.repo_id=x/y", "--policy.type=dp_plus_flow", "--policy.device=cpu")
 
 
-@pytest.mark.parametrize("policy", [DIFFUSION, FLOW], ids=["theirs", "ours"])
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -201,21 +200,28 @@ FLOW = ("--dataset.repo_id=x/y", "--policy.type=dp_plus_flow", "--policy.device=
         ),
     ],
 )
-def test_a_value_of_the_wrong_type_is_named(policy: tuple[str, ...], given: str, said: str) -> None:
+def test_a_value_of_the_wrong_type_is_named_for_lerobots_policies_too(given: str, said: str) -> None:
     with pytest.raises((DraccusException, ValueError)) as caught:
-        parse_train(*policy, f"--{given}")
+        parse_train(*DIFFUSION, f"--{given}")
     assert explain(caught.value) == said and is_usage(caught.value)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("network.dim=x", "policy.network.dim='x': expected a whole number"),
-        ("ema.decay=slow", "policy.ema.decay='slow': expected a number"),
-        ("optimizer_lr_backbone=low", "policy.optimizer_lr_backbone='low': expected a number or null"),
-        ("noise_draws=[1]", "policy.noise_draws=[1]: expected a whole number"),
-        ("network=dit", "policy.network='dit': a choice of several fields; give policy.network.type=dit"),
-        ("sampler.num_steps=some", "policy.sampler.num_steps='some': expected a whole number"),
+        ("horizon=abc", 'policy.horizon = "abc": must be a whole number or null'),
+        ("stride=1.5", "policy.stride = 1.5: must be a whole number"),
+        ("use_amp=perhaps", 'policy.use_amp = "perhaps": must be true or false'),
+        ("network.dim=x", 'policy.network.dim = "x": must be a whole number'),
+        ("ema.decay=slow", 'policy.ema.decay = "slow": must be a number'),
+        ("optimizer_lr_backbone=low", 'policy.optimizer_lr_backbone = "low": must be a number or null'),
+        ("noise_draws=[1]", "policy.noise_draws = [1]: must be a whole number"),
+        (
+            "network=dit",
+            'policy.network = "dit": must be a mapping with a "type", one of "dit", "transformer", "unet1d"; give '
+            "policy.network.type=dit",
+        ),
+        ("sampler.num_steps=some", 'policy.sampler.num_steps = "some": must be a whole number'),
     ],
 )
 def test_a_value_below_an_axis_is_named(given: str, said: str) -> None:
@@ -236,7 +242,7 @@ def test_lerobots_own_command_names_the_field_of_a_policy_of_ours(capsys: pytest
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(sys, "argv", ["lerobot-train", *FLOW, "--policy.horizon=abc"])
         parser.wrap()(train)()
-    assert "error: policy.horizon='abc': expected a whole number" in capsys.readouterr().err
+    assert 'error: policy.horizon = "abc": must be a whole number' in capsys.readouterr().err
 
 
 def test_a_value_of_the_wrong_type_in_a_file_is_named(tmp_path: Path) -> None:
@@ -247,10 +253,10 @@ def test_a_value_of_the_wrong_type_in_a_file_is_named(tmp_path: Path) -> None:
     DpPlusDitConfig(device="cpu")._save_pretrained(tmp_path)
     with pytest.raises((DraccusException, ValueError)) as caught:
         PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=["--stride=slow"])
-    assert explain(caught.value) == "stride='slow': expected a whole number"
+    assert explain(caught.value) == 'stride = "slow": must be a whole number'
     config = json.loads((tmp_path / "config.json").read_text()) | {"n_obs_steps": "two"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"config\.json of .*n_obs_steps='two': expected a whole number"):
+    with pytest.raises(ValueError, match=r'config\.json of .*n_obs_steps = "two": must be a whole number'):
         PreTrainedConfig.from_pretrained(tmp_path)
 
 

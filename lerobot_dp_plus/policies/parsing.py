@@ -7,7 +7,7 @@
 - Draccus takes null for any number, and words what it refuses by its own insides; `check_spelling` looks first.
 - Draccus drops the reason when a config refuses a value and says only that it couldn't make the class, and the field's
   name when a value has the wrong type; `parsing_words` finds both, and LeRobot prints them as its one line of error.
-- Draccus takes the comment above a field for its help, `#:` included; the colon goes.
+- Draccus takes the comment above a field for its help, `#:` included, and a per cent sign for a format; both are mended.
 
 `install` puts them into draccus's parser, so that LeRobot's own commands have them; configs of others pass untouched.
 """
@@ -139,10 +139,11 @@ def _about_us(error: BaseException) -> bool:
     return any(_is_ours(cls) for cls in tried)
 
 
-def _without_colons(docs: Any) -> Any:
-    """A field's comments, less the colon of `#:`."""
+def _as_help(docs: Any) -> Any:
+    """A field's comments, less the colon of `#:`, and with per cent signs that argparse takes for no format."""
+    texts = {each.name: getattr(docs, each.name) for each in dataclasses.fields(docs)}
     return dataclasses.replace(
-        docs, **{each.name: re.sub(r"(?m)^: ?", "", getattr(docs, each.name)) for each in dataclasses.fields(docs)}
+        docs, **{name: re.sub(r"(?m)^: ?", "", text).replace("%", "%%") for name, text in texts.items()}
     )
 
 
@@ -183,7 +184,7 @@ def install() -> None:
     @functools.wraps(read_comments)
     def get_attribute_docstring(some_dataclass: type, field_name: str) -> Any:
         found = read_comments(some_dataclass, field_name)
-        return _without_colons(found) if _is_ours(some_dataclass) else found
+        return _as_help(found) if _is_ours(some_dataclass) else found
 
     docstring.get_attribute_docstring = get_attribute_docstring
     _postprocessing.mended_by = PACKAGE  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ def misspelled(config: type, values: Mapping[str, Any], path: tuple[str, ...] = 
             continue
         value, hint, place = values[field.name], hints[field.name], (*path, field.name)
         if not _fits(value, hint):
-            yield f"{'.'.join(place)} = {json.dumps(value, default=str)}: must be {_words(hint)}{_way_out(field, value)}"
+            yield f"{'.'.join(place)} = {json.dumps(value, default=str)}: must be {_words(hint)}{_way_out(field, value, place)}"
         elif isinstance(value, Mapping):
             for name, member, inside in _inside(hint, value):
                 yield from misspelled(member, inside, (*place, *name))
@@ -121,10 +121,12 @@ def _words(hint: Any) -> str:
     return NAMES.get(hint, str(hint))
 
 
-def _way_out(field: dataclasses.Field[Any], value: Any) -> str:
+def _way_out(field: dataclasses.Field[Any], value: Any, place: tuple[str, ...]) -> str:
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if isinstance(value, str) and isinstance(default, draccus.ChoiceRegistry):
+        return f"; give {'.'.join(place)}.{TYPE}={value}"
     if value is not None:
         return ""
-    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     if default is dataclasses.MISSING:
         return "; null is not legal here"
     shown = draccus.encode(default) if dataclasses.is_dataclass(default) else default

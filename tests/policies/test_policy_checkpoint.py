@@ -327,7 +327,8 @@ def test_every_preset_can_be_made_by_name():
 
 
 @pytest.mark.parametrize(
-    "switch", [["--objective.prediction=epsilon"], ["--objective.type=flow_matching"], ["--objective.path.type=linear_beta"]]
+    "switch",
+    [["--objective.prediction=epsilon"], ["--objective.type=flow_matching"], ["--objective.path.type=linear_beta"]],
 )
 def test_another_objective_must_be_trained_before_it_samples(tmp_path, switch):
     """The weights would be read as something they never learned, and act like noise without an error."""

@@ -120,7 +120,7 @@ def test_a_folder_without_a_training(tmp_path):
 def test_checkpoints_of_another_objective_are_refused(training, tmp_path):
     file = training / "checkpoints" / "000005" / "pretrained_model" / "config.json"
     config = json.loads(file.read_text())
-    config["objective"]["prediction"] = "x1"
+    config["objective"]["prediction"] = "v"
     file.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"000005.* does not fit .*000100.*prediction"):
         average(training, tmp_path / "mean")

@@ -23,9 +23,9 @@ NAME = "alice/trained"
 WEIGHTS_AND_CARD = {"README.md", "config.json", "model.safetensors", "publication.json"}
 EVERYTHING = WEIGHTS_AND_CARD | {
     "policy_postprocessor.json",
-    "policy_postprocessor_step_0_unnormalizer_processor.safetensors",
+    "policy_postprocessor_step_1_unnormalizer_processor.safetensors",
     "policy_preprocessor.json",
-    "policy_preprocessor_step_3_normalizer_processor.safetensors",
+    "policy_preprocessor_step_4_normalizer_processor.safetensors",
     "train_config.json",
 }
 
