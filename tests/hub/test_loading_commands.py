@@ -13,7 +13,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 host_loading.install(FORMAT_VERSION)
 FAULTS = {
     "no such repository": "alice/polizy: no folder here, and no model on the Hub that this token may see (404)",
-    "a field of a newer version": "The fields `churn` are not valid for Euler",
+    "a field of a newer version": "The fields `churn` are not valid for DPMpp2M",
     "no Hub": "alice/policy is not in the cache, and the Hub at",
 }
 

@@ -189,5 +189,5 @@ def test_a_newer_checkpoint_is_refused_before_its_weights_are_fetched(pushed, tm
 def test_the_message_does_without_the_version_if_it_cannot_be_had(pushed):
     config = (KEPT / "config.json").read_text().replace('"num_steps"', '"churn": 1, "num_steps"')
     replace_on_hub(pushed, {"config.json": config.encode()}, delete=(WEIGHTS,))
-    with pytest.raises(ValueError, match=r"`churn` are not valid for Euler$"):
+    with pytest.raises(ValueError, match=r"`churn` are not valid for DPMpp2M$"):
         DpPlusPolicy.from_pretrained(REPO)
