@@ -53,10 +53,13 @@ def tiny(tmp_path) -> list[str]:
     return [*options, f"--json={tmp_path / 'found.json'}"]
 
 
-def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, capsys, monkeypatch):
+def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, monkeypatch):
     seconds = {"ours + memory": 6.0, "host + memory": 10.0, "host + host": 30.0, "host + host4": 20.0}
     paces = {"paces": {name: {"seconds": {"median": value}} for name, value in seconds.items()}}
-    asked = []
+    asked, tables = [], []
+    monkeypatch.setattr(
+        pusht_quality, "print_table", lambda _, __, rows: tables.append([(row[0], row[-1]) for row in rows])
+    )
     monkeypatch.setattr(pusht_quality, "kept_pace", lambda *arguments: asked.append(arguments) or paces)
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
@@ -78,10 +81,12 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     ((commands, *_),) = asked
     assert all(line[3] == "train" for line in commands.values()) and "--policy.type=diffusion" in commands["host"]
     assert found["updates"] == {"ours": 2, "host": 3} and found["pace"] == paces
-    printed = [line for line in capsys.readouterr().out.splitlines() if "loader" in line]
-    for title, minutes in (("our loader", "0.5"), ("no workers", "1.5"), ("4 workers", "1.0")):
-        (line,) = (one for one in printed if "LeRobot's diffusion, " in one and title in one)
-        assert minutes in line
+    assert tables[0] == [
+        ("ours, our loader", "0.2"),
+        ("LeRobot's diffusion, our loader", "0.5"),
+        ("LeRobot's diffusion, LeRobot's loader, no workers", "1.5"),
+        ("LeRobot's diffusion, LeRobot's loader, 4 workers", "1.0"),
+    ]
 
 
 def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
