@@ -140,8 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=File, default=RESULT, help=f"where the figures go; default {RESULT.name}")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    begun = provenance(options.json, samples=COUNT)
     rows, tried = compare(), grids()
-    result = {**provenance(samples=COUNT), "best": best(rows), "rows": rows, "grids_of_linear_beta": tried}
+    result = {**begun, "best": best(rows), "rows": rows, "grids_of_linear_beta": tried}
     for path in PATHS:
         shown = [e for e in rows if (e["truth"], e["path"]) == ("three modes", path) and e["allowed"] in (5, 10, 20)]
         lines = [(f"{e['allowed']} calls, {e['sampler']}, {e['steps']} steps", *cells(e)) for e in shown]

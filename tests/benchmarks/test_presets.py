@@ -15,7 +15,7 @@ from tiny_recipes import DEMOS, in_this_process, shrunk
 
 from benchmarks import judged, presets
 from benchmarks.paired import our_training, resumed, running
-from lerobot_dp_plus.samplers import DDIM
+from lerobot_dp_plus.samplers import DPMpp2M
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_training_of_other_defaults_is_refused(measured, monkeypatch):
 
     def other(preset):
         config = PreTrainedConfig.get_choice_class(preset)()
-        return draccus.encode(replace(config, sampler=DDIM(3)))
+        return draccus.encode(replace(config, sampler=DPMpp2M(3)))
 
     monkeypatch.setattr(presets, "defaults", other)
     number = stock("dp_plus_unet")["sampler"]["num_steps"]
