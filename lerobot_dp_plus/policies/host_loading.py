@@ -99,8 +99,9 @@ def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str
     for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
         if "state_file" in step:
             checkpoint.fetch(step["state_file"])
-    with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
-        checkpoint.fetch(CONFIG_NAME)
+    if devices.absent(file) is not None:
+        with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
+            checkpoint.fetch(CONFIG_NAME)
     for key in HUB_OPTIONS:
         options.pop(key, None)
     options["overrides"] = devices.present(file.parent, config_filename, options.get("overrides"))
