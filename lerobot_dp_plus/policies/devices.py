@@ -23,15 +23,25 @@ def present(place: Path, config_filename: str, overrides: Mapping[str, Any] | No
     """
     overrides = dict(overrides or {})
     folder, file = (place.parent, place) if place.is_file() else (place, place / config_filename)
-    if STEP in overrides or not _is_ours(folder / CONFIG_NAME) or not file.is_file():
+    saved = absent(file)
+    if STEP in overrides or saved is None or not _is_ours(folder / CONFIG_NAME):
         return overrides
-    for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
-        saved = step.get("config", {}).get("device")
-        if step.get("registry_name") == STEP and saved is not None and not is_torch_device_available(saved):
-            here = auto_select_torch_device().type
-            logger.warning("%s was saved for the device %r, which is not here: it runs on %r", file.name, saved, here)
-            overrides[STEP] = {"device": here}
-    return overrides
+    here = auto_select_torch_device().type
+    logger.warning("%s was saved for the device %r, which is not here: it runs on %r", file.name, saved, here)
+    return overrides | {STEP: {"device": here}}
+
+
+def absent(pipeline: Path) -> str | None:
+    """The device that a saved pipeline moves to, if it is not here; what cannot be read is left to LeRobot's loader."""
+    try:
+        saved = json.loads(pipeline.read_text(encoding="utf-8"))
+        for step in saved.get("steps", []):
+            device = step.get("config", {}).get("device")
+            if step.get("registry_name") == STEP and device is not None and not is_torch_device_available(device):
+                return str(device)
+    except (OSError, ValueError, AttributeError):
+        pass
+    return None
 
 
 def _is_ours(config: Path) -> bool:
