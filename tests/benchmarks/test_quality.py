@@ -56,10 +56,7 @@ def tiny(tmp_path) -> list[str]:
 def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_path, tiny, monkeypatch):
     seconds = {"ours + memory": 6.0, "host + memory": 10.0, "host + host": 30.0, "host + host4": 20.0}
     paces = {"paces": {name: {"seconds": {"median": value}} for name, value in seconds.items()}}
-    asked, tables = [], []
-    monkeypatch.setattr(
-        pusht_quality, "print_table", lambda _, __, rows: tables.append([(row[0], row[-1]) for row in rows])
-    )
+    asked = []
     monkeypatch.setattr(pusht_quality, "kept_pace", lambda *arguments: asked.append(arguments) or paces)
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
@@ -81,12 +78,20 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     ((commands, *_),) = asked
     assert all(line[3] == "train" for line in commands.values()) and "--policy.type=diffusion" in commands["host"]
     assert found["updates"] == {"ours": 2, "host": 3} and found["pace"] == paces
-    assert tables[0] == [
+
+
+def test_lerobots_policy_has_a_line_for_each_loader_with_the_same_success():
+    seconds = {"ours + memory": 6.0, "host + memory": 10.0, "host + host": 30.0, "host + host4": 20.0}
+    paces = {"paces": {name: {"seconds": {"median": value}} for name, value in seconds.items()}}
+    every = [report(98, seconds=12), report(96, seconds=None)], [report(7, seconds=None)]
+    lines = pusht_quality.lines_by_loader(every, {"ours": 2, "host": 3}, paces)
+    assert [(line[0], line[-1]) for line in lines] == [
         ("ours, our loader", "0.2"),
         ("LeRobot's diffusion, our loader", "0.5"),
         ("LeRobot's diffusion, LeRobot's loader, no workers", "1.5"),
         ("LeRobot's diffusion, LeRobot's loader, 4 workers", "1.0"),
     ]
+    assert len({line[1:-1] for line in lines[1:]}) == 1 and lines[1][1] == "7.0" and lines[0][1] == "98.0, 96.0"
 
 
 def test_lerobots_policy_as_it_ships_has_its_own_normalisation():
