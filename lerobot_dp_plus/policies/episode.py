@@ -49,7 +49,7 @@ class Episode:
     @classmethod
     def of(cls, config: DpPlusConfig) -> "Episode":
         """One that begins, for a policy of `config`."""
-        apart = getattr(config, "observation_stride", 1)
+        apart = config.observation_stride
         rate = config.fps if config.stride == 1 else None  # time stamps of robots and of data then mean different steps
         return cls(ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate))
 
