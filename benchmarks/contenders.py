@@ -13,8 +13,8 @@ from lerobot.policies import get_policy_class, make_policy_config, make_pre_post
 
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
 from benchmarks.common import ROOT
+from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
 from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
-from lerobot_dp_plus.foresight.ends import Ends
 
 DEMO = ROOT / "configs" / "demo_pusht.json"
 #: The least `down_dims` of LeRobot's U-Net.
@@ -57,7 +57,7 @@ def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
         overrides = [flag.replace("--policy.", "--", 1) for flag in flags]
         config = PreTrainedConfig.from_pretrained(folder, cli_overrides=overrides)
     pixels = 96 if "pixels" in training["env"]["obs_type"] else None
-    seen = features(pixels, keypoints=config.perception.pictures > 0)
+    seen = features(pixels, keypoints=config.state_estimation.pictures > 0)
     return replace(config, **({**seen, "pretrained_path": None} | fields))
 
 

@@ -40,8 +40,8 @@ FACTORS = (
     Row("4 of 7 steps executed", evaluate=("--policy.n_action_steps=4",)),
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
     Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
-    Row("ends weighted equally", evaluate=("--policy.foresight.weighting.type=equal",)),
-    Row("foresight as observed, not in the block's frame", train=("--policy.foresight.frame.type=observed",)),
+    Row("ends weighted equally", evaluate=("--policy.dynamics.weighting.type=equal",)),
+    Row("foresight as observed, not in the block's frame", train=("--policy.dynamics.frame.type=observed",)),
     Row(
         "demonstrations at their own speed",
         train=(
@@ -54,7 +54,7 @@ FACTORS = (
     Row("no mirror images", train=("--policy.augmentation.type=none",)),
     Row(  # what of PushT is given by hand: where its physics is the same, and that its goal is its own mirror image
         "neither block frame nor mirror",
-        train=("--policy.foresight.frame.type=observed", "--policy.augmentation.type=none"),
+        train=("--policy.dynamics.frame.type=observed", "--policy.augmentation.type=none"),
     ),
     Row("flow matching, velocity, dpmpp_2m", train=VELOCITY),
     Row("flow matching, velocity, euler", train=VELOCITY, evaluate=("--policy.sampler.type=euler",)),
@@ -82,7 +82,7 @@ FACTORS_OF_PICTURES = (
     Row(
         "without corners in training",
         train=(
-            *("--policy.perception.type=none", "--policy.foresight.type=none", "--policy.selection.type=first"),
+            *("--policy.state_estimation.type=none", "--policy.dynamics.type=none", "--policy.selection.type=first"),
             "--policy.image_encoder.crop_ratio=0.875",
             f"--policy.input_features={json.dumps(WITHOUT_CORNERS)}",
         ),

@@ -268,7 +268,7 @@ def test_help_of_our_fields_has_no_stray_colons(capsys: pytest.CaptureFixture[st
 
     flags = ["--policy.type=dp_plus_dit", "--policy.network.type=dit", "--policy.objective.type=shortcut"]
     print_scoped_help(
-        TrainPipelineConfig, [*flags, "--policy.foresight.type=outcome", "--policy.image_encoder.type=resnet18"]
+        TrainPipelineConfig, [*flags, "--policy.dynamics.type=outcome", "--policy.image_encoder.type=resnet18"]
     )
     page = capsys.readouterr().out
     assert "--policy.noise_draws" in page and "How often a sample meets the network" in " ".join(page.split())

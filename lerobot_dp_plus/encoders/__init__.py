@@ -1,26 +1,46 @@
-"""What is seen: normalised observations in, one vector (B, T_o, C) per observation step out.
+"""What is seen and heard: normalised observations in, tokens out.
 
-| member | equation | source | file |
+| member of `image_encoder` | equation | source | file |
 |---|---|---|---|
-| `resnet18` | ReLU(W · keypoints(ResNet-18(crop))) | arXiv 1512.03385, 2303.04137 | `resnet.py` |
-| `small_cnn` | ReLU(W · keypoints(4 convolutions(crop))) | our own, for a CPU | `small_cnn.py` |
+| `resnet18` | ReLU(W · keypoints(ResNet-18(crop))), one feature a frame | arXiv 1512.03385, 2303.04137 | `resnet.py` |
+| `small_cnn` | ReLU(W · keypoints(4 convolutions(crop))), one feature a frame | our own, for a CPU | `small_cnn.py` |
+| `patches` | W · trunk(crop) + place, a token for each place | arXiv 2106.14881 | `patches.py` |
 
-`ObservationEncoder` joins states and cameras; every camera goes through an `ImageEncoder`: one random crop per sample
-(`crop.py`), a convolutional backbone, and the keypoints of `spatial_softmax.py`. States have no weights at all here.
+| member of `words` | equation | source | file |
+|---|---|---|---|
+| `none` | instructions are not read | | `words.py` |
+| `hashed` | e(CRC-32 of the word) + e'(place), a token for each word | arXiv 0902.2206 | `hashed_words.py` |
+
+`ObservationEncoder` puts states and features side by side, one token for each observation step, beside the tokens of places
+and words. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk. Features are the
+keypoints of `spatial_softmax.py`. States have no weights at all here. `pretrained.py` holds trunks that are never trained.
 Images are taken as the processor normalised them.
 """
 
-from lerobot_dp_plus.encoders.image import ImageEncoder, ImageEncoderConfig
-from lerobot_dp_plus.encoders.observation import ObservationEncoder
+from lerobot_dp_plus.encoders.hashed_words import HashedWords
+from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
+from lerobot_dp_plus.encoders.keypoints import ImageEncoder
+from lerobot_dp_plus.encoders.observation import ObservationEncoder, spans
+from lerobot_dp_plus.encoders.patches import PatchesConfig
 from lerobot_dp_plus.encoders.resnet import ResNet18Config
 from lerobot_dp_plus.encoders.small_cnn import SmallCnnConfig
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
+from lerobot_dp_plus.encoders.words import WORD_IDS, WORDS_VALID, NoWords, WordEncoder, Words
 
 __all__ = [
+    "WORDS_VALID",
+    "WORD_IDS",
+    "CameraEncoder",
+    "HashedWords",
     "ImageEncoder",
     "ImageEncoderConfig",
+    "NoWords",
     "ObservationEncoder",
+    "PatchesConfig",
     "ResNet18Config",
     "SmallCnnConfig",
     "SpatialSoftmax",
+    "WordEncoder",
+    "Words",
+    "spans",
 ]

@@ -1,4 +1,4 @@
-"""One camera: crop, backbone, keypoints, feature."""
+"""What every image encoder is told, and which pictures and crops it takes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,53 +6,29 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import draccus
-import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.crop import centre_crop, random_crop
-from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
+from lerobot_dp_plus.notation import STEPS
 
 
-class ImageEncoder(nn.Module):
-    """ReLU(W · keypoints(backbone(crop(image)))): images of any size -> (B, T_o, feature_dim).
+class CameraEncoder(nn.Module, ABC):
+    """One camera's pictures of any size -> a feature a frame, or tokens; a crop of each while at it."""
 
-    Nothing in it depends on the image's size, so one encoder may serve cameras of different shapes.
-    Source: the visual encoder of Diffusion Policy (arXiv 2303.04137), §III-B, one crop offset per sample.
-    Cost: one pass of the backbone over B·T_o images; no network call of the sampler's count.
-    """
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        *,
-        backbone_channels: int,
-        num_keypoints: int,
-        feature_dim: int,
-        crop_ratio: float,
-        crop_shape: tuple[int, int] | None,
-        gains: tuple[float, float] = (1.0, 1.0),
-    ):
+    def __init__(self, crop_ratio: float, crop_shape: tuple[int, int] | None):
         super().__init__()
-        self.crop_ratio = crop_ratio
-        self.crop_shape = crop_shape
-        self.backbone = backbone
-        self.attention = nn.Conv2d(backbone_channels, num_keypoints, 1)
-        self.keypoints = SpatialSoftmax()
-        linear = nn.Linear(2 * num_keypoints, feature_dim)
-        self.project = nn.Sequential(linear, nn.ReLU())
-        with torch.no_grad():
-            self.attention.weight.mul_(gains[0])
-            linear.weight.mul_(gains[1])
+        self.crop_ratio, self.crop_shape = crop_ratio, crop_shape
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in that of the weights."""
+    def cropped(self, images: Tensor) -> Tensor:
+        """(B, T_o, 3, H, W) -> (B, T_o, 3, height, width): at random in training, the centre in use."""
         height, width = crop_size(images.shape[-2:], self.crop_ratio, self.crop_shape)
-        crop = random_crop if self.training else centre_crop
-        if images.shape[-2:] != (height, width):
-            images = crop(images, height, width)
-        frames = images.flatten(0, 1).to(self.attention.weight.dtype)  # (B·T_o, 3, height, width)
-        points = self.keypoints(self.attention(self.backbone(frames)))  # (B·T_o, K, 2)
-        return self.project(points.flatten(1)).unflatten(0, images.shape[:2])
+        if images.shape[-2:] == (height, width):
+            return images
+        return (random_crop if self.training else centre_crop)(images, height, width)
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, T_o, 3, H, W), normalised -> features (B, T_o, C), or tokens (B, T_o, S, C) where it gives patches."""
 
 
 def crop_size(size: tuple[int, ...], ratio: float, shape: tuple[int, int] | None) -> tuple[int, int]:
@@ -69,19 +45,17 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     Attributes:
         crop_ratio: side of the crop over side of the image, in (0, 1]; 1 keeps the whole image.
         crop_shape: (height, width) of the crop in pixels, the same for every camera; overrides `crop_ratio`.
-        num_keypoints: attention maps, each giving one (x, y).
-        feature_dim: width of a camera's feature vector.
+        feature_dim: width of a camera's feature vector, or of each of its tokens.
         share_across_cameras: one set of weights for all cameras instead of one each.
     """
 
-    #: The backbone maps `stride` pixels to one; a keypoint needs at least two of those on each side.
+    #: The backbone maps `stride` pixels to one. It must leave at least two of those on each side.
     stride: ClassVar[int]
-    #: How much larger than torch's the first weights of attention and projection are.
-    gains: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    #: The kind of its tokens: one feature for each observation step, or `PATCHES`.
+    gives: ClassVar[str] = STEPS
 
     crop_ratio: float = 0.9
     crop_shape: tuple[int, int] | None = None
-    num_keypoints: int = 32
     feature_dim: int = 64
     share_across_cameras: bool = False
 
@@ -91,30 +65,28 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
         return self.crop_ratio != 1 or self.crop_shape is not None
 
     @abstractmethod
-    def backbone(self, *, fetch_pretrained: bool) -> tuple[nn.Module, int]:
-        """The convolutional trunk and its number of output channels."""
-
-    def build(self, *, fetch_pretrained: bool = True) -> ImageEncoder:
+    def build(self, *, fetch_pretrained: bool = True) -> CameraEncoder:
         """Make one encoder, for images of every size that passes `check`.
 
         `fetch_pretrained=False` leaves pretrained weights out, for a module about to be filled from a checkpoint.
         """
-        backbone, channels = self.backbone(fetch_pretrained=fetch_pretrained)
-        return ImageEncoder(
-            backbone,
-            backbone_channels=channels,
-            num_keypoints=self.num_keypoints,
-            feature_dim=self.feature_dim,
-            crop_ratio=self.crop_ratio,
-            crop_shape=self.crop_shape,
-            gains=self.gains,
-        )
+
+    def tokens(self, shape: tuple[int, ...], n_obs_steps: int) -> int:
+        """How many tokens a camera of `shape` (3, H, W) adds to an observation; none if it gives features."""
+        return 0
+
+    def revised(self) -> "ImageEncoderConfig":
+        """The same with what only a fetch can tell, such as the hash of frozen weights, as a checkpoint states it."""
+        return self
+
+    #: Fields that must be at least 1.
+    positive: ClassVar[tuple[str, ...]] = ("feature_dim",)
 
     def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Raise ValueError naming key or field, value and what is legal; `image_shapes` maps key to (3, H, W)."""
         if not 0 < self.crop_ratio <= 1:
             raise ValueError(f"crop_ratio={self.crop_ratio} must be in (0, 1]")
-        for field in ("num_keypoints", "feature_dim"):
+        for field in self.positive:
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)} must be at least 1")
         for key, shape in image_shapes.items():

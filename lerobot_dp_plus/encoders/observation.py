@@ -1,4 +1,4 @@
-"""Every state and camera of an observation side by side in one vector."""
+"""Everything an observation holds, as tokens."""
 
 from collections.abc import Mapping
 
@@ -6,16 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.image import ImageEncoderConfig
+from lerobot_dp_plus.encoders.words import WORD_IDS, WORDS_VALID, NoWords, Words
+from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Span, Tokens
 
 
 class ObservationEncoder(nn.Module):
-    """concat(states as they are, one feature per camera) -> (B, T_o, C), in the order the shapes were given.
+    """States as they are and one feature per camera side by side, a token for each step; places of pictures; words.
 
     States pass unchanged: the networks' first layer is linear anyway, so a state-only encoder has no weights.
     Cost: one pass of the image encoder per camera and chunk.
 
     Attributes:
-        output_dim: C.
+        spans: the length and width of the tokens of every kind that there are.
     """
 
     def __init__(
@@ -24,6 +26,8 @@ class ObservationEncoder(nn.Module):
         image_shapes: Mapping[str, tuple[int, int, int]],
         image_encoder: ImageEncoderConfig,
         *,
+        n_obs_steps: int = 1,
+        words: Words | None = None,
         fetch_pretrained: bool = True,
     ):
         """Names and sizes of what will come; `fetch_pretrained=False` when a checkpoint will fill the weights.
@@ -38,6 +42,7 @@ class ObservationEncoder(nn.Module):
             if dim < 1:
                 raise ValueError(f"{key} has {dim} dimensions; a state needs at least 1")
         image_encoder.check(image_shapes)
+        words = words or NoWords()
         self.state_dims = dict(state_dims)
         self.image_shapes = {key: tuple(shape) for key, shape in image_shapes.items()}
         self.share_across_cameras = image_encoder.share_across_cameras
@@ -45,24 +50,56 @@ class ObservationEncoder(nn.Module):
         self.image_encoders = nn.ModuleDict(
             {name: image_encoder.build(fetch_pretrained=fetch_pretrained) for name in names}
         )
-        self.output_dim = sum(state_dims.values()) + len(image_shapes) * image_encoder.feature_dim
+        self.word_encoder = words.build()
+        self._of_cameras = image_encoder.gives
+        self.spans = spans(self.state_dims, self.image_shapes, image_encoder, n_obs_steps, words)
 
-    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """States (B, T_o, S) and images (B, T_o, 3, H, W), normalised -> (B, T_o, C); other keys are ignored.
+    def forward(self, observation: Mapping[str, Tensor]) -> tuple[Tokens, ...]:
+        """States (B, T_o, S) and images (B, T_o, 3, H, W), normalised, and words -> tokens; other keys are ignored.
 
         Raises:
             ValueError: a key is missing, or has another shape than was announced.
         """
-        states = [_take(observation, key, (dim,)) for key, dim in self.state_dims.items()]
-        features = [
-            self.image_encoders[self._encoder_of(key)](_take(observation, key, shape))
-            for key, shape in self.image_shapes.items()
-        ]
-        return torch.cat([*states, *features], dim=-1)
+        side_by_side = [_take(observation, key, (dim,)) for key, dim in self.state_dims.items()]
+        places: list[Tensor] = []
+        for key, shape in self.image_shapes.items():
+            seen = self.image_encoders[self._encoder_of(key)](_take(observation, key, shape))
+            (side_by_side if self._of_cameras == STEPS else places).append(seen)
+        tokens = [Tokens(torch.cat(side_by_side, dim=-1))] if side_by_side else []
+        if places:
+            tokens.append(Tokens(torch.cat([seen.flatten(1, 2) for seen in places], 1), None, PATCHES))
+        if self.word_encoder is not None:
+            missing = [key for key in (WORD_IDS, WORDS_VALID) if key not in observation]
+            if missing:
+                raise ValueError(f"no {', '.join(missing)}; the processor makes them of the instruction, `task`")
+            tokens.append(self.word_encoder(observation[WORD_IDS], observation[WORDS_VALID]))
+        return tuple(tokens)
 
     def _encoder_of(self, key: str) -> str:
         """Name of a camera's encoder; module names may not hold dots, nor feature keys slashes."""
         return "shared" if self.share_across_cameras else key.replace(".", "/")
+
+
+def spans(
+    state_dims: Mapping[str, int],
+    image_shapes: Mapping[str, tuple[int, ...]],
+    image_encoder: ImageEncoderConfig,
+    n_obs_steps: int,
+    words: Words,
+) -> dict[str, Span]:
+    """The length and width of the tokens of every kind that an `ObservationEncoder` of these gives."""
+    found = {}
+    features = len(image_shapes) if image_encoder.gives == STEPS else 0
+    width = sum(state_dims.values()) + features * image_encoder.feature_dim
+    if width:
+        found[STEPS] = Span(n_obs_steps, width)
+    if image_shapes and image_encoder.gives == PATCHES:
+        count = sum(image_encoder.tokens(shape, n_obs_steps) for shape in image_shapes.values())
+        found[PATCHES] = Span(count, image_encoder.feature_dim)
+    said = words.span()
+    if said is not None:
+        found[WORDS] = said
+    return found
 
 
 def _take(observation: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:

@@ -1,14 +1,16 @@
 """ResNet-18 without batch statistics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import nn
-from torchvision.models import ResNet18_Weights, resnet18
+from torchvision.models import resnet18
 from torchvision.ops import FrozenBatchNorm2d
 
 from lerobot_dp_plus.encoders.image import ImageEncoderConfig
+from lerobot_dp_plus.encoders.keypoints import KeypointsConfig
+from lerobot_dp_plus.encoders.pretrained import Frozen, check_digest, check_weights, fetch
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -16,9 +18,20 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(channels // 16, channels)
 
 
+def resnet18_trunk(pretrained: str | None, *, filled: bool) -> nn.Module:
+    """ResNet-18 up to its last feature map, (B, 3, H, W) -> (B, 512, H/32, W/32).
+
+    Pretrained weights bring their own BatchNorm, whose statistics stay as they are. They are put in if it is to be `filled`.
+    """
+    network = resnet18(weights=None, norm_layer=FrozenBatchNorm2d if pretrained else group_norm)
+    if pretrained and filled:
+        network.load_state_dict(fetch(pretrained).state)
+    return nn.Sequential(*list(network.children())[:-2])  # without average pooling and classifier
+
+
 @ImageEncoderConfig.register_subclass("resnet18")
 @dataclass(frozen=True)
-class ResNet18Config(ImageEncoderConfig):
+class ResNet18Config(KeypointsConfig):
     """ResNet-18 up to its last feature map, (B, 512, H/32, W/32), GroupNorm in place of BatchNorm.
 
     With `pretrained_weights` the normalisation is instead the weights' own BatchNorm, frozen: another kind of
@@ -27,29 +40,34 @@ class ResNet18Config(ImageEncoderConfig):
     Cost: 11.2 M weights, 1.8 G multiply-adds at 224×224.
 
     Attributes:
-        pretrained_weights: a name in torchvision's `ResNet18_Weights`, such as IMAGENET1K_V1. The only setting that
-            may use the network, and only while a new policy is made.
+        pretrained_weights: a name in torchvision's `ResNet18_Weights`, such as IMAGENET1K_V1, or a safetensors file with
+            torchvision's names. The only setting that may use the network.
+        frozen: the pretrained trunk is not trained. It is not saved either: who loads the policy needs its source.
+        pretrained_digest: that of the frozen weights, filled in when a policy is made.
     """
 
     stride: ClassVar[int] = 32
 
     pretrained_weights: str | None = None
+    frozen: bool = False
+    pretrained_digest: str | None = None
 
     def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:
         """As every image encoder, and the pretrained weights must have a known name."""
         super().check(image_shapes)
-        legal = list(ResNet18_Weights.__members__)
-        if self.pretrained_weights is not None and self.pretrained_weights not in legal:
-            raise ValueError(f"pretrained_weights={self.pretrained_weights!r} is unknown; legal: {', '.join(legal)}")
+        if self.pretrained_weights is not None:
+            check_weights(self.pretrained_weights)
+        elif self.frozen:
+            raise ValueError(
+                "frozen=true: only a pretrained trunk can be; give pretrained_weights, such as IMAGENET1K_V1"
+            )
+
+    def revised(self) -> "ResNet18Config":
+        if not self.frozen or self.pretrained_weights is None:
+            return self
+        return replace(self, pretrained_digest=check_digest(self.pretrained_weights, self.pretrained_digest))
 
     def backbone(self, *, fetch_pretrained: bool) -> tuple[nn.Module, int]:
-        """The trunk and its 512 channels; raises what torchvision raises when asked-for weights cannot be fetched."""
-        if self.pretrained_weights is None:
-            network = resnet18(weights=None, norm_layer=group_norm)
-        else:
-            network = resnet18(weights=None, norm_layer=FrozenBatchNorm2d)
-            if fetch_pretrained:
-                weights = ResNet18_Weights[self.pretrained_weights]
-                # Tensors only: torchvision's own builder would unpickle whatever the file holds.
-                network.load_state_dict(weights.get_state_dict(progress=True, check_hash=True, weights_only=True))
-        return nn.Sequential(*list(network.children())[:-2]), 512  # without average pooling and classifier
+        """The trunk and its 512 channels; raises what `fetch` raises when asked-for weights cannot be had."""
+        trunk = resnet18_trunk(self.pretrained_weights, filled=fetch_pretrained or self.frozen)
+        return Frozen(trunk) if self.frozen else trunk, 512

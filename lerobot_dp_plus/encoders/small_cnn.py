@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import nn
 
 from lerobot_dp_plus.encoders.image import ImageEncoderConfig
+from lerobot_dp_plus.encoders.keypoints import KeypointsConfig
 
 
 def _stage(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
@@ -18,9 +19,17 @@ def _stage(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
     )
 
 
+def small_trunk(width: int) -> nn.Sequential:
+    """Four stages, (B, 3, H, W) -> (B, 4·width, ⌈H/8⌉, ⌈W/8⌉)."""
+    first, second, third = width, 2 * width, 4 * width
+    return nn.Sequential(
+        _stage(3, first, 2), _stage(first, second, 2), _stage(second, third, 2), _stage(third, third, 1)
+    )
+
+
 @ImageEncoderConfig.register_subclass("small_cnn")
 @dataclass(frozen=True)
-class SmallCnnConfig(ImageEncoderConfig):
+class SmallCnnConfig(KeypointsConfig):
     """Four 3×3 convolutions, three of them halving the image, GroupNorm and ReLU after each.
 
     Stride 8 instead of the ResNet's 32 keeps keypoints precise on small images: 96×96 still gives 11×11 positions.
@@ -46,8 +55,4 @@ class SmallCnnConfig(ImageEncoderConfig):
 
     def backbone(self, *, fetch_pretrained: bool) -> tuple[nn.Module, int]:
         """There are no pretrained weights to fetch."""
-        first, second, third = self.width, 2 * self.width, 4 * self.width
-        trunk = nn.Sequential(
-            _stage(3, first, 2), _stage(first, second, 2), _stage(second, third, 2), _stage(third, third, 1)
-        )
-        return trunk, third
+        return small_trunk(self.width), 4 * self.width

@@ -1,29 +1,66 @@
-"""What every guidance offers."""
+"""What every guidance offers, and what it may know."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, cast
 
 import draccus
 from torch import Tensor
 
-from lerobot_dp_plus.notation import Denoiser, FlowMap, Prediction
-from lerobot_dp_plus.paths import Path
+from lerobot_dp_plus.notation import Condition, Denoiser, Energy, FlowMap, Prediction, Scene
+from lerobot_dp_plus.paths import Path, StraightPath
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a guidance may know beside the denoiser that it bends.
+
+    Args:
+        path: the path that is sampled along.
+        bound: largest |x₁| of the denoiser, which holds of the bent one too; None for none.
+        keep_noise: the noise end stays as the network gave it, also where the data end is changed.
+        candidates: N; rows of a chunk (B·N, H, A) come with the candidates of one observation after each other.
+        scene: what was observed, in the dataset's units, B rows.
+        energy: the energy to follow, of chunks (B, N, H, A) in the dataset's units.
+        physical, normalised: actions (..., A) into the dataset's units, and back.
+        condition, denoiser: what the network knows of the observation, and the denoiser under another such condition.
+    """
+
+    path: Path = field(default_factory=StraightPath)
+    bound: float | None = None
+    keep_noise: bool = False
+    candidates: int = 1
+    scene: Scene = Scene()
+    energy: Energy | None = None
+    physical: Callable[[Tensor], Tensor] = lambda actions: actions
+    normalised: Callable[[Tensor], Tensor] = lambda actions: actions
+    condition: Condition = None
+    denoiser: Callable[[Condition], Denoiser] | None = None
+
+    def moved(self, prediction: Prediction, x1: Tensor, x_t: Tensor, t: Tensor) -> Prediction:
+        """The prediction at x_t with its data end moved to `x1`, within the bound; the noise end explains the rest."""
+        if self.bound is not None:
+            x1 = x1.clamp(-self.bound, self.bound)
+        return Prediction(prediction.x0, x1) if self.keep_noise else self.path.with_data(x1, x_t, t)
 
 
 @dataclass(frozen=True)
 class Guidance(draccus.ChoiceRegistry, ABC):
     """A denoiser -> denoiser map."""
 
-    @abstractmethod
-    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
-        """The bent denoiser; `bound` and `keep_noise` are those of the objective's denoiser, and hold of this one too."""
+    #: What must be there: "energy", in the axis of that name.
+    needs: ClassVar[frozenset[str]] = frozenset()
 
-    def wrap_flow_map(self, denoise: Denoiser, path: Path, *, bound: float | None = None) -> FlowMap:
+    @abstractmethod
+    def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
+        """The bent denoiser."""
+
+    def wrap_flow_map(self, denoise: Denoiser, situation: Situation) -> FlowMap:
         """The same for a denoiser that is a flow map: the ends of a chord are bent as those of a tangent."""
         flow_map = cast(FlowMap, denoise)
 
         def jump(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
-            return self.wrap(lambda x, time: flow_map(x, time, u), path, bound=bound)(x_t, t)
+            return self.wrap(lambda x, time: flow_map(x, time, u), situation)(x_t, t)
 
         return jump

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from lerobot_dp_plus.guidance.base import Guidance
+from lerobot_dp_plus.guidance.base import Guidance, Situation
 from lerobot_dp_plus.notation import Denoiser
-from lerobot_dp_plus.paths import Path
 
 
 @Guidance.register_subclass("none")
@@ -12,5 +11,5 @@ from lerobot_dp_plus.paths import Path
 class NoGuidance(Guidance):
     """The denoiser as it is."""
 
-    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
+    def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         return denoise

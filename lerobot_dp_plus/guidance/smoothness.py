@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance.base import Guidance
+from lerobot_dp_plus.guidance.base import Guidance, Situation
 from lerobot_dp_plus.notation import Denoiser, Prediction
-from lerobot_dp_plus.paths import Path
 
 
 @Guidance.register_subclass("smoothness")
@@ -15,8 +14,10 @@ from lerobot_dp_plus.paths import Path
 class Smoothness(Guidance):
     """x₁ ← x₁ − strength·DᵀD x₁, D the second difference along the horizon: one gradient step on E = ½‖D x₁‖².
 
-    Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the Jacobian of the network. The
-    largest eigenvalue of DᵀD is 16, so a strength under 1/8 lowers E and can never diverge. Cost: no network calls.
+    That is `guidance.type=gradient` with `energy.type=smoothness`, in closed form. It is the same in any units, as D is
+    linear and blind to offsets. Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the
+    Jacobian of the network. The largest eigenvalue of DᵀD is 16, so a strength under 1/8 lowers E and can never diverge.
+    Cost: no network calls.
     """
 
     strength: float = 0.05
@@ -25,7 +26,7 @@ class Smoothness(Guidance):
         if not 0 <= self.strength < 0.125:
             raise ValueError(f"guidance.strength = {self.strength}: must be in [0, 0.125), beyond which it diverges")
 
-    def wrap(self, denoise: Denoiser, path: Path, *, bound: float | None = None, keep_noise: bool = False) -> Denoiser:
+    def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         def guided(x_t: Tensor, t: Tensor) -> Prediction:
             prediction = denoise(x_t, t)
             x1 = prediction.x1
@@ -34,9 +35,6 @@ class Smoothness(Guidance):
             jerk = torch.diff(x1, n=2, dim=1)  # (B, H − 2, A)
             # Dᵀ of a second difference is the second difference of the zero-padded signal.
             gradient = torch.diff(torch.nn.functional.pad(jerk, (0, 0, 2, 2)), n=2, dim=1)
-            data = x1 - self.strength * gradient
-            if bound is not None:
-                data = data.clamp(-bound, bound)
-            return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
+            return situation.moved(prediction, x1 - self.strength * gradient, x_t, t)
 
         return guided

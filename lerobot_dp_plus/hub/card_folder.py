@@ -13,6 +13,8 @@ from lerobot_dp_plus.hub.card_results import Episodes, Evaluation, check_same_we
 from lerobot_dp_plus.hub.card_words import GYMS
 from lerobot_dp_plus.hub.publication import Publication, read_json
 
+#: Fields of a config that have another name now.
+FORMER_FIELDS = {"foresight": "dynamics", "perception": "state_estimation"}
 TRAIN_CONFIG, PICTURE, VIDEOS = "train_config.json", "action_distribution.png", "videos"
 TYPE_PREFIX = "dp_plus_"
 HUB_DATASETS = "https://huggingface.co/datasets/"
@@ -66,7 +68,7 @@ class Upload:
             publication = replace(publication, repo_id=repo_id)
         training = read_json(folder / TRAIN_CONFIG)
         upload = cls(
-            config=config,
+            config={FORMER_FIELDS.get(name, name): value for name, value in config.items()},
             training=training,
             publication=publication,
             episodes=read_episodes(folder),
@@ -112,7 +114,7 @@ class Upload:
     @property
     def features(self) -> list[tuple[str, str, str, tuple[int, ...]]]:
         """(direction, name, kind, shape) of every observation and action; `estimated` is read off the pictures."""
-        estimated = (self.config.get("perception") or {}).get("state")
+        estimated = (self.config.get("state_estimation") or {}).get("state")
         return [
             ("estimated" if name == estimated else direction, name, str(feature["type"]), tuple(feature["shape"]))
             for direction, key in (("in", "input_features"), ("out", "output_features"))

@@ -13,9 +13,12 @@ AXES = (
     "objective",
     "sampler",
     "image_encoder",
-    "perception",
+    "words",
+    "state_estimation",
+    "dynamics",
+    "auxiliary",
+    "energy",
     "guidance",
-    "foresight",
     "selection",
     "augmentation",
 )
@@ -33,6 +36,7 @@ MEMBERS: dict[tuple[str, str], str] = {
     ("objective", "diffusion"): "denoising diffusion ([2006.11239](https://arxiv.org/abs/2006.11239))",
     ("objective", "flow_matching"): "conditional flow matching ([2210.02747](https://arxiv.org/abs/2210.02747))",
     ("objective", "shortcut"): "shortcut model ([2410.12557](https://arxiv.org/abs/2410.12557))",
+    ("objective", "regression"): "regression of the chunk, behaviour cloning",
     ("sampler", "jump"): "jumps along the learned flow map",
     ("sampler", "ancestral_leading"): "DDPM's own sampler on diffusers' leading timesteps",
     (
@@ -46,10 +50,19 @@ MEMBERS: dict[tuple[str, str], str] = {
     ("sampler", "dpmpp_2m"): "DPM-Solver++ (2M), second order ([2211.01095](https://arxiv.org/abs/2211.01095))",
     ("image_encoder", "resnet18"): "ResNet-18 with spatial softmax, one crop per sample",
     ("image_encoder", "small_cnn"): "four convolutions with spatial softmax, for a CPU",
-    ("perception", "none"): "not used",
-    ("perception", "regression"): "reads states off the pictures that were known in training and are not in use "
+    ("state_estimation", "none"): "not used",
+    ("state_estimation", "regression"): "reads states off the pictures that were known in training and are not in use "
     "([1912.12294](https://arxiv.org/abs/1912.12294))",
+    ("image_encoder", "patches"): "tokens of places in the picture, from a convolutional trunk",
+    ("words", "none"): "not used",
+    ("words", "hashed"): "words of the instruction by their hash ([0902.2206](https://arxiv.org/abs/0902.2206))",
+    ("auxiliary", "none"): "not used",
+    ("auxiliary", "next_state"): "a second loss in training: predict the next state",
+    ("energy", "none"): "not used",
+    ("energy", "smoothness"): "chunks without jerks are better",
+    ("energy", "stay_above"): "actions on one side of a limit are better",
     ("guidance", "none"): "not used",
+    ("guidance", "gradient"): "follows the gradient of the energy",
     ("guidance", "smoothness"): "prefers chunks without jerks",
     ("selection", "first"): "one candidate a chunk",
     (
@@ -57,9 +70,12 @@ MEMBERS: dict[tuple[str, str], str] = {
         "coherent",
     ): "the candidate nearest to what was planned before ([2408.17355](https://arxiv.org/abs/2408.17355))",
     ("selection", "densest"): "the candidate nearest to all others",
-    ("selection", "lowest_energy"): "the candidate foreseen to lead nearest to where demonstrations end",
-    ("foresight", "none"): "not used",
-    ("foresight", "outcome"): "a model of the observations that follow a chunk, learned from the same episodes",
+    (
+        "selection",
+        "lowest_energy",
+    ): "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
+    ("dynamics", "none"): "not used",
+    ("dynamics", "outcome"): "a model of the observations that follow a chunk, learned from the same episodes",
     ("augmentation", "none"): "not used",
     ("augmentation", "pusht_mirror"): "PushT's mirror symmetry, an exact one",
     ("augmentation", "color_jitter"): "brightness, contrast, saturation and hue of images, per sample",
@@ -77,7 +93,12 @@ NETWORK_CALLS: dict[str, Callable[[int], int]] = {
     "jump": lambda steps: steps,
 }
 
-KINDS = {"diffusion": "diffusion policy", "flow_matching": "flow-matching policy", "shortcut": "shortcut policy"}
+KINDS = {
+    "diffusion": "diffusion policy",
+    "flow_matching": "flow-matching policy",
+    "shortcut": "shortcut policy",
+    "regression": "behaviour-cloning policy",
+}
 
 _PIXELS = "pixels of the 512 × 512 arena, y down"
 _JOINTS = "six joint angles in radians and a gripper from 0 (closed) to 1 (open), for each arm"

@@ -22,8 +22,10 @@ from safetensors import SafetensorError, safe_open
 FILE = "publication.json"
 DISTRIBUTION = "lerobot_policy_dp_plus"
 TRAINED_WEIGHTS = "model."  # prefix in a dp_plus policy's state dict; the rest is its average and a random state
-#: What is saved under that prefix and is no weight: statistics of the data that foresight gathers.
-GATHERED = (f"{TRAINED_WEIGHTS}foresight.units.", f"{TRAINED_WEIGHTS}foresight.ends.")
+#: What is saved under that prefix and is no weight: statistics of the data, by today's names and by former ones.
+GATHERED = tuple(
+    f"{TRAINED_WEIGHTS}{name}" for name in ("units.", "auxiliary.dynamics.ends.", "foresight.units.", "foresight.ends.")
+)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,25 @@ from torch import Tensor, nn
 SHORT = 32
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
-    """softmax(q·kᵀ/√d)·v over (B, heads, L, d) and (B, heads, M, d); causal (L = M) hides later keys."""
+def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tensor | None = None) -> Tensor:
+    """softmax(q·kᵀ/√d)·v over (B, heads, L, d) and (B, heads, M, d).
+
+    causal (L = M) hides later keys, and `valid` (B, M) bool those that are not there.
+    """
+    hidden = None if valid is None else valid[:, None, None]  # (B, 1, 1, M)
     if q.is_cuda or max(q.shape[-2], k.shape[-2]) > SHORT:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, is_causal=causal)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, heads, L, M)
     if causal:
         later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
         scores = scores.masked_fill(later, -torch.inf)
+    if hidden is not None:
+        scores = scores.masked_fill(~hidden, -torch.inf)
     return scores.softmax(-1) @ v
+
+
+#: Keys, values, and which of them are there; None if all are.
+type Remembered = tuple[Tensor, Tensor, Tensor | None]
 
 
 class SelfAttention(nn.Module):
@@ -49,15 +59,16 @@ class CrossAttention(nn.Module):
         self.kv = nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, heads, M, D/heads) of a memory (B, M, D)."""
+    def remember(self, memory: Tensor, valid: Tensor | None = None) -> Remembered:
+        """Keys and values (B, heads, M, D/heads) of a memory (B, M, D), of which the tokens `valid` (B, M) are there."""
         k, v = self.kv(memory).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        return k, v
+        return k, v, valid
 
-    def forward(self, x: Tensor, remembered: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, remembered: Remembered) -> Tensor:
         """x (B, L, D) -> (B, L, D)."""
+        k, v, valid = remembered
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-        return self.out(attend(q, *remembered).transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v, valid=valid).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Sequential):

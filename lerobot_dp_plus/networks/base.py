@@ -1,20 +1,25 @@
 """What every network's config offers to the room above it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import draccus
 
-from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.notation import STEPS, Network, Span
 
 
 @dataclass(frozen=True)
 class NetworkConfig(draccus.ChoiceRegistry, ABC):
     """Size of a network; `build` makes it for given shapes."""
 
+    #: The kinds of tokens it can read.
+    reads: ClassVar[frozenset[str]] = frozenset({STEPS})
+
     @abstractmethod
-    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> Network:
-        """Make the network for chunks (B, horizon, action_dim) and observations (B, n_obs_steps, observation_dim)."""
+    def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> Network:
+        """Make the network for chunks (B, horizon, action_dim) and the tokens of each kind in `observation`."""
 
     @property
     @abstractmethod
@@ -28,3 +33,22 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
     @abstractmethod
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         """Class names of the blocks that sharded training wraps one by one."""
+
+    def check_observation(self, kinds: Mapping[str, object]) -> None:
+        """Raise a ValueError unless it reads tokens of all these kinds, and a token of each step if it needs one."""
+        name = self.get_choice_name(type(self))
+        unread = sorted(kinds.keys() - self.reads)
+        if unread:
+            legal = [other for other, kind in NetworkConfig.get_known_choices().items() if kinds.keys() <= kind.reads]
+            raise ValueError(
+                f"network.type = {name}: reads {', '.join(sorted(self.reads))}, and this observation has "
+                f"{', '.join(unread)} too; legal with them: network.type = {' or '.join(legal)}"
+            )
+        if STEPS not in kinds and self.reads == {STEPS}:
+            raise ValueError(f"network.type = {name}: reads states and features of pictures, and there are none")
+
+
+def vector(observation: Mapping[str, Span]) -> int:
+    """Width of the observation as one vector: its steps side by side."""
+    steps = observation[STEPS]
+    return steps.length * steps.width

@@ -1,6 +1,6 @@
 """Diffusion transformer with adaLN-zero."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks.attention import MLP, SelfAttention
-from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times
+from lerobot_dp_plus.networks.base import NetworkConfig, vector
+from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
-from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.notation import Network, Span, Tokens
 
 #: Up to this many samples, reading weights costs more than multiplying with them; beyond, K modulations fill the memory.
 FEW = 16
@@ -26,12 +26,11 @@ class DiTConfig(TokenNetworkConfig):
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         return (DiTBlock.__name__,)
 
-    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> "DiT":
+    def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> "DiT":
         return DiT(
             horizon=horizon,
             action_dim=action_dim,
-            observation_dim=observation_dim,
-            n_obs_steps=n_obs_steps,
+            observation_dim=vector(observation),
             dim=self.dim,
             depth=self.depth,
             num_heads=self.num_heads,
@@ -57,11 +56,12 @@ class DiTBlock(nn.Module):
         self.modulation = _zero_linear(dim, 6 * dim)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (B, L, D), condition (B, 1 or L, D)."""
         return self.modulated(x, self.modulation(condition))
 
     def modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
-        """The same for a modulation (B, 6·D) computed before."""
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation[:, None].chunk(6, dim=-1)  # (B, 1, D)
+        """The same for a modulation (B, 1 or L, 6·D) computed before."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)  # (B, 1 or L, D)
         x = x + gate1 * self.attention(self.norm(x) * (1 + scale1) + shift1)
         return x + gate2 * self.mlp(self.norm(x) * (1 + scale2) + shift2)
 
@@ -78,16 +78,16 @@ class DiT(Network):
         horizon: int,
         action_dim: int,
         observation_dim: int,
-        n_obs_steps: int,
         dim: int,
         depth: int,
         num_heads: int,
         patch_size: int,
     ):
+        """`observation_dim` counts all observation steps together: T_o·C."""
         super().__init__()
         self.patch_size = patch_size
         self.embed_observation = nn.Sequential(
-            nn.Flatten(), nn.Linear(n_obs_steps * observation_dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim)
+            nn.Flatten(), nn.Linear(observation_dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim)
         )
         self.embed_time = TimeEmbedding(dim)
         self.embed_actions = nn.Linear(patch_size * action_dim, dim)
@@ -97,17 +97,19 @@ class DiT(Network):
         self.modulation = _zero_linear(dim, 2 * dim)
         self.head = _zero_linear(dim, patch_size * action_dim)
 
-    def condition(self, observation: Tensor) -> Tensor:
-        """Observation (B, T_o, C) -> its part of the modulation (B, D)."""
-        return self.embed_observation(observation.to(self.position.dtype))
+    def condition(self, observation: Sequence[Tokens]) -> Tensor:
+        """The tokens of the observation steps -> their part of the modulation (B, D)."""
+        (steps,) = observation
+        return self.embed_observation(steps.values.to(self.position.dtype))
 
     def forward(self, x_t: Tensor, time: Tensor, condition: Tensor, end: Tensor | None = None) -> Tensor:
-        modulator = nn.functional.silu(condition + embed_times(self.embed_time, time, end))  # (B, D)
+        embedded = of_patches(embed_times(self.embed_time, time, end), self.patch_size)
+        modulator = nn.functional.silu(condition[:, None] + embedded)  # (B, 1 or L, D)
         blocks = [partial(block, condition=modulator) for block in self.blocks]
         return self._predict(x_t, blocks, self.modulation(modulator))
 
-    def foresee(self, times: Tensor, condition: Tensor) -> Sequence[Callable[[Tensor], Tensor]]:
-        modulators = nn.functional.silu(condition + self.embed_time(times)[:, None])  # (K, B, D)
+    def prepare(self, times: Tensor, condition: Tensor) -> Sequence[Callable[[Tensor], Tensor]]:
+        modulators = nn.functional.silu(condition + self.embed_time(times)[:, None])[:, :, None]  # (K, B, 1, D)
         if condition.shape[0] > FEW:
             runs = [[partial(block, condition=one) for block in self.blocks] for one in modulators]
         else:  # the modulations' weights, a third of all, are read once instead of K times
@@ -118,11 +120,11 @@ class DiT(Network):
         return [partial(self._predict, blocks=run, final=final) for run, final in zip(runs, finals, strict=True)]
 
     def _predict(self, x_t: Tensor, blocks: Sequence[Callable[[Tensor], Tensor]], final: Tensor) -> Tensor:
-        """Blocks that know their condition, and the last modulation (B, 2·D)."""
+        """Blocks that know their condition, and the last modulation (B, 1 or L, 2·D)."""
         batch, horizon, action_dim = x_t.shape
         patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
         tokens = self.embed_actions(patches) + self.position
         for block in blocks:
             tokens = block(tokens)
-        shift, scale = final[:, None].chunk(2, dim=-1)
+        shift, scale = final.chunk(2, dim=-1)
         return self.head(self.norm(tokens) * (1 + scale) + shift).reshape(batch, horizon, action_dim)

@@ -1,24 +1,26 @@
 """Causal transformer that cross-attends to the observation."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.attention import MLP, CrossAttention, SelfAttention
+from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
-from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times
+from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
-from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 
 @NetworkConfig.register_subclass("transformer")
 @dataclass(frozen=True)
 class TransformerConfig(TokenNetworkConfig):
     """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 240 M."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({STEPS, PATCHES, WORDS})
 
     #: Whether a token sees only itself and earlier ones.
     causal: bool = True
@@ -27,12 +29,11 @@ class TransformerConfig(TokenNetworkConfig):
         # Not whole blocks: `condition` reads a block's keys and values without calling the block.
         return (SelfAttention.__name__, MLP.__name__)
 
-    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> "Transformer":
+    def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> "Transformer":
         return Transformer(
             horizon=horizon,
             action_dim=action_dim,
-            observation_dim=observation_dim,
-            n_obs_steps=n_obs_steps,
+            observation=observation,
             dim=self.dim,
             depth=self.depth,
             num_heads=self.num_heads,
@@ -53,7 +54,7 @@ class TransformerBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(dim)
         self.mlp = MLP(dim)
 
-    def forward(self, x: Tensor, remembered: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, remembered: Remembered) -> Tensor:
         x = x + self.self_attention(self.self_norm(x))
         x = x + self.cross_attention(self.cross_norm(x), remembered)
         return x + self.mlp(self.mlp_norm(x))
@@ -64,15 +65,19 @@ class Transformer(Network):
 
     Diffusion Policy, arXiv 2303.04137, §3.1 and its time-series transformer. Here the time is added to the tokens rather
     than remembered, so keys and values of the observation serve every call of a chunk.
+
+    The memory is the tokens of every kind, one kind after another. Each kind has a projection of its own, so the network
+    can tell them apart. Where a token stands is told by what made it; for the observation steps it is learned here.
     """
+
+    reads: ClassVar[frozenset[str]] = TransformerConfig.reads
 
     def __init__(
         self,
         *,
         horizon: int,
         action_dim: int,
-        observation_dim: int,
-        n_obs_steps: int,
+        observation: Mapping[str, Span],
         dim: int,
         depth: int,
         num_heads: int,
@@ -81,8 +86,12 @@ class Transformer(Network):
     ):
         super().__init__()
         self.patch_size = patch_size
-        self.embed_observation = nn.Sequential(nn.Linear(observation_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-        self.observation_position = nn.Parameter(0.02 * torch.randn(n_obs_steps, dim))
+        steps = observation.get(STEPS)
+        if steps is not None:
+            self.embed_observation = nn.Sequential(nn.Linear(steps.width, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+            self.observation_position = nn.Parameter(0.02 * torch.randn(steps.length, dim))
+        further = {kind: nn.Linear(span.width, dim) for kind, span in observation.items() if kind != STEPS}
+        self.embed_tokens = nn.ModuleDict(further)
         self.memory_norm = nn.LayerNorm(dim)
         self.embed_time = TimeEmbedding(dim)
         self.embed_actions = nn.Linear(patch_size * action_dim, dim)
@@ -94,24 +103,36 @@ class Transformer(Network):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def condition(self, observation: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Observation (B, T_o, C) -> keys and values (B, heads, T_o, D/heads) of every block."""
-        embedded = self.embed_observation(observation.to(self.observation_position.dtype))
-        memory = self.memory_norm(embedded + self.observation_position)
+    def condition(self, observation: Sequence[Tokens]) -> list[Remembered]:
+        """Tokens -> keys and values (B, heads, S, D/heads) of every block, and which of them are there."""
+        memory = self.memory_norm(torch.cat([self._embed(span) for span in observation], 1))
+        valid = None
+        if any(span.valid is not None for span in observation):
+            spans = [
+                span.values.new_ones(span.values.shape[:2], dtype=torch.bool) if span.valid is None else span.valid
+                for span in observation
+            ]
+            valid = torch.cat(spans, 1)
         blocks = cast(Iterable[TransformerBlock], self.blocks)
-        return [block.cross_attention.remember(memory) for block in blocks]
+        return [block.cross_attention.remember(memory, valid) for block in blocks]
 
-    def forward(
-        self, x_t: Tensor, time: Tensor, condition: list[tuple[Tensor, Tensor]], end: Tensor | None = None
-    ) -> Tensor:
-        return self._predict(x_t, embed_times(self.embed_time, time, end)[:, None], condition)
+    def _embed(self, span: Tokens) -> Tensor:
+        """Tokens of one kind -> (B, S, D)."""
+        values = span.values.to(self.position.dtype)
+        if span.kind == STEPS:
+            return self.embed_observation(values) + self.observation_position
+        return self.embed_tokens[span.kind](values)
 
-    def foresee(self, times: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Sequence[Callable[[Tensor], Tensor]]:
+    def forward(self, x_t: Tensor, time: Tensor, condition: Sequence[Remembered], end: Tensor | None = None) -> Tensor:
+        embedded = of_patches(embed_times(self.embed_time, time, end), self.patch_size)
+        return self._predict(x_t, embedded, condition)
+
+    def prepare(self, times: Tensor, condition: Sequence[Remembered]) -> Sequence[Callable[[Tensor], Tensor]]:
         embedded = self.embed_time(times)[:, None, None]  # (K, 1, 1, D)
         return [partial(self._predict, embedded_time=one, condition=condition) for one in embedded]
 
-    def _predict(self, x_t: Tensor, embedded_time: Tensor, condition: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """embedded_time (B or 1, 1, D)."""
+    def _predict(self, x_t: Tensor, embedded_time: Tensor, condition: Sequence[Remembered]) -> Tensor:
+        """embedded_time (B or 1, tokens or 1, D)."""
         batch, horizon, action_dim = x_t.shape
         patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
         tokens = self.embed_actions(patches)  # (B, H/patch, D)

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.networks.base import NetworkConfig, vector
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
-from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.notation import Network, Span, Tokens
 
 #: LeRobot's last block normalises in 8 groups whatever `n_groups` says; equal outputs need the same number.
 FINAL_GROUPS = 8
@@ -161,9 +161,10 @@ class UNet1d(Network):
         """Every residual block in the order `forward` meets them."""
         return (module for module in self.modules() if isinstance(module, ResidualBlock))
 
-    def condition(self, observation: Tensor) -> tuple[Tensor, ...]:
-        """Encoded observations (B, T_o, C) -> for every block the observation's share of its FiLM (B, channels)."""
-        flat = observation.flatten(start_dim=1).to(self._dtype)  # (B, T_o·C)
+    def condition(self, observation: Sequence[Tokens]) -> tuple[Tensor, ...]:
+        """The tokens of the observation steps -> for every block their share of its FiLM (B, channels)."""
+        (steps,) = observation
+        flat = steps.values.flatten(start_dim=1).to(self._dtype)  # (B, T_o·C)
         return tuple(block.cond_encoder.observation_share(flat) for block in self.blocks())
 
     @property
@@ -180,12 +181,16 @@ class UNet1d(Network):
 
     def forward(self, x_t: Tensor, time: Tensor, condition: tuple[Tensor, ...], end: Tensor | None = None) -> Tensor:
         """x_t (B, H, A), network time (B,) and what `condition` returned -> (B, H, A)."""
+        if time.dim() != 1:
+            raise ValueError(
+                "network.type=unet1d takes one time a chunk (B,), not one a step; transformer and dit take both"
+            )
         embedding = embed_times(self.embed_time, time, end)
         return self._predict(
             x_t, [block.cond_encoder(embedding, share) for block, share in zip(self.blocks(), condition, strict=True)]
         )
 
-    def foresee(self, times: Tensor, condition: tuple[Tensor, ...]) -> Sequence[Callable[[Tensor], Tensor]]:
+    def prepare(self, times: Tensor, condition: tuple[Tensor, ...]) -> Sequence[Callable[[Tensor], Tensor]]:
         embeddings = self.embed_time(times)[:, None]  # (K, 1, D)
         films = [block.cond_encoder(embeddings, share) for block, share in zip(self.blocks(), condition, strict=True)]
         return [partial(self._predict, films=one) for one in zip(*films, strict=True)]  # each film (K, B, channels)
@@ -228,12 +233,12 @@ class UNet1dConfig(NetworkConfig):
     time_embed_dim: int = 128
     film_scale: bool = True
 
-    def build(self, *, horizon: int, action_dim: int, observation_dim: int, n_obs_steps: int) -> UNet1d:
+    def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> UNet1d:
         """Make the U-Net; raises ValueError as `check` does."""
         self.check(horizon=horizon)
         return UNet1d(
             action_dim=action_dim,
-            observation_dim=n_obs_steps * observation_dim,
+            observation_dim=vector(observation),
             down_dims=tuple(self.down_dims),
             kernel_size=self.kernel_size,
             n_groups=self.n_groups,

@@ -1,4 +1,4 @@
-"""What is learned.
+"""What is learned. Every objective names the head that it belongs to; these belong to `denoising`.
 
 | member | regression target | path | source | file |
 |---|---|---|---|---|
@@ -9,7 +9,7 @@
 The density of training times is an axis inside (`times.py`): `uniform`, `beta`, `logit_normal`.
 """
 
-from lerobot_dp_plus.objectives.base import Objective
+from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective
 from lerobot_dp_plus.objectives.diffusers_path import DiffusersPath
 from lerobot_dp_plus.objectives.diffusion import Diffusion
 from lerobot_dp_plus.objectives.flow_matching import FlowMatching
@@ -18,6 +18,7 @@ from lerobot_dp_plus.objectives.times import BetaTimes, LogitNormalTimes, TimeDe
 
 __all__ = [
     "BetaTimes",
+    "DenoisingObjective",
     "DiffusersPath",
     "Diffusion",
     "FlowMatching",

@@ -1,7 +1,8 @@
-"""What every objective offers: a loss to train a network and a denoiser to sample with it."""
+"""What every objective offers; those of denoising a loss to train a network, and a denoiser to sample with it."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import draccus
 import torch
@@ -14,13 +15,27 @@ from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path
 
 @dataclass(frozen=True)
 class Objective(draccus.ChoiceRegistry, ABC):
+    """What is learned of the chunks. The head that it belongs to says how they are drawn (`heads/`)."""
+
+    #: The head, by its name in the table of `heads/`.
+    head: ClassVar[str]
+
+    @property
+    def data_bound(self) -> float | None:
+        """Largest absolute value of a normalised action that can be drawn; None for no bound."""
+        return None
+
+
+@dataclass(frozen=True)
+class DenoisingObjective(Objective):
     """Regression of one parametrisation along one path. Knows no optimizer, average or device.
 
     clip_range bounds the predicted data |x₁| while sampling; None leaves it free. Chunks are normalised to [−1, 1].
     """
 
+    head: ClassVar[str] = "denoising"
     #: What samplers may ask of the result.
-    gives = frozenset({"denoiser"})
+    gives: ClassVar[frozenset[str]] = frozenset({"denoiser"})
 
     @property
     @abstractmethod
@@ -36,11 +51,6 @@ class Objective(draccus.ChoiceRegistry, ABC):
     @abstractmethod
     def time_density(self) -> TimeDensity:
         """Where on the path the network is trained."""
-
-    @property
-    @abstractmethod
-    def data_bound(self) -> float | None:
-        """Largest |x₁| a sampler may be shown."""
 
     def loss(
         self,
@@ -61,7 +71,7 @@ class Objective(draccus.ChoiceRegistry, ABC):
     def loss_at(
         self, network: Network, x0: Tensor, x1: Tensor, t: Tensor, condition: Condition, valid: Tensor
     ) -> Tensor:
-        """The same for given noise (B, H, A) and times (B,)."""
+        """The same for given noise (B, H, A) and times, (B,) or one for each step, (B, H)."""
         path = self.sampling_path
         output = network(path.interpolate(x0, x1, t), path.network_time(t), condition)
         error = output.float() - path.target(self.parametrisation, x0, x1, t)

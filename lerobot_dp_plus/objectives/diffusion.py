@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from lerobot_dp_plus.objectives.base import Objective, check_clip_range
+from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective, check_clip_range
 from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
 from lerobot_dp_plus.paths import PARAMETRISATIONS, Parametrisation, Path, SquaredCosinePath, VariancePreservingPath
 
 
 @Objective.register_subclass("diffusion")
 @dataclass(frozen=True)
-class Diffusion(Objective):
+class Diffusion(DenoisingObjective):
     """L = E‖net(x_t, t) − target‖², target ε = x₀, x₁ or v = σ·x₁ − α·x₀, on a variance-preserving path.
 
     DDPM, arXiv 2006.11239, eq. 14 (ε); Salimans & Ho, arXiv 2202.00512, §4 (x₁, v); Diffusion Policy, arXiv 2303.04137.

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
+from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import BetaTimes, TimeDensity
 from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, StraightPath
 
 
 @Objective.register_subclass("flow_matching")
 @dataclass(frozen=True)
-class FlowMatching(Objective):
+class FlowMatching(DenoisingObjective):
     """L = E‖net(x_t, t) − target‖², target v = x₁ − x₀ or x₁, x_t = t·x₁ + (1 − t)·x₀.
 
     Lipman et al., arXiv 2210.02747, eq. 23 with σ_min = 0; times as in π0, arXiv 2410.24164. Their clocks agree with

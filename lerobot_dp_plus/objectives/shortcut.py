@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, FlowMap, Network, Prediction, per_sample, take_rows
-from lerobot_dp_plus.objectives.base import Objective, check_clip_range, check_flow_prediction
+from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective, check_clip_range, check_flow_prediction
 from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
 from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, SquaredCosinePath
 
 
 @Objective.register_subclass("shortcut")
 @dataclass(frozen=True)
-class Shortcut(Objective):
+class Shortcut(DenoisingObjective):
     """One long jump equals two of half its length, X(x_t, t, u) = X(X(x_t, t, m), m, u), m = (t + u)/2.
 
     The jump is the chord X(x_t, t, u) = α_u·x̂₁ + σ_u·x̂₀ whose ends explain x_t and whose data end the network predicts

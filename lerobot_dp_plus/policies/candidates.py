@@ -1,16 +1,82 @@
-"""Candidate chunks for observation windows: in which type, from which noise, and checked on the way in and out."""
+"""Candidate chunks for observation windows: how they are proposed, and what is checked on the way in and out."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus import heads
+from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
+from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.notation import Candidates, Energy, Scene
+from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
-from lerobot_dp_plus.policies.compiled import Proposal
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
+from lerobot_dp_plus.samplers import Sampler
+from lerobot_dp_plus.units import ACTION
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How chunks are proposed and judged; what of a config decides about them.
+
+    Args:
+        objective, sampler, guidance, energy: members of the axes of those names.
+        energies: names of the energies that are told.
+        now: the row of a chunk that is executed at the current step.
+        executed: how many rows from there on are executed.
+    """
+
+    objective: Objective
+    sampler: Sampler
+    guidance: Guidance
+    energy: EnergyTerm
+    energies: tuple[str, ...]
+    now: int
+    executed: int
+
+    @classmethod
+    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
+        """That of a config, with the energies that are asked for."""
+        now, executed = config.n_obs_steps - 1, config.n_action_steps
+        return cls(config.objective, config.sampler, config.guidance, config.energy, energies, now, executed)
+
+    @property
+    def needs_units(self) -> bool:
+        """Whether anything is told in the dataset's units."""
+        return bool(self.energies) or "energy" in self.guidance.needs
+
+
+def propose(
+    model: ChunkModel,
+    recipe: Recipe,
+    window: Mapping[str, Tensor],
+    noise: Tensor,
+    generator: torch.Generator | None = None,
+) -> Candidates:
+    """N chunks for each of the observation windows (B, T_o, ...) from noise (B, N, H, A), with the energies asked for.
+
+    It is one piece without Python state, to be compiled whole. The observation is digested once for all candidates.
+    """
+    window = model.estimated(window)
+    condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
+    head = heads.make(model.network, recipe.objective, recipe.sampler, recipe.guidance)  # type: ignore[arg-type]
+    if not recipe.needs_units:
+        return head.propose(condition, noise, Situation(), generator)
+    units = model.units
+    scene = Scene(units.all_physical(window), recipe.now, recipe.executed)
+    physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
+    energy = None if isinstance(recipe.energy, NoEnergy) else recipe.energy
+    situation = Situation(scene=scene, energy=energy, physical=physical, normalised=normalised)
+    candidates = head.propose(condition, noise, situation, generator)
+    terms: dict[str, Energy] = {**model.energies(), EnergyTerm.get_choice_name(type(recipe.energy)): recipe.energy}
+    chunks = physical(candidates.chunks)
+    return candidates._replace(energies={name: terms[name](chunks, scene) for name in recipe.energies})
 
 
 def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -20,26 +86,28 @@ def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[
 
 
 def draw(
-    propose: Callable[..., Proposal],
+    compiled: Callable[..., Candidates] | None,
     model: ChunkModel,
     config: DpPlusConfig,
     window: Mapping[str, Tensor],
     noise: Tensor | None,
     count: int,
-    foresee: bool,
-) -> Proposal:
+    energies: tuple[str, ...],
+) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which are beside the weights.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None; `foresee` asks for energies.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to tell. A compiled `propose`
+    is used where noise alone decides about the chunks; a stochastic sampler's further draws belong to a generator.
 
     Raises:
-        ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or foresight
-            that has seen no end of an episode.
+        ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or an energy
+            that cannot be told yet.
         FloatingPointError: a chunk is not finite though the observations are.
     """
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
+    deterministic = heads.head_of(config.objective).deterministic(config.sampler)
     generator = None
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)
@@ -48,13 +116,21 @@ def draw(
             legal = shape if count > 1 else (shape[0], *shape[2:])
             raise ValueError(f"noise has shape {tuple(noise.shape)}; must be {legal}")
         noise = noise.to(device)
-        if config.sampler.order is None:
+        if not deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    if foresee and model.foresight is not None:
-        model.foresight.check_learned()
-    proposal = propose(model, config, window, noise.to(dtype).reshape(shape), foresee, generator)
-    check_chunks(proposal.chunks, window, config.observed_features)
-    return proposal
+    recipe = Recipe.of(config, energies)
+    if recipe.needs_units:
+        model.units.check_known()
+    for name, member in model.members():
+        if config.auxiliaries[name].offers & set(energies):
+            member.check_learned()
+    start = noise.to(dtype).reshape(shape)
+    if compiled is not None and deterministic:
+        candidates = compiled(model, recipe, window, start)
+    else:
+        candidates = propose(model, recipe, window, start, generator)
+    check_chunks(candidates.chunks, window, config.observed_features)
+    return candidates

@@ -16,16 +16,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import lerobot_dp_plus
-from lerobot_dp_plus.foresight import Foresight
+from lerobot_dp_plus.auxiliary import Dynamics
+from lerobot_dp_plus.encoders import Words
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import formats
+from lerobot_dp_plus.policies import formats, former_weights
 from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading_errors import missing
 from lerobot_dp_plus.policies.versions import DISTRIBUTION, upgrade_hint, written_by
+from lerobot_dp_plus.units import Units
 
 #: Prefixes of the trained weights and of their average in a policy's state dict.
 MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
+#: Parts of a config on which weights depend without showing it: with the fields that decide, or None for all.
+DECIDING: tuple[tuple[str, Any, tuple[str, ...] | None], ...] = (
+    ("network", NetworkConfig, None),
+    ("words", Words, None),
+    ("dynamics", Dynamics, ("frame",)),
+)
 #: State of the training's random numbers, which weights from elsewhere may lack.
 STREAM = "stream"
 #: What torch.compile puts into the names of the weights it wraps.
@@ -115,7 +123,7 @@ def check_saved_config(config: PreTrainedConfig, folder: Path, training: bool) -
                 f"{field} = {given[field]}: the pipeline saved in {named(folder)} has {saved[field]}, "
                 "which is the only legal value with these weights"
             )
-    for part, registry, fields in (("network", NetworkConfig, None), ("foresight", Foresight, ("frame",))):
+    for part, registry, fields in DECIDING:
         if part not in saved:
             continue
         # Decoded first, because a file older than one of the fields means its default.
@@ -134,6 +142,12 @@ def _written(file: Path) -> dict[str, Any]:
     return formats.complete(str(saved.get("type")), saved, unversioned=1)
 
 
+def learn_units(units: Units, normalisation: Mapping[str, tuple[Any, Any]]) -> None:
+    """Give a model that is about to be trained the units of its data; not if the data bear names that nobody told us."""
+    if all(key in normalisation for key in units.keys):
+        units.learn(normalisation)
+
+
 def fill(policy: Any, file: Path, training: bool) -> None:
     """Fill `policy` strictly from the weights in `file`; `training` says what they are for.
 
@@ -142,7 +156,7 @@ def fill(policy: Any, file: Path, training: bool) -> None:
     """
     check_saved_config(policy.config, file.parent, training)
     policy.unlearned = objective_change(policy.config, file.parent)
-    load_strictly(policy, read_weights(file), file)
+    load_strictly(policy, former_weights.todays(read_weights(file), policy, file.parent), file)
     if policy.unlearned is not None and policy.ema is not None:
         policy.ema.n_averaged.zero_()  # the average of what meant something else is no start
 

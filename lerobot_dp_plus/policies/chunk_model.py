@@ -1,109 +1,104 @@
 """The module that is trained and averaged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus import heads
+from lerobot_dp_plus.auxiliary import AuxiliaryModel, Loss, Surroundings
+from lerobot_dp_plus.auxiliary.state_estimation import StateEstimator
 from lerobot_dp_plus.encoders import ObservationEncoder
-from lerobot_dp_plus.foresight import ForesightModel
-from lerobot_dp_plus.notation import Condition
-from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.perception import PerceptionModel
+from lerobot_dp_plus.heads import Head
+from lerobot_dp_plus.notation import STEPS, Energy, Span, Tokens, tile_rows
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import Split
+from lerobot_dp_plus.units import ACTION, Units
+
+#: Where a `ChunkModel` may keep image encoders.
+IMAGE_ENCODERS = ("encoder.image_encoders.", "auxiliary.state_estimation.see.image_encoders.")
 
 
 class ChunkModel(nn.Module):
-    """What is trained: observations -> condition -> network, what follows, and what pictures show."""
+    """What is trained: observations -> tokens -> condition -> network; and, beside it, what is learned further."""
 
     def __init__(self, config: DpPlusConfig):
         super().__init__()
         assert config.action_feature is not None  # validate_features has seen to it
-        fetch = config.pretrained_path is None
+        fetch, action_dim = config.pretrained_path is None, config.action_feature.shape[0]
         self.encoder = ObservationEncoder(
             config.low_dimensional_features,
             config.network_cameras,
             config.image_encoder,
+            n_obs_steps=config.n_obs_steps,
+            words=config.words,
             fetch_pretrained=fetch,
         )
         self.network = config.network.build(
-            horizon=config.horizon,
-            action_dim=config.action_feature.shape[0],
-            observation_dim=self.encoder.output_dim,
-            n_obs_steps=config.n_obs_steps,
-        )
-        #: What follows a chunk; None without foresight.
-        self.foresight: ForesightModel | None = config.foresight.build(
-            config.low_dimensional_features, config.action_feature.shape[0]
+            horizon=config.horizon, action_dim=action_dim, observation=self.encoder.spans
         )
 
-        #: What pictures show; None without perception.
-        self.perception: PerceptionModel | None = None
-        self._perceived_cameras = tuple(config.camera_features)
-        if config.estimated_features:
-            see = ObservationEncoder({}, config.camera_features, config.image_encoder, fetch_pretrained=fetch)
-            self.perception = config.perception.build(see, see.output_dim, config.low_dimensional_features)
+        def see() -> tuple[nn.Module, int]:
+            cameras = config.camera_features
+            encoder = ObservationEncoder({}, cameras, config.image_encoder, fetch_pretrained=fetch)
+            return encoder, encoder.spans[STEPS].width
 
-    def condition(self, observation: Mapping[str, Tensor], copies: int = 1, *, apart: bool = False) -> Condition:
-        """Observation windows, each (B, T_o, ...) -> the network's condition for B·copies chunks, images seen once.
+        width = self.encoder.spans.get(STEPS, Span(0, 0)).width
+        around = Surroundings(config.low_dimensional_features, config.camera_features, action_dim, width, see)
+        learned = {name: member.build(around) for name, member in config.auxiliaries.items()}
+        #: What is learned beside the policy, by the field of the config.
+        self.auxiliary = nn.ModuleDict({name: model for name, model in learned.items() if model is not None})
+        #: Normalised values and the dataset's own units.
+        self.units = Units({**config.low_dimensional_features, ACTION: action_dim})
+        self._cameras = tuple(config.camera_features)
 
-        Copies of an observation follow each other, or, if they are to be `apart`, the whole batch comes once after another.
+    def members(self) -> Iterator[tuple[str, AuxiliaryModel]]:
+        """What is learned beside the policy, by the field of the config."""
+        return iter(self.auxiliary.items())  # type: ignore[arg-type]
+
+    def energies(self) -> dict[str, Energy]:
+        """The energies that are learned, by name."""
+        return {name: term for _, model in self.members() for name, term in model.energies(self.units).items()}
+
+    def estimated(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The window with the states that its pictures show in place of them.
+
+        It stays as it is where no states are estimated, and where it has been through this before.
         """
-        encoded = self.encoder(observation)
-        return self.network.condition(
-            torch.cat([encoded] * copies) if apart else encoded.repeat_interleave(copies, dim=0)
-        )
-
-    def perceived(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The window with what its pictures show in place of them; as it is, without perception or a second time."""
-        pictures = {key: window[key] for key in self._perceived_cameras if key in window}
-        if self.perception is None or not pictures:
+        estimator = dict(self.members()).get("state_estimation")
+        pictures = {key: window[key] for key in self._cameras if key in window}
+        if not isinstance(estimator, StateEstimator) or not pictures:
             return window
         measured = {key: value for key, value in window.items() if key not in pictures}
-        return {**measured, **self.perception(pictures)}
+        return {**measured, **estimator(pictures)}
 
-    def chunk_error(self, objective: Objective, split: Split, draws: int) -> Tensor:
-        """Error (B, H, A) of every action, the mean over `draws` noises and times; zero where it does not count."""
-        # Times come in the order of the rows, so the draws of one sample lie a batch apart.
-        chunks, counted = (torch.cat([value] * draws) for value in (split.chunk, split.valid))
-        condition = self.condition(split.seen, draws, apart=True)
-        return objective.loss(self.network, chunks, condition, counted).unflatten(0, (draws, -1)).mean(0)
+    def chunk_loss(self, head: Head, tokens: Sequence[Tokens], split: Split, draws: int) -> tuple[Loss, Tensor | None]:
+        """The loss of the chunks, the mean over `draws` noises and times; and the error of every action (B, H, A).
 
-    def total_loss(self, error: Tensor, split: Split, pictures: int) -> tuple[Tensor, Tensor, dict[str, float]]:
-        """The loss of each sample (B,) and that of all, from the chunks' error and what else is learned; what that adds."""
-        per_sample = error.sum((1, 2)) / (split.valid.sum(1) * error.shape[2]).clamp_min(1)
-        loss, parts = mean_of_valid(error, split.valid), {}
-        for name, loss_each, loss_all in self.further_losses(split, pictures):
-            parts[f"loss_{name}"] = loss_all.item()
-            per_sample, loss = per_sample + loss_each, loss + loss_all
-        return per_sample, loss, parts
-
-    def further_losses(self, split: Split, pictures: int) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """What is learned beside the chunk: its name, its loss of each sample (B,) and that of all.
-
-        Of the first `pictures` samples pictures are looked at; the others' share of that loss is zero.
+        The error is zero where an action does not count, and None of a head that judges chunks whole.
         """
-        if self.foresight is not None:
-            error = self.foresight.loss(split.newest, split.actions, split.ahead, split.real).mean(-1)  # (B, K)
-            count = split.real.sum(1)
-            yield "foresight", error.sum(1) / count.clamp_min(1), error.sum() / count.sum().clamp_min(1)
-        if self.perception is not None:
-            images, states = (
-                {key: value[:pictures] for key, value in values.items()} for values in (split.pictures, split.pictured)
-            )
-            each = self.perception.loss(images, states).mean((1, 2))
-            yield "perception", nn.functional.pad(each, (0, len(split.chunk) - len(each))), each.mean()
+        # Times come in the order of the rows, so the draws of one sample lie a batch apart.
+        chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
+        condition = tile_rows(self.network.condition(tokens), draws)  # type: ignore[operator]
+        count = split.policy.valid.sum(1)
+        if not head.elementwise:
+            each = head.loss(condition, chunks, counted)
+            return Loss(each.unflatten(0, (draws, -1)).mean(0), count), None
+        error = head.error(condition, chunks, counted).unflatten(0, (draws, -1)).mean(0)
+        return Loss(heads.mean_error(error, split.policy.valid), count), error
 
+    def further_losses(self, tokens: Sequence[Tokens], split: Split, *, every: bool) -> dict[str, Loss]:
+        """What is learned beside the chunks, by the field of the config; `every` as `AuxiliaryModel.loss` has it."""
+        return {
+            name: model.loss(split.auxiliary[name], tokens, self.units, every=every) for name, model in self.members()
+        }
 
-def mean_of_valid(error: Tensor, valid: Tensor) -> Tensor:
-    """Mean of errors (B, L, A), zero where they do not count, over those that do (B, L)."""
-    return error.sum() / (valid.sum() * error.shape[2]).clamp_min(1)
-
-
-#: Where a `ChunkModel` may keep image encoders.
-IMAGE_ENCODERS = ("encoder.image_encoders.", "perception.see.image_encoders.")
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if self.units.replaces(state_dict, f"{prefix}units."):  # fine-tuning on other data
+            for name, model in self.members():
+                model.forget_data(state_dict, f"{prefix}auxiliary.{name}.")
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def is_backbone(parameter: str) -> bool:

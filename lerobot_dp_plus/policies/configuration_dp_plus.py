@@ -9,13 +9,22 @@ from lerobot.optim import AdamWConfig
 from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
+from lerobot_dp_plus.auxiliary import (
+    Auxiliary,
+    Dynamics,
+    Further,
+    Needs,
+    NoDynamics,
+    NoFurther,
+    NoStateEstimation,
+    StateEstimation,
+)
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import ImageEncoderConfig, ResNet18Config
-from lerobot_dp_plus.foresight import Foresight, NoForesight
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, ImageEncoderConfig, NoWords, ResNet18Config, Words
+from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.perception import NoPerception, Perception
 from lerobot_dp_plus.policies import fitting, host_loading, parsing, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
@@ -61,9 +70,12 @@ class DpPlusConfig(PreTrainedConfig):
     objective: Objective = field(default_factory=Diffusion)
     sampler: Sampler = field(default_factory=DPMpp2M)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
-    perception: Perception = field(default_factory=NoPerception)
+    words: Words = field(default_factory=NoWords)
+    state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
+    dynamics: Dynamics = field(default_factory=NoDynamics)
+    auxiliary: Further = field(default_factory=NoFurther)
+    energy: EnergyTerm = field(default_factory=NoEnergy)
     guidance: Guidance = field(default_factory=NoGuidance)
-    foresight: Foresight = field(default_factory=NoForesight)
     selection: Selection = field(default_factory=First)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
@@ -81,8 +93,9 @@ class DpPlusConfig(PreTrainedConfig):
     #: How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
     #: encoded once, so where cameras are the cost, more of these teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
-    #: Standard deviation of the noise that chunks start from. Training knows 1; less gives up variety for chunks nearer to
-    #: the middle of what demonstrators do, 0 always the same one. Not for stochastic samplers, which draw more on the way.
+    #: Standard deviation of the noise that chunks start from. Training uses 1. With less, chunks are less varied and nearer
+    #: to the middle of what demonstrators do. With 0 there is one chunk. Stochastic samplers draw more noise on the way, and
+    #: need 1.
     noise_scale: float = 1.0
     #: Whether chunks are drawn and judged by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++
     #: compiler.
@@ -149,14 +162,34 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def windows(self) -> Windows:
         """Which frames of the data a training sample holds."""
+        needs = {
+            name: member.needs(self.n_obs_steps, self.observation_stride) for name, member in self.auxiliaries.items()
+        }
+        needs = {name: need for name, need in needs.items() if need != Needs()}
         return Windows(
             self.n_obs_steps,
             self.horizon,
             self.stride,
-            self.foresight.reach,
-            self.perception.pictures > 0,
             self.observation_stride,
+            any(member.reads_pictures for member in self.auxiliaries.values()),
+            needs,
         )
+
+    @property
+    def auxiliaries(self) -> dict[str, Auxiliary]:
+        """What is learned beside the policy, by the name of its field."""
+        return {
+            "dynamics": self.dynamics,
+            "state_estimation": self.state_estimation,
+            "auxiliary": self.auxiliary,
+        }
+
+    @property
+    def energies(self) -> tuple[str, ...]:
+        """Names of the energies that can be told of a chunk: those that are learned, and the axis `energy`."""
+        learned = sorted({name for member in self.auxiliaries.values() for name in member.offers})
+        stated = () if isinstance(self.energy, NoEnergy) else (EnergyTerm.get_choice_name(type(self.energy)),)
+        return (*learned, *stated)
 
     @property
     def observation_delta_indices(self) -> list[int]:
@@ -169,7 +202,7 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def camera_delta_indices(self) -> list[int]:
         """The frames whose pictures are used; LeRobot asks for those of `observation_delta_indices` without knowing better."""
-        return self.windows.looked
+        return self.windows.pictures
 
     @property
     def reward_delta_indices(self) -> None:
@@ -202,11 +235,11 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def estimated_features(self) -> tuple[str, ...]:
         """States that are read off the cameras; training needs them, an environment does not."""
-        return self.perception.estimates(self.low_dimensional_features)
+        return self.state_estimation.estimates(self.low_dimensional_features)
 
     @property
     def network_cameras(self) -> dict[str, tuple[int, int, int]]:
-        """Cameras whose features the network sees itself: all of them, unless they serve perception."""
+        """Cameras that the network sees itself: all of them, unless states are read off them."""
         return {} if self.estimated_features else self.camera_features
 
     @property
@@ -218,6 +251,11 @@ class DpPlusConfig(PreTrainedConfig):
     def observed_features(self) -> dict[str, tuple[int, ...]]:
         """Shape of every observation that the policy must be given to act."""
         return {key: shape for key, shape in self.training_features.items() if key not in self.estimated_features}
+
+    @property
+    def spoken_features(self) -> tuple[str, ...]:
+        """What the processor makes of the instruction, `task`, if the policy reads it."""
+        return () if isinstance(self.words, NoWords) else (WORD_IDS, WORDS_VALID)
 
     def validate_features(self) -> None:
         """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
@@ -235,8 +273,7 @@ class DpPlusConfig(PreTrainedConfig):
                 "observation.environment_state, observation.image or observation.images.*"
             )
         self.image_encoder.check(self.camera_features)
-        self.perception.check(self.low_dimensional_features, self.camera_features, crops=self.image_encoder.crops)
-        self.foresight.check(self.low_dimensional_features, self.network_cameras, self.action_feature.shape[0])
+        fitting.check_observation(self)
 
 
 # What the presets predict, and how: `python -m benchmarks.pusht_quality --study`. Networks that predict the noise or the

@@ -51,9 +51,9 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
                 else f'--rename_map={{"NAME IN THE DATASET": "{missing[0]}"}} gives a feature the name that the policy knows'
             )
         )
-    if missing and config.foresight.reach:
+    if missing and config.energies:
         raise ValueError(
-            f"the dataset has {sorted(offered)} and not {', '.join(missing)}, in whose units foresight predicts; a "
+            f"the dataset has {sorted(offered)} and not {', '.join(missing)}, in whose units energies are told; a "
             "--rename_map of LeRobot's training script, or a dataset whose features have these names, is legal"
         )
     for key in wanted.keys() & offered.keys():
@@ -74,7 +74,8 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
             config.dtype,
         )
     config.follow(meta.fps)
-    remark_on_tasks(meta, (run or Run()).episodes)
+    if not config.spoken_features:
+        remark_on_tasks(meta, (run or Run()).episodes)
     if missing:
         return
     if names:

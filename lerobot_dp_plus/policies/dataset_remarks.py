@@ -31,7 +31,7 @@ LISTED = 50
 
 
 def remark_on_tasks(meta: Any, episodes: Sequence[int] | None = None) -> None:
-    """Warn of several instructions in the (selected) episodes: no policy of this package reads words yet."""
+    """Warn of several instructions in the (selected) episodes, to be asked of a policy that does not read them."""
     tasks = tasks_of(meta, episodes)
     if len(tasks) < 2:
         return
@@ -41,8 +41,8 @@ def remark_on_tasks(meta: Any, episodes: Sequence[int] | None = None) -> None:
     flag = f", for {_short(task)} --dataset.episodes={str(first).replace(' ', '')}" if 0 < len(first) <= LISTED else ""
     logger.warning(
         "the dataset has %d tasks, and this policy does not read the instruction: it learns a mixture of them, and does the "
-        "same whichever it is told. Tasks: %s%s. A language-conditioned policy (an encoder of words) is planned; until then "
-        "train one policy for each task, with its episodes%s",
+        "same whichever it is told. Tasks: %s%s. --policy.words.type=hashed reads the instruction (with network.type=transformer); "
+        "or train one policy for each task, with its episodes%s",
         len(tasks), "; ".join(shown), more, flag,
     )  # fmt: skip
 

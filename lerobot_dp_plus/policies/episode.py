@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.history import ObservationHistory
 
@@ -39,11 +40,12 @@ class Lock:
 
 @dataclass
 class Episode:
-    """The observations so far, the actions still to execute, and the chunk (B, L, A) they were planned in."""
+    """The observations so far, the actions still to execute, the chunk (B, L, A) they were planned in, and what is known of it."""
 
     history: ObservationHistory
     actions: deque[Tensor] = field(default_factory=deque)
     plan: Tensor | None = None
+    chosen: Candidates | None = None
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -51,7 +53,9 @@ class Episode:
         """One that begins, for a policy of `config`."""
         apart = config.observation_stride
         rate = config.fps if config.stride == 1 else None  # time stamps of robots and of data then mean different steps
-        return cls(ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate))
+        return cls(
+            ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate, config.spoken_features)
+        )
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -1,10 +1,15 @@
 """Do the fields of a config fit each other? Those of use always, those of training when it begins."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from lerobot_dp_plus.foresight import Foresight
+import draccus
+
+from lerobot_dp_plus import heads
+from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
+from lerobot_dp_plus.energies import NoEnergy
+from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
 if TYPE_CHECKING:
@@ -18,36 +23,72 @@ def check(config: "DpPlusConfig") -> None:
     _check_horizons(config)
     if config.noise_scale < 0:
         raise ValueError(f"noise_scale = {config.noise_scale}: must be at least 0")
-    if config.noise_scale != 1 and config.sampler.order is None:
-        legal = [n for n, s in Sampler.get_known_choices().items() if s.order is not None]
-        raise ValueError(
-            f"noise_scale = {config.noise_scale}: must be 1 with the stochastic sampler.type = "
-            f"{Sampler.get_choice_name(type(config.sampler))}; or use one of {legal}"
-        )
     config.network.check(horizon=config.horizon)
-    missing = config.sampler.needs - config.objective.gives
-    if missing:
-        legal = [n for n, s in Sampler.get_known_choices().items() if s.needs <= config.objective.gives]
+    _check_head(config)
+    _check_choice(config)
+
+
+def _check_head(config: "DpPlusConfig") -> None:
+    """Refuse what the head of the objective does not use, if it is given, and parts that do not fit each other."""
+    objective, head = Objective.get_choice_name(type(config.objective)), heads.head_of(config.objective)
+    usual = {field.name: field for field in dataclasses.fields(config)}
+    for name in sorted(heads.USED - head.uses):
+        default, make, given = usual[name].default, usual[name].default_factory, getattr(config, name)
+        if make is not dataclasses.MISSING:
+            default = make()
+        if given != default:
+            said = f"{name} = {given}"
+            if isinstance(given, draccus.ChoiceRegistry):
+                said = f"{name}.type = {given.get_choice_name(type(given))}"
+            raise ValueError(f"{said}: objective.type = {objective} draws its chunks without it; leave it out")
+    if not head.varies and config.selection.candidates > 1:
+        chosen = Selection.get_choice_name(type(config.selection))
         raise ValueError(
-            f"sampler.type = {Sampler.get_choice_name(type(config.sampler))} needs a {', '.join(sorted(missing))}, which "
-            f"objective.type = {Objective.get_choice_name(type(config.objective))} does not give; legal are {legal}"
+            f"selection.type = {chosen}: objective.type = {objective} always gives the same chunk, so there is nothing to "
+            "choose from; legal is selection.type = first"
         )
-    config.sampler.check(config.objective.sampling_path)
-    lacking = config.selection.needs - config.foresight.gives
+    head.check(config.objective, config.sampler, config.guidance, config.noise_scale)
+
+
+def _check_choice(config: "DpPlusConfig") -> None:
+    """Refuse a selection or a guidance by an energy that is not there."""
+    lacking = [name for name in config.selection.energies if name not in config.energies]
     if lacking:
-        legal = [n for n, s in Selection.get_known_choices().items() if s.needs <= config.foresight.gives]
+        chosen = Selection.get_choice_name(type(config.selection))
         raise ValueError(
-            f"selection.type = {Selection.get_choice_name(type(config.selection))} needs {', '.join(sorted(lacking))}, "
-            f"which foresight.type = {Foresight.get_choice_name(type(config.foresight))} does not give; legal are {legal}"
+            f"selection.type = {chosen} needs the energy {', '.join(lacking)}, and there is "
+            f"{', '.join(config.energies) or 'none'}. dynamics.type=outcome offers the energy end; energy.type=… adds one, "
+            "which selection.energy then names"
         )
+    if "energy" in config.guidance.needs and isinstance(config.energy, NoEnergy):
+        raise ValueError(
+            "guidance.type = gradient follows energy.type, which is none; choose an energy, or another guidance"
+        )
+    if config.action_feature is not None:
+        config.energy.check(config.action_feature.shape[0])
     config.selection.check(config.chunk_length, config.n_action_steps)
-    unbounded = config.objective.parametrisation == "epsilon" and config.objective.data_bound is None
-    if unbounded and "diffusion_steps" not in config.sampler.needs:
-        raise ValueError(
-            "objective.clip_range = null: with objective.prediction=epsilon it must be a number, as an error of the noise "
-            f"becomes one of the data times σ/α, thousands where sampler.type = "
-            f"{Sampler.get_choice_name(type(config.sampler))} starts; x1 and v need none"
+
+
+def check_observation(config: "DpPlusConfig") -> None:
+    """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
+    states, cameras = config.low_dimensional_features, config.camera_features
+    gives = config.image_encoder.gives
+    for member in config.auxiliaries.values():
+        if member.reads_pictures and gives != STEPS:
+            encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
+            raise ValueError(
+                f"image_encoder.type = {encoder} gives {gives}, and states are read off features of whole pictures: legal "
+                "are resnet18 and small_cnn"
+            )
+        member.check(
+            states,
+            cameras,
+            config.action_feature.shape[0],  # type: ignore[union-attr]
+            estimated=bool(config.estimated_features),
+            crops=config.image_encoder.crops,
         )
+    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words)
+    config.network.check_observation(kinds)
 
 
 def check_training(config: "DpPlusConfig") -> None:
@@ -64,11 +105,8 @@ def check_training(config: "DpPlusConfig") -> None:
         )
     if config.dtype not in DTYPES:
         raise ValueError(f"dtype = {config.dtype!r}: legal are {', '.join(DTYPES)}")
-    if 0 < config.foresight.reach <= config.drop_n_last_frames:
-        raise ValueError(
-            f"foresight.steps = {config.foresight.reach}: must be more than {config.drop_n_last_frames}, the frames that are "
-            "left out at the end of an episode, or no end is ever seen; or raise n_action_steps"
-        )
+    for member in config.auxiliaries.values():
+        member.check_training(config.drop_n_last_frames)
     if config.action_feature is not None:
         config.augmentation.check({**config.training_features, "action": tuple(config.action_feature.shape)})
 

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Written into every checkpoint; a newer one than this is refused by name.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TYPE, VERSION = "type", "format_version"
+
+#: Fields with another name since format 3: what they were called, and what they are called now.
+RENAMED = {"foresight": "dynamics", "perception": "state_estimation"}
 
 #: Fields of every policy type whose default has changed since format 1, with what it was.
 FIELDS_1: dict[str, Any] = {"horizon": 16, "n_action_steps": 8, "observation_stride": 1, "optimizer_lr": 3e-4}
@@ -46,10 +49,13 @@ def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FOR
 
     `unversioned` is the format of a file that states none.
     """
-    version = fields.get(VERSION, unversioned)
-    if policy_type not in AXES_1 or not isinstance(version, int) or version >= FORMAT_VERSION:
+    if policy_type not in AXES_1:
         return dict(fields)
-    full = FIELDS_1 | dict(fields)
+    fields = {RENAMED.get(name, name): value for name, value in fields.items()}
+    version = fields.get(VERSION, unversioned)
+    if not isinstance(version, int) or version >= 2:
+        return fields
+    full = FIELDS_1 | fields
     for axis, usual in AXES_1[policy_type].items():
         said = full.get(axis, usual)
         if isinstance(said, Mapping):  # else it is refused where it is read

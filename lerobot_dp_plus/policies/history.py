@@ -1,6 +1,6 @@
 """What a policy has observed of an episode, and how many control steps ago."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,12 +24,19 @@ class ObservationHistory:
         n_obs_steps: T_o.
         stride: control steps from one frame of a window to the next.
         rate: control steps a second, which gives time stamps in a batch their meaning; None leaves them unread.
+        spoken: keys of what the instruction was made into. Windows hold the newest of it, without an axis of steps.
     """
 
     def __init__(
-        self, shapes: Mapping[str, tuple[int, ...]], n_obs_steps: int, stride: int = 1, rate: float | None = None
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        n_obs_steps: int,
+        stride: int = 1,
+        rate: float | None = None,
+        spoken: Sequence[str] = (),
     ):
         self._shapes = dict(shapes)
+        self._spoken = tuple(spoken)
         self._ages = [stride * step for step in reversed(range(n_obs_steps))]
         self._rate = rate
         self.clear()
@@ -39,6 +46,7 @@ class ObservationHistory:
         self._seen: Frames = {}  # by `see`, which is told of every step
         self._latest: Frames = {}  # the same, or what `glance` made of it
         self._times: Any = None
+        self._said: dict[str, Tensor] = {}
 
     def see(self, batch: Mapping[str, Any], since: int | None = None) -> None:
         """Take in the frame of this control step, each value (B, ...), or a whole window (B, T_o, ...).
@@ -71,7 +79,7 @@ class ObservationHistory:
     def window(self) -> dict[str, Tensor]:
         """The last T_o frames as windows (B, T_o, ...); there must have been one."""
         frames = [self._latest[max(age for age in self._latest if age <= wanted)] for wanted in self._ages]
-        return {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes}
+        return {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes} | self._said
 
     def _extended(self, base: Frames, batch: Mapping[str, Tensor], since: int) -> Frames:
         """`base`, `since` steps older, with the frame or the window of this step."""
@@ -102,11 +110,12 @@ class ObservationHistory:
 
     def _check(self, batch: Mapping[str, Tensor]) -> bool:
         """Whether the batch holds windows; raises what `see` does."""
-        missing = [key for key in self._shapes if key not in batch]
+        missing = [key for key in (*self._shapes, *self._spoken) if key not in batch]
         if missing:
             raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         windows = self._check_shapes(batch)
         self._check_sizes(batch)
+        self._said = {key: batch[key] for key in self._spoken}
         return windows
 
     def _check_shapes(self, batch: Mapping[str, Tensor]) -> bool:

@@ -13,9 +13,11 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
+from lerobot_dp_plus import heads
+from lerobot_dp_plus.heads.compiled import Compiled
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates, checkpoint, host_training, sharding
-from lerobot_dp_plus.policies.chunk_model import ChunkModel, mean_of_valid, parameter_groups
-from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
+from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
@@ -77,15 +79,16 @@ class DpPlusPolicy(PreTrainedPolicy):
             config.follow(dataset_meta.fps)
             config.check_training()
             adopt_dataset(config, dataset_meta)
+        config.image_encoder = config.image_encoder.revised()
         self.model = ChunkModel(config)
-        if self.model.foresight is not None and dataset_meta is not None and not getattr(config, "_resumes", False):
-            self.model.foresight.units.learn(normalisation(config, dataset_meta.stats))
+        if dataset_meta is not None and not getattr(config, "_resumes", False):
+            checkpoint.learn_units(self.model.units, normalisation(config, dataset_meta.stats))
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         self.register_buffer("stream", new_stream())
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
-        self._propose = CompiledPropose() if config.compile_sampler else propose
+        self._compiled = Compiled(candidates.propose) if config.compile_sampler else None
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
         self._raw_values = RawValues(config)
 
@@ -122,24 +125,30 @@ class DpPlusPolicy(PreTrainedPolicy):
         batch = as_weights(self.model, batch, {**shapes, ACTION: (action_dim,)})
         batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
         check_finite(batch, [*self.config.low_dimensional_features, ACTION])
-        valid = batch_of.valid
+        valid = batch_of.policy.valid
         held_out = not self.training and not torch.is_grad_enabled()
         if self.training:
             check_trainable(self.model)
         model = self._averaged_model if held_out else self.model
+        head = self._head(model)
         with drawing_from(self.stream, valid.device) if self.training else nullcontext():
-            error = model.chunk_error(self.config.objective, batch_of, self.config.noise_draws)
-        # Where every sample's loss is asked for, all pictures are looked at.
-        pictures = self.config.perception.pictures if self.training and reduction == "mean" else len(valid)
-        per_sample, loss, parts = model.total_loss(error, batch_of, pictures)
+            tokens = model.encoder({**batch_of.policy.observations, **self._said(batch)})
+            chunks, error = model.chunk_loss(head, tokens, batch_of, self.config.noise_draws)
+        # Where every sample's loss is asked for, nothing is left out to save time.
+        further = model.further_losses(tokens, batch_of, every=not self.training or reduction == "none")
+        parts = {f"loss_{name}": each.mean.item() for name, each in further.items()}
+        loss = sum((each.mean for each in further.values()), start=chunks.mean)
+        per_sample = sum((each.each for each in further.values()), start=chunks.each)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
                 f"Lower optimizer_lr (now {self.config.optimizer_lr:g}) or dtype (now {self.config.dtype})"
             )
-        first = self.config.n_obs_steps - 1
-        executed = slice(first, first + self.config.n_action_steps)
-        parts["loss_executed"] = mean_of_valid(error[:, executed].detach(), valid[:, executed]).item()
+        if error is not None:
+            first = self.config.n_obs_steps - 1
+            executed = slice(first, first + self.config.n_action_steps)
+            count = (valid[:, executed].sum() * error.shape[2]).clamp_min(1)
+            parts["loss_executed"] = (error[:, executed].detach().sum() / count).item()
         return (loss if reduction == "mean" else per_sample), parts
 
     def update(self) -> None:
@@ -217,14 +226,22 @@ class DpPlusPolicy(PreTrainedPolicy):
     def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
         """The chosen chunk; `executed` steps have been done since the one before."""
         selection, plan, tail = self.config.selection, episode.plan, None
-        window, foresee = episode.history.window(), "energy" in selection.needs
-        chunks, energy = self._candidates(window, noise, selection.candidates, foresee)
-        if plan is not None and plan.shape[0] == chunks.shape[0] and executed < plan.shape[1]:
+        proposed = self._candidates(episode.history.window(), noise, selection.candidates, selection.energies)
+        ahead = proposed.from_step(self.config.n_obs_steps - 1)
+        if plan is not None and plan.shape[0] == ahead.chunks.shape[0] and executed < plan.shape[1]:
             tail = plan[:, executed:]
-        episode.plan = selection.choose(chunks[:, :, self.config.n_obs_steps - 1 :], tail, energy)
+        episode.chosen = ahead.at(selection.choose(ahead, tail))
+        episode.plan = episode.chosen.chunks[:, 0]
         return episode.plan
 
-    @torch.no_grad()
+    @property
+    def chosen(self) -> Candidates | None:
+        """The chunk of this thread's episode that is being executed, from the step it was chosen at, and what is known of it.
+
+        Its candidates' axis has length 1. None before the first chunk.
+        """
+        return self._episodes.current.chosen
+
     def sample(
         self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
     ) -> Tensor:
@@ -236,17 +253,45 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
                 reach the robot, or weights that were loaded under another objective than theirs and not trained since.
         """
-        window = as_weights(self.model, window, self.config.observed_features)
-        return self._candidates(window, noise, candidates or self.config.selection.candidates, foresee=False).chunks
+        return self.propose(window, noise, candidates, energies=()).chunks
 
-    def _candidates(self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, foresee: bool) -> Proposal:
+    @torch.no_grad()
+    def propose(
+        self,
+        window: Mapping[str, Tensor],
+        noise: Tensor | None = None,
+        candidates: int | None = None,
+        energies: Sequence[str] | None = None,
+    ) -> Candidates:
+        """The same with what is known of each chunk: the energies that are asked for by name, all of them if None.
+
+        Raises:
+            ValueError: as `sample`; or an energy is not there or cannot be told yet.
+        """
+        window = as_weights(self.model, window, self.config.observed_features)
+        asked = self.config.energies if energies is None else tuple(energies)
+        if unknown := [name for name in asked if name not in self.config.energies]:
+            raise ValueError(f"energies = {unknown}: this policy can tell {list(self.config.energies) or 'none'}")
+        return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
+
+    def _candidates(
+        self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, energies: tuple[str, ...]
+    ) -> Candidates:
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
         model = self._averaged_model
         window = candidates.beside_the_weights(model, window)
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            return candidates.draw(self._propose, model, self.config, window, noise, count, foresee)
+            return candidates.draw(self._compiled, model, self.config, window, noise, count, energies)
+
+    def _head(self, model: ChunkModel) -> heads.Head:
+        config = self.config
+        return heads.make(model.network, config.objective, config.sampler, config.guidance)  # type: ignore[arg-type]
+
+    def _said(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the processor made of the instruction, where the policy reads it."""
+        return {key: batch[key] for key in self.config.spoken_features if key in batch}
 
     @property
     def _averaged_model(self) -> ChunkModel:

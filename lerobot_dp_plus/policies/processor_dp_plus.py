@@ -15,6 +15,7 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, NoWords, Words
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
@@ -73,6 +74,40 @@ class NumbersProcessorStep(ProcessorStep):
         return features
 
 
+@ProcessorStepRegistry.register("dp_plus_words_processor")
+@dataclass
+class WordsProcessorStep(ProcessorStep):
+    """Makes the instruction, `task`, into what the policy's encoder of words reads, under LeRobot's names for it."""
+
+    words: Words | dict[str, Any] = field(default_factory=NoWords)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.words, dict):  # as saved
+            self.words = draccus.decode(Words, self.words)
+
+    def __call__(self, transition: EnvTransition) -> EnvTransition:
+        observation = transition.get(TransitionKey.OBSERVATION)
+        if observation is None:
+            return transition
+        task = (transition.get(TransitionKey.COMPLEMENTARY_DATA) or {}).get("task")
+        if task is None:
+            raise ValueError(
+                "the policy reads an instruction, and there is no `task`; give it with the observation, as a sentence"
+            )
+        ids, valid = self.words.ids([task] if isinstance(task, str) else list(task))  # type: ignore[union-attr]
+        changed = transition.copy()
+        changed[TransitionKey.OBSERVATION] = {**observation, WORD_IDS: ids, WORDS_VALID: valid}
+        return changed
+
+    def get_config(self) -> dict[str, Any]:
+        return {"words": draccus.encode(self.words, Words)}
+
+    def transform_features(
+        self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]
+    ) -> dict[PipelineFeatureType, dict[str, PolicyFeature]]:
+        return features
+
+
 @ProcessorStepRegistry.register("dp_plus_augmentation_processor")
 @dataclass
 class AugmentationProcessorStep(ProcessorStep):
@@ -116,7 +151,7 @@ class AugmentationProcessorStep(ProcessorStep):
 
 
 def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]] | None = None) -> Pipelines:
-    """Rename, numbers, batch, device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
+    """Rename, numbers, batch, (words,) device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
 
     Numbers come before LeRobot's batch axis: it would take the (B,) of a feature of shape (1,) for one frame, and lets arrays
     of numpy and other features than its own pass.
@@ -129,7 +164,12 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
         stats = training_statistics(config, dataset_stats)
     steps = make_default_policy_processor_steps(config, stats)
     numbers = NumbersProcessorStep(all_features(config))
-    inputs: list[ProcessorStep] = [steps.rename_observations, numbers, steps.add_batch_dim, steps.to_device]
+    words = [] if isinstance(config.words, NoWords) else [WordsProcessorStep(config.words)]
+    inputs: list[ProcessorStep] = [
+        *(steps.rename_observations, numbers, steps.add_batch_dim),
+        *words,
+        steps.to_device,
+    ]
     if not isinstance(config.augmentation, NoAugmentation):
         inputs.append(AugmentationProcessorStep(config.augmentation))
     actions = NumbersProcessorStep(dict(config.output_features or {}))

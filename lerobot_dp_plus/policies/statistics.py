@@ -84,7 +84,11 @@ def normalisation(
     config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """(offset, scale) of every state and action, value = offset + scale · normalised, as `make_pipelines` has them."""
-    stats = training_statistics(config, dataset_stats)
+    return affine(config, training_statistics(config, dataset_stats))
+
+
+def affine(config: DpPlusConfig, stats: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The same from the statistics of a pipeline, which are usable already; a KeyError if one is missing."""
     found = {}
     for key, feature in all_features(config).items():
         mode = mode_of(config, feature)

@@ -1,31 +1,34 @@
 """Which frames of the data a training sample holds, and who reads which of them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from lerobot.utils.constants import ACTION
 from torch import Tensor
+
+from lerobot_dp_plus.auxiliary import Needs, View
 
 PADDED = "_is_pad"
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Frames around the current one, 0, in steps of the data.
+    """Frames around the current one, 0, in steps of the data: those of the policy, and those that others ask for.
 
     A step of the policy is `stride` frames. It sees observations `observation_stride` steps apart,
-    −(T_o − 1)·observation_stride·stride … 0, and actions up to (H − T_o)·stride.
-    Foresight, which learns how the data moves at its own speed, sees observations −observation_stride, 0, 1 … reach and
-    actions 0 … reach − 1. Perception looks at single frames, and pictures of other frames than 0 are then of no use.
+    −(T_o − 1)·observation_stride·stride … 0, and actions up to (H − T_o)·stride. If `reads_pictures`, somebody reads states
+    off the pictures, and the policy sees those states instead.
     """
 
     n_obs_steps: int
     horizon: int
     stride: int = 1
-    reach: int = 0
-    perceives: bool = False
     observation_stride: int = 1
+    reads_pictures: bool = False
+    #: By the field of the config.
+    others: Mapping[str, Needs] = field(default_factory=dict)
 
     @property
     def seen(self) -> list[int]:
@@ -33,30 +36,33 @@ class Windows:
         return [self.stride * self.observation_stride * step for step in range(1 - self.n_obs_steps, 1)]
 
     @property
-    def executed(self) -> list[int]:
+    def predicted(self) -> list[int]:
         """Actions of the policy's chunk."""
         return [self.stride * step for step in range(1 - self.n_obs_steps, 1 - self.n_obs_steps + self.horizon)]
 
     @property
-    def newest(self) -> list[int]:
-        """Observations from which foresight starts."""
-        return [self.observation_stride * step for step in range(1 - min(2, self.n_obs_steps), 1)]
-
-    @property
-    def looked(self) -> list[int]:
-        """Frames of which pictures are used."""
-        return [0] if self.perceives else self.seen
+    def policy(self) -> Needs:
+        """What the policy itself needs."""
+        seen = tuple(self.seen)
+        return Needs(seen, tuple(self.predicted), () if self.reads_pictures else seen)
 
     @property
     def observations(self) -> list[int]:
         """Every observation of a sample."""
-        ahead = range(1, self.reach + 1)
-        return sorted({*self.seen, *(self.newest if self.reach else ()), *ahead})
+        return self._union("observations")
 
     @property
     def actions(self) -> list[int]:
         """Every action of a sample."""
-        return sorted({*self.executed, *range(self.reach)})
+        return self._union("actions")
+
+    @property
+    def pictures(self) -> list[int]:
+        """Frames of which pictures are used."""
+        return self._union("pictures")
+
+    def _union(self, kind: str) -> list[int]:
+        return sorted({step for needs in (self.policy, *self.others.values()) for step in getattr(needs, kind)})
 
     def split(
         self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], action_dim: int, masked: bool
@@ -82,7 +88,7 @@ class Windows:
         cameras = {key for key, shape in shapes.items() if len(shape) == 3}
         held = {}
         for key, value in observation.items():
-            legal = [self.observations, self.looked] if key in cameras else [self.observations]
+            legal = [self.observations, self.pictures] if key in cameras else [self.observations]
             fitting = [steps for steps in legal if len(steps) == value.shape[1]]
             if not fitting:
                 raise ValueError(f"{key} has {value.shape[1]} frames a sample; must be {len(self.observations)}")
@@ -90,54 +96,33 @@ class Windows:
         valid = torch.ones(action.shape[:2], dtype=torch.bool, device=action.device)
         if masked and ACTION + PADDED in batch:
             valid = ~batch[ACTION + PADDED].bool()
-        ahead = list(range(1, self.reach + 1))
-        real = torch.ones((len(action), self.reach), dtype=torch.bool, device=action.device)
-        for key in observation.keys() - cameras:
-            if self.reach and key + PADDED in batch:
-                real = real & ~_frames(batch[key + PADDED].bool(), held[key], ahead)
 
-        def states(steps: list[int]) -> dict[str, Tensor]:
-            return {key: _frames(observation[key], held[key], steps) for key in shapes if key not in cameras}
+        def view(needs: Needs) -> View:
+            real = torch.ones((len(action), len(needs.observations)), dtype=torch.bool, device=action.device)
+            for key in observation.keys() - cameras:
+                if key + PADDED in batch:
+                    real = real & ~_frames(batch[key + PADDED].bool(), held[key], needs.observations)
+            wanted = {key: needs.pictures if key in cameras else needs.observations for key in observation}
+            return View(
+                {key: _frames(observation[key], held[key], steps) for key, steps in wanted.items() if steps},
+                _frames(action, self.actions, needs.actions),
+                _frames(valid, self.actions, needs.actions),
+                real,
+            )
 
-        pictures = {key: _frames(observation[key], held[key], self.looked) for key in shapes if key in cameras}
-        return Split(
-            seen=states(self.seen) if self.perceives else {**states(self.seen), **pictures},
-            chunk=_frames(action, self.actions, self.executed),
-            valid=_frames(valid, self.actions, self.executed),
-            newest=states(self.newest) if self.reach else {},
-            actions=_frames(action, self.actions, list(range(self.reach))),
-            ahead=states(ahead) if self.reach else {},
-            real=real,
-            pictures=pictures if self.perceives else {},
-            pictured=states(self.looked) if self.perceives else {},
-        )
+        return Split(view(self.policy), {name: view(needs) for name, needs in self.others.items()})
 
 
-def _frames(value: Tensor, held: list[int], wanted: list[int]) -> Tensor:
+def _frames(value: Tensor, held: Sequence[int], wanted: Sequence[int]) -> Tensor:
     """The steps `wanted` of (B, T, ...), which holds the steps `held`."""
-    return value if held == wanted else value[:, [held.index(step) for step in wanted]]
+    return value if list(held) == list(wanted) else value[:, [held.index(step) for step in wanted]]
 
 
-@dataclass(frozen=True)
-class Split:
-    """One batch, as its readers see it.
+class Split(NamedTuple):
+    """One batch, as its readers see it: the policy, and by the field of the config what is learned beside it."""
 
-    Args:
-        seen, chunk, valid: the policy's observations (B, T_o, ...), actions (B, H, A) and which of them count (B, H).
-        newest, actions, ahead, real: foresight's: observations (B, ≤ 2, ...), actions (B, K, A), the observations to come
-            (B, K, ...), beyond the episode its last, and which are real (B, K).
-        pictures, pictured: perception's: images (B, 1, ...) and the true states (B, 1, D) they show.
-    """
-
-    seen: dict[str, Tensor]
-    chunk: Tensor
-    valid: Tensor
-    newest: dict[str, Tensor]
-    actions: Tensor
-    ahead: dict[str, Tensor]
-    real: Tensor
-    pictures: dict[str, Tensor]
-    pictured: dict[str, Tensor]
+    policy: View
+    auxiliary: dict[str, View]
 
 
 def check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:

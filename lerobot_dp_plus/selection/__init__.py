@@ -1,10 +1,10 @@
-"""Choose among candidate chunks.
+"""Choose among candidate chunks: each member gives an index, so that all that is known of the chosen one stays known.
 
 | member | chooses | source | file |
 |---|---|---|---|
 | `first` | the only candidate | | `first.py` |
 | `coherent` | argmin Σ ρʲ‖a_j − tail_j‖² to the unexecuted tail | BID, arXiv 2408.17355 eq. 3 | `coherent.py` |
-| `lowest_energy` | the first within a tolerance of the least foreseen distance from where demonstrations end | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
+| `lowest_energy` | the first whose energy is within a tolerance of the lowest | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
 | `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
 """
 

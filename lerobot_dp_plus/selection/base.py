@@ -2,40 +2,36 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import draccus
-import torch
 from torch import Tensor
+
+from lerobot_dp_plus.notation import Candidates
 
 
 @dataclass(frozen=True)
 class Selection(draccus.ChoiceRegistry, ABC):
-    """Draws `candidates` chunks an observation and keeps one."""
-
-    #: What must be known of the chunks beyond themselves; `foresight` gives it.
-    needs: ClassVar[frozenset[str]] = frozenset()
+    """Draws `candidates` chunks an observation and names the one to execute."""
 
     @property
     @abstractmethod
     def candidates(self) -> int:
         """N, how many chunks are sampled for each observation."""
 
+    @property
+    def energies(self) -> tuple[str, ...]:
+        """Names of the energies that it asks for."""
+        return ()
+
     @abstractmethod
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
-        """One of the candidates (B, N, H, A), which begin at the current step, for each observation, (B, H, A).
+    def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
+        """The index of one candidate for each observation, (B,) int64. Their chunks begin at the current step.
 
         tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these; None at the start.
-        energy (B, N), lower is better, is for members that need it.
         """
 
     def check(self, chunk_length: int, executed: int) -> None:
         """Raise a ValueError if chunks of so many steps, so many of them executed, leave nothing to choose by."""
-
-
-def take(chunks: Tensor, cost: Tensor) -> Tensor:
-    """The cheapest of chunks (B, N, H, A) by cost (B, N)."""
-    return chunks[torch.arange(chunks.shape[0], device=chunks.device), cost.argmin(dim=1)]
 
 
 def check_candidates(value: int) -> None:

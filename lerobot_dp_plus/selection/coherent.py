@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Selection, check_candidates, take
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.selection.base import Selection, check_candidates
 
 
 @Selection.register_subclass("coherent")
@@ -36,9 +37,10 @@ class Coherent(Selection):
                 "planned step is left to compare with"
             )
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
+    def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
+        chunks = candidates.chunks
         if tail is None:
-            return chunks[:, 0]
+            return torch.zeros(len(chunks), dtype=torch.int64, device=chunks.device)
         weights = self.decay ** torch.arange(tail.shape[1], device=chunks.device)  # (L,)
         distance = (chunks[:, :, : tail.shape[1]] - tail[:, None]).square().sum(-1)  # (B, N, L)
-        return take(chunks, (weights * distance).sum(-1))
+        return (weights * distance).sum(-1).argmin(1)

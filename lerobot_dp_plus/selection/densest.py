@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Selection, check_candidates, take
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.selection.base import Selection, check_candidates
 
 
 @Selection.register_subclass("densest")
@@ -25,7 +26,7 @@ class Densest(Selection):
     def candidates(self) -> int:
         return self.num_candidates
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
-        flat = chunks.flatten(2)  # (B, N, H·A)
+    def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
+        flat = candidates.chunks.flatten(2)  # (B, N, H·A)
         # By differences: the faster product form loses the distances between close chunks to rounding.
-        return take(chunks, torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").sum(-1))
+        return torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").sum(-1).argmin(1)

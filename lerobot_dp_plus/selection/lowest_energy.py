@@ -1,31 +1,36 @@
-"""Where foresight says it leads."""
+"""The candidate of the lowest energy."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
-from lerobot_dp_plus.selection.base import Selection, check_candidates, take
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.selection.base import Selection, check_candidates
 
 
 @Selection.register_subclass("lowest_energy")
 @dataclass(frozen=True)
 class LowestEnergy(Selection):
-    """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance: foreseen to lead nearest to where demonstrations end, or as good.
+    """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance.
 
-    Candidates are drawn alike, so the first within the tolerance is the policy's own draw among what foresight cannot tell
-    apart. With a tolerance of 0 the lowest wins by however little, which may be an error of the model; the more so the
-    more candidates there are and the less the model was trained. `benchmarks/README.md` has figures.
+    With `energy=end` that is the chunk that the dynamics model sees leading nearest to where demonstrations end. This is
+    "random shooting" (arXiv 1708.02596) with the policy as proposal: only chunks that a demonstrator might have tried are
+    considered.
 
-    Sampling proposes, the learned model disposes: "random shooting" (arXiv 1708.02596) with the policy as proposal, so
-    that no chunk is considered that a demonstrator would not have tried. Cost: the network at batch B·N, and one call
-    of the model on as many chunks.
+    All candidates are drawn alike. The first within the tolerance is therefore the policy's own draw among those that the
+    energy cannot tell apart. With a tolerance of 0 the lowest wins by however little. If the energy is learned, that may be
+    its error: more often the more candidates there are, and the shorter it was trained. `benchmarks/README.md` has figures.
+
+    Cost: the network at batch B·N, and the energy of as many chunks.
+
+    Attributes:
+        tolerance: in units of the energy.
+        energy: its name: `end`, which `dynamics.type=outcome` offers, or the type of the axis `energy`.
     """
-
-    needs: ClassVar[frozenset[str]] = frozenset({"energy"})
 
     num_candidates: int = 16
     tolerance: float = 0.0
+    energy: str = "end"
 
     def __post_init__(self) -> None:
         check_candidates(self.num_candidates)
@@ -36,10 +41,15 @@ class LowestEnergy(Selection):
     def candidates(self) -> int:
         return self.num_candidates
 
-    def choose(self, chunks: Tensor, tail: Tensor | None, energy: Tensor | None = None) -> Tensor:
-        if energy is None:
+    @property
+    def energies(self) -> tuple[str, ...]:
+        return (self.energy,)
+
+    def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
+        if self.energy not in candidates.energies:
             raise ValueError(
-                "selection.type=lowest_energy needs an energy of the chunks; foresight.type=outcome gives one"
+                f"selection.energy = {self.energy!r}: candidates have {sorted(candidates.energies) or 'none'}"
             )
+        energy = candidates.energies[self.energy]
         good = energy <= energy.amin(1, keepdim=True) + self.tolerance
-        return take(chunks, (~good).float())  # of equals argmin gives the first
+        return good.float().argmax(1)  # of equals argmax gives the first

@@ -95,8 +95,8 @@ def test_one_configs_results_do_not_replace_anothers(config, study, name):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--study", "--policy.foresight.weighting.type=equal"], "--policy.… flags"),
-        (["--policy.foresight.weighting.type=equal"], "--policy.… flags"),
+        (["--study", "--policy.dynamics.weighting.type=equal"], "--policy.… flags"),
+        (["--policy.dynamics.weighting.type=equal"], "--policy.… flags"),
         (["--study", "--only", "DiT"], "--only"),
         (["--no-normalised"], "--no-normalised"),
         (["--steps-host=3"], "--steps-host"),

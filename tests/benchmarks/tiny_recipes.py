@@ -14,7 +14,7 @@ def shrunk(recipe: Path, place: Path) -> Path:
     config = json.loads(recipe.read_text())
     config["policy"]["dtype"] = "float32"  # accelerate refuses a second precision in one process
     config["policy"]["network"] |= {"dim": 16, "depth": 1, "num_heads": 2}
-    config["policy"]["foresight"] |= {"dim": 16, "depth": 1}
+    config["policy"]["dynamics"] |= {"dim": 16, "depth": 1}
     place.write_text(json.dumps(config))
     return place
 

@@ -19,9 +19,10 @@ from policies.tiny import ACTION, ENV_STATE, IMAGES, PRESETS, STATE, trained
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.augmentation import Augmentation
+from lerobot_dp_plus.auxiliary.dynamics import Dynamics
+from lerobot_dp_plus.auxiliary.state_estimation import Perception, Regression
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig
 from lerobot_dp_plus.evaluation import report
-from lerobot_dp_plus.foresight import Foresight
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.hub.card_use import policy_class
@@ -29,7 +30,6 @@ from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, U
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.perception import Perception, Regression
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -38,9 +38,9 @@ AXES: dict[str, Any] = {
     "objective": Objective,
     "sampler": Sampler,
     "image_encoder": ImageEncoderConfig,
-    "perception": Perception,
+    "state_estimation": Perception,
     "guidance": Guidance,
-    "foresight": Foresight,
+    "dynamics": Dynamics,
     "selection": Selection,
     "augmentation": Augmentation,
 }
@@ -194,7 +194,7 @@ def test_units_are_of_features_the_environments_have() -> None:
 
 def test_what_is_read_off_pictures_is_no_input(tmp_path: Path) -> None:
     whole = SmallCnnConfig(crop_ratio=1.0)
-    add_config(tmp_path, inputs={**STATE, **ENV_STATE, **IMAGES}, perception=Regression(), image_encoder=whole)
+    add_config(tmp_path, inputs={**STATE, **ENV_STATE, **IMAGES}, state_estimation=Regression(), image_encoder=whole)
     card = render_card(tmp_path)
     (state,), (image,) = ENV_STATE, IMAGES
     assert f"| estimated | `{state}` |" in card and f"| in | `{image}` |" in card

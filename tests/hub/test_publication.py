@@ -13,11 +13,11 @@ from lerobot.policies import get_policy_class
 from policies.tiny import ENV_STATE, IMAGES, STATE, config
 from safetensors.torch import save_file
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.hub.publication import Publication, trained_weights, weights_facts
-from lerobot_dp_plus.perception import Regression
 
 RELEASED = sorted(path.parent for path in (Path(__file__).parents[2] / "hub_cards").glob("*/publication.json"))
 #: Large enough for a ResNet.
@@ -57,14 +57,14 @@ def test_collects_what_the_files_say(checkpoint: Path) -> None:
     ("inputs", "fields"),
     [
         ({**STATE, **ENV_STATE}, {}),
-        ({**STATE, **ENV_STATE}, {"foresight": Outcome(steps=6, dim=16, depth=1)}),
+        ({**STATE, **ENV_STATE}, {"dynamics": Outcome(steps=6, dim=16, depth=1)}),
         (PICTURE, {"image_encoder": ResNet18Config()}),
         (PICTURE, {"image_encoder": ResNet18Config(pretrained_weights="IMAGENET1K_V1")}),
         (
             {**STATE, **ENV_STATE, **IMAGES},
             {
-                "foresight": Outcome(steps=6, dim=16, depth=1),
-                "perception": Regression(samples=2),
+                "dynamics": Outcome(steps=6, dim=16, depth=1),
+                "state_estimation": Regression(samples=2),
                 "image_encoder": SmallCnnConfig(crop_ratio=1.0),
             },
         ),

@@ -9,7 +9,7 @@ from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig
 from lerobot_dp_plus.networks.attention import SelfAttention
 from lerobot_dp_plus.networks.dit import FEW
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
-from lerobot_dp_plus.networks.foreseen import Foreseen
+from lerobot_dp_plus.networks.prepared import Prepared
 from lerobot_dp_plus.notation import Network
 
 HORIZON, SMALL = 8, {"dim": 16, "depth": 2, "num_heads": 2}
@@ -40,7 +40,7 @@ def test_foreseen_calls_equal_the_network(config: NetworkConfig, batch: int) -> 
     condition = network.condition(torch.randn(batch, 2, 5))
     expected = [network(x_t, time, condition) for time in times]  # with gradients: nothing is left out
     with torch.no_grad():
-        foreseen = Foreseen(network, times, condition)
+        foreseen = Prepared(network, times, condition)
         for time, one in zip(times, expected, strict=True):
             torch.testing.assert_close(foreseen(x_t, time, condition), one, rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(
@@ -54,7 +54,7 @@ def test_announced_times_cost_no_embedding_any_more_and_others_are_answered(conf
     network = awake(config)
     x_t, condition = torch.randn(2, HORIZON, 2), network.condition(torch.randn(2, 2, 5))
     times = [time.expand(2) for time in torch.tensor([0.0, 40.0])]
-    foreseen = Foreseen(network, times, condition)
+    foreseen = Prepared(network, times, condition)
     calls: list[int] = []
     next(m for m in network.modules() if isinstance(m, SinusoidalEmbedding)).register_forward_hook(
         lambda *_: calls.append(1)

@@ -6,21 +6,21 @@ import torch
 from lerobot.configs import FeatureType, PolicyFeature
 from tiny import ENV_STATE, IMAGES, OBSERVATIONS, PRESETS, STATE, policy
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.guidance import Smoothness
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
-from lerobot_dp_plus.perception import Regression
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.samplers import DDIM, Ancestral, Jump
 from lerobot_dp_plus.selection import Coherent, LowestEnergy
 
 SEEING = {
     "inputs": {**STATE, **ENV_STATE, **IMAGES},
-    "perception": Regression(samples=2),
-    "foresight": Outcome(steps=6, dim=16, depth=1),
+    "state_estimation": Regression(samples=2),
+    "dynamics": Outcome(steps=6, dim=16, depth=1),
     "selection": LowestEnergy(num_candidates=3),
     "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
 }
@@ -53,8 +53,8 @@ def acting(**fields: Any) -> DpPlusPolicy:
         for weight in made.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
     for model in (made.model, made._averaged_model):
-        if model.foresight is not None:
-            model.foresight.ends.gather(torch.randn(5, len(model.foresight.ends.mean)))
+        if model.auxiliary.dynamics is not None:
+            model.auxiliary.dynamics.ends.gather(torch.randn(5, len(model.auxiliary.dynamics.ends.mean)))
     return made
 
 

@@ -9,9 +9,9 @@ from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.envs.configs import AlohaEnv, PushtEnv
 from tiny import ACTION, ENV_STATE, IMAGES, STATE, config, frame, policy, trained, training_batch
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion
 from lerobot_dp_plus.policies.environment_check import check_environment, checked_environments
@@ -258,7 +258,7 @@ def test_a_bound_that_would_cut_the_datasets_actions(mode, fields, reach):
 
 
 def test_foresight_of_a_dataset_with_other_names(tmp_path):
-    made = config(inputs={**STATE, **ENV_STATE}, foresight=Outcome(steps=6, dim=16, depth=1))
+    made = config(inputs={**STATE, **ENV_STATE}, dynamics=Outcome(steps=6, dim=16, depth=1))
     made.pretrained_path = tmp_path
     with pytest.raises(ValueError, match=r"not observation\.environment_state, in whose units.*rename_map"):
         adopt(made, metadata())

@@ -13,9 +13,9 @@ from tiny import OBSERVATIONS, PRESETS, build, config, frame, noise, policy, ste
 
 import lerobot_dp_plus
 from lerobot_dp_plus.augmentation import PushTMirror
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.dynamics.frames import PushTBlock
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.foresight import Outcome
-from lerobot_dp_plus.foresight.frames import PushTBlock
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.policies.versions import written_by
@@ -210,10 +210,10 @@ def test_what_weights_depend_on_and_do_not_show_is_refused(saved, flag, message)
 def test_the_frame_of_foresight_belongs_to_its_weights(tmp_path):
     kinds = {"observation.state": (FeatureType.STATE, 2), "observation.environment_state": (FeatureType.ENV, 16)}
     inputs = {key: PolicyFeature(kind, (width,)) for key, (kind, width) in kinds.items()}
-    fields = {"foresight": Outcome(steps=6, dim=16, depth=1, frame=PushTBlock())}
+    fields = {"dynamics": Outcome(steps=6, dim=16, depth=1, frame=PushTBlock())}
     policy(inputs=inputs, **fields).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"foresight\.frame = .*observed.*: the weights in .*pusht_block"):
-        DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--foresight.frame.type=observed"])
+        DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--dynamics.frame.type=observed"])
 
 
 def test_after_another_objective_the_average_starts_afresh(tmp_path):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from tiny import ENV_STATE, IMAGES, STATE, config, frame, noise, policy, trained, window
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.heads import compiled
+from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled, Proposal, propose
 from lerobot_dp_plus.networks import TransformerConfig
-from lerobot_dp_plus.perception import Regression
-from lerobot_dp_plus.policies import compiled
-from lerobot_dp_plus.policies.compiled import MAX_GRAPHS, CompiledPropose, Proposal, propose
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import LowestEnergy
 
@@ -41,8 +41,8 @@ def moved_from_the_start(made):
         for model in (made.model, made.ema.module):
             for weight in model.parameters():
                 weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
-            width = len(model.foresight.ends.mean)
-            model.foresight.ends.gather(torch.randn(5, width, generator=generator))
+            width = len(model.auxiliary.dynamics.ends.mean)
+            model.auxiliary.dynamics.ends.gather(torch.randn(5, width, generator=generator))
     return made.eval()
 
 
@@ -63,8 +63,8 @@ def test_a_real_graph_gives_equal_chunks_and_follows_the_weights(said, tmp_path,
         "network": TransformerConfig(dim=16, depth=1, num_heads=2, patch_size=8),
         "sampler": DPMpp2M(num_steps=2),
         "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8, feature_dim=32),
-        "perception": Regression(samples=2),
-        "foresight": Outcome(steps=6, dim=16, depth=1),
+        "state_estimation": Regression(samples=2),
+        "dynamics": Outcome(steps=6, dim=16, depth=1),
         "selection": LowestEnergy(num_candidates=3),
     }
     eager, successor = (moved_from_the_start(policy(**fields)) for _ in range(2))
@@ -199,9 +199,9 @@ def test_energies_are_compared_too_and_where_they_are_large_relative(said, monke
     made = policy()
     seen, drawn = window([frame(made.config, batch_size=1)] * 2), torch.zeros(1, 3, 8, 2)
     wrong += 0.5
-    assert torch.equal(CompiledPropose()(made.model, made.config, seen, drawn, True).energy, true().energy + 0.5)
+    assert torch.equal(Compiled()(made.model, made.config, seen, drawn, True).energy, true().energy + 0.5)
     wrong += 1
-    assert torch.equal(CompiledPropose()(made.model, made.config, seen, drawn, True).energy, true().energy)
+    assert torch.equal(Compiled()(made.model, made.config, seen, drawn, True).energy, true().energy)
     assert ["compiled in" in line for line in said()] == [True, False] and "energy differs by 1.5e-03" in said()[1]
 
 
@@ -232,4 +232,4 @@ def test_the_flag_is_off_by_default_and_travels_with_a_checkpoint(tmp_path):
     fast = policy(compile_sampler=True)
     fast.save_pretrained(tmp_path)
     loaded = type(fast).from_pretrained(tmp_path)
-    assert loaded.config.compile_sampler and isinstance(loaded._propose, CompiledPropose)
+    assert loaded.config.compile_sampler and isinstance(loaded._propose, Compiled)

@@ -9,10 +9,10 @@ import torch
 from several import KINDS, acting, of
 from tiny import frame, learned, policy, trained, training_batch
 
+from lerobot_dp_plus.heads import compiled
+from lerobot_dp_plus.heads.compiled import Compiled, propose
 from lerobot_dp_plus.objectives import Diffusion
 from lerobot_dp_plus.paths import LinearBetaPath
-from lerobot_dp_plus.policies import compiled
-from lerobot_dp_plus.policies.compiled import CompiledPropose, propose
 
 
 def saved_whole(made):
@@ -65,7 +65,7 @@ def test_a_copy_of_a_compiled_policy_compiles_again(way, monkeypatch):
     seen, drawn = frame(made.config, 2), torch.randn(2, made.config.horizon, 2)
     action = made.select_action(seen, noise=drawn)
     twin = WAYS[way](made)
-    assert isinstance(twin._propose, CompiledPropose) and not twin._propose._shapes and made._propose._shapes
+    assert isinstance(twin._propose, Compiled) and not twin._propose._shapes and made._propose._shapes
     twin.reset()
     assert torch.equal(twin.select_action(seen, noise=drawn), action) and len(runs) == 2
 

@@ -16,16 +16,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
 from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.heads import compiled
+from lerobot_dp_plus.heads.compiled import propose
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
-from lerobot_dp_plus.perception import Regression
-from lerobot_dp_plus.policies import compiled
 from lerobot_dp_plus.policies import policy as policy_module
-from lerobot_dp_plus.policies.compiled import propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.samplers import DDIM, Euler, Heun, Jump, Sampler
@@ -104,8 +104,8 @@ def test_every_sampler(elsewhere, name):
 
 SEEING = {
     "inputs": {**OBSERVATIONS["state"], **OBSERVATIONS["environment state"], **OBSERVATIONS["image"]},
-    "perception": Regression(samples=2),
-    "foresight": Outcome(steps=6, dim=16, depth=1),
+    "state_estimation": Regression(samples=2),
+    "dynamics": Outcome(steps=6, dim=16, depth=1),
     "selection": LowestEnergy(num_candidates=3),
     "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8),
 }
@@ -114,7 +114,7 @@ SEEING = {
 def test_foresight_and_perception(elsewhere):
     made = config(**SEEING)
     policy = on_gpu(made).eval()
-    ends = policy.model.foresight.ends
+    ends = policy.model.auxiliary.dynamics.ends
     del ends.count
     ends.count = 5.0  # so many have been seen
     frames = window([frame(made) for _ in made.windows.observations])
@@ -187,7 +187,7 @@ def test_what_is_compared_on_a_gpu_is_the_replayed_graph(elsewhere, monkeypatch,
     logger.addHandler(caplog.handler)
     seen = there({k: v for k, v in window([frame(made)] * 2).items() if k in made.observed_features})
     noise = torch.randn(3, 1, made.horizon, 2, device=GPU)
-    propose_compiled = compiled.CompiledPropose()
+    propose_compiled = compiled.Compiled()
     try:
         for _ in range(2):
             assert propose_compiled(policy.model, made, seen, noise, False).chunks.device == GPU

@@ -5,7 +5,7 @@ import torch
 from tiny import ENV_STATE, STATE, build, config, frame, learned, noise, policy, window
 from torch import Tensor
 
-from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.selection import First, LowestEnergy
 
@@ -15,7 +15,7 @@ BOTH = {**STATE, **ENV_STATE}
 
 def seeing(**fields) -> DpPlusPolicy:
     return policy(
-        inputs=BOTH, foresight=Outcome(steps=REACH, dim=16, depth=1), selection=LowestEnergy(num_candidates=5), **fields
+        inputs=BOTH, dynamics=Outcome(steps=REACH, dim=16, depth=1), selection=LowestEnergy(num_candidates=5), **fields
     )
 
 
@@ -45,7 +45,7 @@ def test_one_loss_trains_both():
     loss, parts = made(sample_batch(made))
     loss.backward()
     assert all(p.grad is not None for name, p in made.model.named_parameters() if p.requires_grad)
-    alone = parts["loss_foresight"]
+    alone = parts["loss_dynamics"]
     assert 0 < alone < loss.item()
     each, _ = made(sample_batch(made), reduction="none")
     assert each.shape == (4,)
@@ -57,7 +57,7 @@ def test_ends_are_those_of_samples_that_reach_beyond_their_episode():
     made(batch)
     made.update()
     last = torch.cat([batch[key][:4, -1] for key in made.config.low_dimensional_features], -1)
-    for foresight in (made.model.foresight, made.ema.module.foresight):
+    for foresight in (made.model.auxiliary.dynamics, made.ema.module.foresight):
         assert foresight.ends.count == 4
         torch.testing.assert_close(foresight.ends.mean, last.mean(0))
 
@@ -99,11 +99,11 @@ def test_before_any_end_was_seen_it_does_not_choose():
 
 def test_saved_and_loaded_it_chooses_the_same(tmp_path):
     made = trained()
-    made.model.foresight.units.learn({key: (torch.ones(n), 2 * torch.ones(n)) for key, n in sizes(made)})
+    made.model.auxiliary.dynamics.units.learn({key: (torch.ones(n), 2 * torch.ones(n)) for key, n in sizes(made)})
     made.update()
     made.save_pretrained(tmp_path)
     again = type(made).from_pretrained(tmp_path)
-    assert again.config.foresight == made.config.foresight
+    assert again.config.dynamics == made.config.dynamics
     for name, value in made.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)
     draws = torch.stack([noise(made.config, seed=seed) for seed in range(5)], 1)
@@ -127,7 +127,7 @@ def test_units_come_from_the_datasets_statistics():
     """They undo exactly what the pipeline does."""
     from lerobot_dp_plus.policies.processor_dp_plus import make_pipelines, normalisation
 
-    made = config(inputs=BOTH, foresight=Outcome(steps=REACH, dim=16, depth=1))
+    made = config(inputs=BOTH, dynamics=Outcome(steps=REACH, dim=16, depth=1))
     low, high = {}, {}
     stats = {}
     for key, width in [*made.low_dimensional_features.items(), ("action", 2)]:
@@ -137,6 +137,6 @@ def test_units_come_from_the_datasets_statistics():
     raw = {key: low[key] + (high[key] - low[key]) * torch.rand(3, len(low[key])) for key in stats}
     normal = preprocess(dict(raw))
     policy_ = build(made)
-    policy_.model.foresight.units.learn(normalisation(made, stats))
+    policy_.model.auxiliary.dynamics.units.learn(normalisation(made, stats))
     for key in stats:
-        torch.testing.assert_close(policy_.model.foresight.units.physical(key, normal[key]), raw[key])
+        torch.testing.assert_close(policy_.model.auxiliary.dynamics.units.physical(key, normal[key]), raw[key])

@@ -146,10 +146,10 @@ def test_train_then_evaluate_on_pixels(pixel_training, tmp_path):
 def test_trained_to_read_pictures_and_evaluated_without_the_state_they_show(datasets, tmp_path):
     """With either loader alike: LeRobot's has pictures of every frame that foresight looks ahead to, ours of one."""
     encoder = ["image_encoder.type=small_cnn", "image_encoder.width=16", "image_encoder.crop_ratio=1.0"]
-    reading = ["perception.type=regression", "perception.samples=3", "stride=2", "foresight.type=outcome"]
+    reading = ["state_estimation.type=regression", "state_estimation.samples=3", "stride=2", "dynamics.type=outcome"]
     choosing = [
-        "foresight.steps=8",
-        "foresight.dim=16",
+        "dynamics.steps=8",
+        "dynamics.dim=16",
         "selection.type=lowest_energy",
         "augmentation.type=pusht_mirror",
     ]

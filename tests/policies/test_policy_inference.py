@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import ACTION_DIM, BATCH, HORIZON, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
 
-from lerobot_dp_plus.policies.compiled import Proposal
+from lerobot_dp_plus.heads.compiled import Proposal
 from lerobot_dp_plus.samplers import Ancestral
 from lerobot_dp_plus.selection import Coherent, Densest, Selection
 

@@ -8,9 +8,9 @@ from lerobot.envs.configs import PushtEnv
 from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, learned, noise, policy
 from torch import Tensor
 
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.foresight import Outcome
-from lerobot_dp_plus.perception import Regression
 from lerobot_dp_plus.policies.environment_check import check_environment
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.selection import LowestEnergy
@@ -22,12 +22,12 @@ WHOLE = SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8, feature_dim=32
 
 def seeing(samples: int = 2, **fields) -> DpPlusPolicy:
     fields = {
-        "foresight": Outcome(steps=6, dim=16, depth=1),
+        "dynamics": Outcome(steps=6, dim=16, depth=1),
         "selection": LowestEnergy(num_candidates=3),
         "image_encoder": WHOLE,
         **fields,
     }
-    return policy(inputs=ALL, perception=Regression(samples=samples), **fields)
+    return policy(inputs=ALL, state_estimation=Regression(samples=samples), **fields)
 
 
 def sample_batch(made: DpPlusPolicy, size: int = 4, pictures: list[int] | None = None) -> dict[str, Tensor]:
@@ -53,8 +53,8 @@ def test_one_loss_trains_all_of_it():
     made = seeing().train()
     loss, parts = made(sample_batch(made))
     loss.backward()
-    assert all(p.grad is not None and p.grad.any() for p in made.model.perception.parameters())
-    assert 0 < parts["loss_perception"] < loss.item()
+    assert all(p.grad is not None and p.grad.any() for p in made.model.auxiliary.state_estimation.parameters())
+    assert 0 < parts["loss_state_estimation"] < loss.item()
     each, _ = made(sample_batch(made), reduction="none")
     assert each.shape == (4,)
 
@@ -69,8 +69,8 @@ def test_pictures_learn_from_the_true_state_alone():
     made.zero_grad()
     split = made.config.windows.split(batch, made.config.training_features, 2, masked=True)
     losses = {name: (each, of_all) for name, each, of_all in made.model.further_losses(split, pictures=2)}
-    assert losses["perception"][0].tolist()[2:] == [0, 0] < losses["perception"][0].tolist()[:2]
-    losses["perception"][1].backward()
+    assert losses["state_estimation"][0].tolist()[2:] == [0, 0] < losses["state_estimation"][0].tolist()[:2]
+    losses["state_estimation"][1].backward()
     alone = {name: p.grad for name, p in made.model.named_parameters() if p.grad is not None}
     assert alone and all(name.startswith("perception.") for name in alone)
     for name, gradient in alone.items():
@@ -79,7 +79,9 @@ def test_pictures_learn_from_the_true_state_alone():
 
 def test_an_update_looks_at_the_first_samples_and_an_evaluation_at_all():
     made, seen = seeing(samples=2), []
-    made.model.perception.see.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    made.model.auxiliary.state_estimation.see.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(output))
+    )
     made.ema.module.perception.see.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
     batch = sample_batch(made)
     made.train()(batch)
@@ -121,9 +123,7 @@ def test_it_acts_on_what_it_reads_and_never_on_what_it_is_told():
         {key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in without.items()}
     )
     assert set(read) == {KEY, "observation.state"}
-    blind = build(
-        config(inputs={**STATE, **ENV_STATE}, foresight=made.config.foresight, selection=made.config.selection)
-    )
+    blind = build(config(inputs={**STATE, **ENV_STATE}, dynamics=made.config.dynamics, selection=made.config.selection))
     state = {name: value for name, value in made.state_dict().items() if ".perception." not in name}
     blind.load_state_dict(state)
     torch.testing.assert_close(blind.eval().predict_action_chunk(read, noise=draws), expected)
@@ -143,7 +143,7 @@ def test_saved_and_loaded_it_reads_the_same(tmp_path):
     made = trained()
     made.save_pretrained(tmp_path)
     again = type(made).from_pretrained(tmp_path)
-    assert again.config.perception == made.config.perception
+    assert again.config.state_estimation == made.config.state_estimation
     draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
     seen = frame(made.config)
     made.reset()
@@ -165,7 +165,7 @@ def test_pictures_that_cannot_be_read_are_named():
 def test_backbones_have_their_learning_rate():
     made = seeing(optimizer_lr_backbone=1e-5)
     _, backbones = made.get_optim_params()
-    count = sum(weight.numel() for weight in made.model.perception.see.image_encoders.parameters())
+    count = sum(weight.numel() for weight in made.model.auxiliary.state_estimation.see.image_encoders.parameters())
     assert 0 < sum(weight.numel() for weight in backbones["params"]) < count
     assert backbones["lr"] == 1e-5
 
@@ -173,7 +173,7 @@ def test_backbones_have_their_learning_rate():
 def test_an_environment_need_not_give_what_is_read():
     inputs = {**STATE, **ENV_STATE, **IMAGES}
     inputs["observation.state"] = replace(inputs["observation.state"], shape=(2,))
-    made = config(inputs=inputs, perception=Regression(), image_encoder=WHOLE)
+    made = config(inputs=inputs, state_estimation=Regression(), image_encoder=WHOLE)
     check_environment(made, PushtEnv(obs_type="pixels_agent_pos"))
     with pytest.raises(ValueError, match=r"the policy needs observation\.image"):
         check_environment(made, PushtEnv(obs_type="environment_state_agent_pos"))
@@ -181,7 +181,7 @@ def test_an_environment_need_not_give_what_is_read():
 
 def test_foresight_of_states_still_refuses_pictures_that_nobody_reads():
     with pytest.raises(ValueError, match=r"foresight\.type=none, or perception\.type=regression"):
-        policy(inputs=ALL, foresight=Outcome(steps=6, dim=16, depth=1), image_encoder=WHOLE)
+        policy(inputs=ALL, dynamics=Outcome(steps=6, dim=16, depth=1), image_encoder=WHOLE)
 
 
 def test_a_random_crop_is_refused():

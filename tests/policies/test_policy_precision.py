@@ -7,7 +7,7 @@ import torch
 from several import KINDS, acting, of
 from tiny import OBSERVATIONS, frame, policy, training_batch
 
-from lerobot_dp_plus.foresight.ends import Ends
+from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
 from lerobot_dp_plus.samplers import Sampler
 
 HALVES = (torch.bfloat16, torch.float16)

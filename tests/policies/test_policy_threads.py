@@ -12,8 +12,8 @@ from tiny import IMAGES, STATE, frame, noise, trained, training_batch
 from torch import Tensor
 
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.policies import compiled
-from lerobot_dp_plus.policies.compiled import CompiledPropose, propose
+from lerobot_dp_plus.heads import compiled
+from lerobot_dp_plus.heads.compiled import Compiled, propose
 from lerobot_dp_plus.policies.episode import EvaluationMode
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.policies.randomness import drawing_from, fresh_noise
@@ -168,7 +168,7 @@ def test_one_thread_compiles_and_the_others_do_not_wait(monkeypatch):
     seen, drawn = frame(made.config), noise(made.config)
     window = {key: value[:, None].expand(-1, 2, -1) for key, value in seen.items()}
     expected = made.sample(window, drawn)
-    made._propose = CompiledPropose()
+    made._propose = Compiled()
     compiling, go_on, runs = threading.Event(), threading.Event(), []
 
     def compiles(*arguments):

@@ -10,17 +10,17 @@ from lerobot.configs import PreTrainedConfig
 from tiny import ENV_STATE, STATE, build, config, frame, policy
 
 from lerobot_dp_plus.augmentation import ColorJitter, PushTMirror
-from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
 RULES = [
     (
-        {"foresight": Outcome(steps=6, dim=16, depth=1), "n_action_steps": 1},
-        "foresight.steps = 6: must be more than 6, the frames",
+        {"dynamics": Outcome(steps=6, dim=16, depth=1), "n_action_steps": 1},
+        "dynamics.steps = 6: must be more than 6, the frames",
     ),
     (
-        {"foresight": Outcome(steps=5, dim=16, depth=1), "stride": 2},
-        "foresight.steps = 5: must be more than 8, the frames",
+        {"dynamics": Outcome(steps=5, dim=16, depth=1), "stride": 2},
+        "dynamics.steps = 5: must be more than 8, the frames",
     ),
     ({"noise_draws": 0}, "noise_draws = 0: must be at least 1"),
     ({"optimizer_lr_backbone": -1.0}, "optimizer_lr_backbone = -1.0: must be at least 0"),
@@ -61,9 +61,7 @@ def test_a_hand_edited_config_loads_and_is_used(tmp_path, fields, message):
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_any_number_of_executed_actions_serves_an_evaluation_with_foresight(tmp_path, steps):
     foresight = Outcome(steps=5, dim=16, depth=1)
-    build(config("dp_plus_dit", {**STATE, **ENV_STATE}, foresight=foresight, n_action_steps=6)).save_pretrained(
-        tmp_path
-    )
+    build(config("dp_plus_dit", {**STATE, **ENV_STATE}, dynamics=foresight, n_action_steps=6)).save_pretrained(tmp_path)
     changed = PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=[f"--n_action_steps={steps}"])
     made = DpPlusPolicy.from_pretrained(tmp_path, config=changed)
     calls = []
@@ -82,6 +80,6 @@ def test_what_use_needs_is_still_asked_of_a_config(tmp_path):
 
 
 def test_a_policy_that_keeps_the_rules_is_trained():
-    made = config(inputs=ENV_STATE, foresight=Outcome(steps=6, dim=16, depth=1), n_action_steps=3)
+    made = config(inputs=ENV_STATE, dynamics=Outcome(steps=6, dim=16, depth=1), n_action_steps=3)
     made.check_training()
     assert DpPlusPolicy(made, dataset_meta=metadata(made)).get_optim_params()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import config
 
-from lerobot_dp_plus.foresight import Outcome
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.selection import LowestEnergy
 
@@ -50,7 +50,7 @@ def test_a_sample_holds_what_its_readers_read_and_no_more(windows, observations,
 
 
 def test_lerobot_reads_the_indices_of_the_config():
-    made = config(stride=2, foresight=Outcome(steps=9), selection=LowestEnergy())
+    made = config(stride=2, dynamics=Outcome(steps=9), selection=LowestEnergy())
     assert made.observation_delta_indices == list(range(-2, 10))
     assert made.action_delta_indices == [-2, *range(9), 10, 12]
     assert made.drop_n_last_frames == 2 * (made.horizon - 1 - made.n_action_steps)

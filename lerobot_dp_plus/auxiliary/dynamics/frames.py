@@ -15,7 +15,7 @@ STATE, ENVIRONMENT_STATE = "observation.state", "observation.environment_state"
 CORNERS = ((-60, 0), (60, 0), (60, 30), (-60, 30), (-15, 30), (15, 30), (15, 120), (-15, 120))
 
 
-class Scene(NamedTuple):
+class Moment(NamedTuple):
     """What is known when a chunk is judged: states by name, each (B, T, D), newest last; actions (B, K, A)."""
 
     states: Mapping[str, Tensor]
@@ -26,7 +26,7 @@ class Scene(NamedTuple):
 class Frame(draccus.ChoiceRegistry, ABC):
     """Coordinates: `look` for the model's input, `change` for its target, and `place`, the inverse of `change`."""
 
-    #: Whether scenes come in the dataset's units rather than normalised.
+    #: Whether moments come in the dataset's units rather than normalised.
     in_units: ClassVar[bool]
 
     @abstractmethod
@@ -34,15 +34,15 @@ class Frame(draccus.ChoiceRegistry, ABC):
         """Raise a ValueError unless states and actions are what this frame is about."""
 
     @abstractmethod
-    def look(self, scene: Scene) -> Tensor:
+    def look(self, moment: Moment) -> Tensor:
         """The model's input (B, F), of order one."""
 
     @abstractmethod
-    def change(self, scene: Scene, future: Mapping[str, Tensor]) -> Tensor:
+    def change(self, moment: Moment, future: Mapping[str, Tensor]) -> Tensor:
         """What will have changed, (B, K, O), of order one, from the states to come, each (B, K, D)."""
 
     @abstractmethod
-    def place(self, scene: Scene, change: Tensor) -> dict[str, Tensor]:
+    def place(self, moment: Moment, change: Tensor) -> dict[str, Tensor]:
         """The states to come, each (B, K, D), from (B, K, O)."""
 
 
@@ -57,18 +57,18 @@ class Observed(Frame):
     def check(self, state_dims: Mapping[str, int], action_dim: int) -> None:
         pass
 
-    def look(self, scene: Scene) -> Tensor:
-        states = torch.cat(list(scene.states.values()), -1)  # (B, T, C)
+    def look(self, moment: Moment) -> Tensor:
+        states = torch.cat(list(moment.states.values()), -1)  # (B, T, C)
         velocity = self.gain * (states[:, 1:] - states[:, :-1])
-        return torch.cat([states[:, -1], velocity.flatten(1), scene.actions.flatten(1)], -1)
+        return torch.cat([states[:, -1], velocity.flatten(1), moment.actions.flatten(1)], -1)
 
-    def change(self, scene: Scene, future: Mapping[str, Tensor]) -> Tensor:
-        return self.gain * torch.cat([future[key] - state[:, -1:] for key, state in scene.states.items()], -1)
+    def change(self, moment: Moment, future: Mapping[str, Tensor]) -> Tensor:
+        return self.gain * torch.cat([future[key] - state[:, -1:] for key, state in moment.states.items()], -1)
 
-    def place(self, scene: Scene, change: Tensor) -> dict[str, Tensor]:
-        widths = [state.shape[-1] for state in scene.states.values()]
+    def place(self, moment: Moment, change: Tensor) -> dict[str, Tensor]:
+        widths = [state.shape[-1] for state in moment.states.values()]
         parts = (change / self.gain).split(widths, -1)
-        return {key: state[:, -1:] + part for (key, state), part in zip(scene.states.items(), parts, strict=True)}
+        return {key: state[:, -1:] + part for (key, state), part in zip(moment.states.items(), parts, strict=True)}
 
 
 class Pose(NamedTuple):
@@ -95,35 +95,35 @@ class PushTBlock(Frame):
         legal = {STATE: 2, ENVIRONMENT_STATE: 16}
         if dict(state_dims) != legal or action_dim != 2:
             raise ValueError(
-                f"foresight.frame.type=pusht_block: states {dict(state_dims)} and an action of {action_dim}; "
-                f"PushT's are {legal} and 2. For other tasks use foresight.frame.type=observed"
+                f"dynamics.frame.type=pusht_block: states {dict(state_dims)} and an action of {action_dim}; "
+                f"PushT's are {legal} and 2. For other tasks use dynamics.frame.type=observed"
             )
 
-    def look(self, scene: Scene) -> Tensor:
-        agent, block = scene.states[STATE], pose_of(scene.states[ENVIRONMENT_STATE])  # (B, T, ·)
-        here = self._here(scene)
+    def look(self, moment: Moment) -> Tensor:
+        agent, block = moment.states[STATE], pose_of(moment.states[ENVIRONMENT_STATE])  # (B, T, ·)
+        here = self._here(moment)
         turned = here.hand * _wrapped(block.angle - here.angle)  # (B, T), 0 at t
-        points = torch.cat([agent, block.origin[:, :-1], scene.actions], 1)
+        points = torch.cat([agent, block.origin[:, :-1], moment.actions], 1)
         return torch.cat([_into(points - here.origin, here).flatten(1) / 100, 10 * turned[:, :-1]], -1)
 
-    def change(self, scene: Scene, future: Mapping[str, Tensor]) -> Tensor:
-        here, then = self._here(scene), pose_of(future[ENVIRONMENT_STATE])
+    def change(self, moment: Moment, future: Mapping[str, Tensor]) -> Tensor:
+        here, then = self._here(moment), pose_of(future[ENVIRONMENT_STATE])
         moved = _into(then.origin - here.origin, here) / 20
         turned = 3 * here.hand * _wrapped(then.angle - here.angle)
-        agent = _into(future[STATE] - scene.states[STATE][:, -1:], here) / 50
+        agent = _into(future[STATE] - moment.states[STATE][:, -1:], here) / 50
         return torch.cat([moved, turned[..., None], agent], -1)
 
-    def place(self, scene: Scene, change: Tensor) -> dict[str, Tensor]:
-        here = self._here(scene)
+    def place(self, moment: Moment, change: Tensor) -> dict[str, Tensor]:
+        here = self._here(moment)
         origin = here.origin + _out_of(20 * change[..., :2], here)
         angle = here.angle + here.hand * change[..., 2] / 3
-        agent = scene.states[STATE][:, -1:] + _out_of(50 * change[..., 3:], here)
+        agent = moment.states[STATE][:, -1:] + _out_of(50 * change[..., 3:], here)
         return {STATE: agent, ENVIRONMENT_STATE: corners_of(origin, angle)}
 
-    def _here(self, scene: Scene) -> Pose:
+    def _here(self, moment: Moment) -> Pose:
         """The block's pose at t, (B, 1, ·), with the hand in which the agent is on the right."""
-        here = pose_of(scene.states[ENVIRONMENT_STATE][:, -1:])
-        right = _into(scene.states[STATE][:, -1:] - here.origin, here)[..., 0] >= 0
+        here = pose_of(moment.states[ENVIRONMENT_STATE][:, -1:])
+        right = _into(moment.states[STATE][:, -1:] - here.origin, here)[..., 0] >= 0
         return here._replace(hand=torch.where(right, 1.0, -1.0))
 
 

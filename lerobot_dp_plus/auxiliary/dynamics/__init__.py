@@ -1,13 +1,13 @@
 """What a chunk would lead to: a model of the observations to come, learned from the same episodes as the policy.
 
 A policy that has seen a few hundred demonstrations proposes good chunks and poor ones. The same demonstrations show what
-actions do, and that is far easier to learn; they also show where episodes end. Together that ranks the candidates
+actions do, which is far easier to learn. They also show where episodes end. Together that ranks the candidates
 (`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand. What may be given of a task is its
 frame: `pusht_block` says where PushT's physics is the same everywhere.
 
-| member | what it foresees | file |
+| member | what it predicts | file |
 |---|---|---|
-| `none` | nothing | `none.py` |
+| `none` | nothing | `base.py` |
 | `outcome` | ô_{t+1} … ô_{t+K} = g(o_{t−1}, o_t, a_t … a_{t+K−1}), in one call | `outcome.py` |
 
 | file | idea |
@@ -15,22 +15,19 @@ frame: `pusht_block` says where PushT's physics is the same everywhere.
 | `frames.py` | in which coordinates g predicts: as `observed`, or, exact for PushT, in the frame of the block |
 | `ends.py` | where demonstrations end, and how far an observation is from there |
 | `weighting.py` | how much each coordinate of an end counts: by `information`, or all `equal` |
-| `units.py` | normalised values and the dataset's own units |
 """
 
-from lerobot_dp_plus.foresight.base import Foresight, ForesightModel
-from lerobot_dp_plus.foresight.frames import Frame, Observed, PushTBlock
-from lerobot_dp_plus.foresight.none import NoForesight
-from lerobot_dp_plus.foresight.outcome import Outcome
-from lerobot_dp_plus.foresight.weighting import Equal, Information, Weighting
+from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics, NoDynamics
+from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Observed, PushTBlock
+from lerobot_dp_plus.auxiliary.dynamics.outcome import Outcome
+from lerobot_dp_plus.auxiliary.dynamics.weighting import Equal, Information, Weighting
 
 __all__ = [
+    "Dynamics",
     "Equal",
-    "Foresight",
-    "ForesightModel",
     "Frame",
     "Information",
-    "NoForesight",
+    "NoDynamics",
     "Observed",
     "Outcome",
     "PushTBlock",

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from lerobot_dp_plus.auxiliary.dynamics import Observed, PushTBlock
+from lerobot_dp_plus.auxiliary.dynamics.frames import CORNERS, ENVIRONMENT_STATE, STATE, Scene, corners_of, pose_of
 from lerobot_dp_plus.demos.pusht_features import CORNERS as SIMULATOR_CORNERS
-from lerobot_dp_plus.foresight import Observed, PushTBlock
-from lerobot_dp_plus.foresight.frames import CORNERS, ENVIRONMENT_STATE, STATE, Scene, corners_of, pose_of
 
 BATCH, STEPS = 7, 5
 
@@ -104,6 +104,6 @@ def test_changes_are_pixels_and_radians_in_the_blocks_frame():
 
 
 def test_other_tasks_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"foresight.frame.type=pusht_block: states .*'observation.state': 14"):
+    with pytest.raises(ValueError, match=r"dynamics.frame.type=pusht_block: states .*'observation.state': 14"):
         PushTBlock().check({STATE: 14}, 14)
     PushTBlock().check({STATE: 2, ENVIRONMENT_STATE: 16}, 2)

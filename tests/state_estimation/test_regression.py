@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Perception, Regression
 from lerobot_dp_plus.encoders import ObservationEncoder, SmallCnnConfig
-from lerobot_dp_plus.perception import NoPerception, Perception, Regression
 
 CAMERA, STATE = "observation.image", "observation.environment_state"
 SIZE = 32
@@ -86,11 +86,11 @@ def test_illegal_fields_are_named(fields, message):
     ],
 )
 def test_data_that_cannot_be_read_are_refused(states, cameras, crops, message):
-    NoPerception().check(states, cameras, crops=crops)
+    NoStateEstimation().check(states, cameras, crops=crops)
     with pytest.raises(ValueError, match=message):
         Regression().check(states, cameras, crops=crops)
 
 
 def test_the_axis_decodes_by_name():
     assert draccus.decode(Perception, {"type": "regression", "samples": 7}) == Regression(samples=7)
-    assert draccus.decode(Perception, {"type": "none"}) == NoPerception()
+    assert draccus.decode(Perception, {"type": "none"}) == NoStateEstimation()

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from lerobot_dp_plus.foresight import Equal, Information, NoForesight, Outcome
-from lerobot_dp_plus.foresight.ends import FLOOR, Ends
-from lerobot_dp_plus.foresight.units import Units
+from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Outcome
+from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, Ends
 from lerobot_dp_plus.selection import First, LowestEnergy
+from lerobot_dp_plus.units import Units
 
 DIMS = {"observation.state": 2}
 STEPS = 4
@@ -244,4 +244,4 @@ def test_illegal_numbers_are_named(field, value):
 def test_images_cannot_be_foreseen():
     with pytest.raises(ValueError, match=r"foresees states, and the policy sees observation\.image:"):
         Outcome().check(DIMS, {"observation.image": (3, 96, 96)}, 2)
-    NoForesight().check(DIMS, {"observation.image": (3, 96, 96)}, 2)
+    NoDynamics().check(DIMS, {"observation.image": (3, 96, 96)}, 2)

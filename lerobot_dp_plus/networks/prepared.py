@@ -8,7 +8,7 @@ from torch import Tensor
 from lerobot_dp_plus.notation import Condition, Network
 
 
-class Foreseen:
+class Prepared:
     """`network` within one chunk: at the announced times only what depends on x_t is left to compute.
 
     A time is recognised as the very tensor that was announced, not by its value, which would stall a GPU. At other times,
@@ -18,7 +18,7 @@ class Foreseen:
     def __init__(self, network: Network, times: Sequence[Tensor], condition: Condition):
         """Network times, each (B,) with equal entries."""
         self._network = network
-        calls = network.foresee(torch.stack([time[0] for time in times]), condition)
+        calls = network.prepare(torch.stack([time[0] for time in times]), condition)
         self._calls = dict(zip(times, calls, strict=True))
 
     def __call__(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.foresight.units import Statistics
-from lerobot_dp_plus.foresight.weighting import Weighting
+from lerobot_dp_plus.auxiliary.dynamics.weighting import Weighting
+from lerobot_dp_plus.units import Statistics
 
 #: Least standard deviation, in normalised units: a coordinate that ends everywhere the same may still be off by this.
 FLOOR = 0.01
@@ -48,7 +48,7 @@ class Ends(Statistics):
         """Raise a ValueError unless there have been ends to compare with; not asked by `distance`, which is compiled."""
         if self.count < 2:
             raise ValueError(
-                "foresight has seen no end of an episode, so nothing says where a chunk should lead: train it first"
+                "the dynamics model has seen no end of an episode, so nothing says where a chunk should lead: train it first"
             )
 
     def distance(self, observation: Tensor, weighting: Weighting) -> Tensor:

@@ -39,7 +39,7 @@ class Equal(Weighting):
     """w_d = 1.
 
     A robot near to where demonstrators leave it then counts for as much as the last millimetres of its task, and is the
-    safer of the two to foresee.
+    safer of the two to predict.
     """
 
     def weigh(self, spread: Tensor) -> Tensor:

@@ -1,0 +1,43 @@
+"""What is learned beside the policy, from the same episodes and in the same run.
+
+| field of the config | members | what it offers in use | folder or file |
+|---|---|---|---|
+| `dynamics` | `none`, `outcome` | the energy `end`: how far a chunk leads from where demonstrations end | `dynamics/` |
+| `state_estimation` | `none`, `regression` | states read off pictures | `state_estimation/` |
+| `auxiliary` | `none`, `next_state` | nothing: its loss shapes the image encoders | `base.py`, `next_state.py` |
+
+Every member says which frames of the data it needs and gives a loss for each sample (`base.py`). A training sample holds the
+union of the frames that are needed.
+"""
+
+from lerobot_dp_plus.auxiliary.base import (
+    Auxiliary,
+    AuxiliaryModel,
+    Further,
+    Loss,
+    Needs,
+    NoFurther,
+    Surroundings,
+    View,
+)
+from lerobot_dp_plus.auxiliary.dynamics import Dynamics, NoDynamics, Outcome
+from lerobot_dp_plus.auxiliary.next_state import NextState
+from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Regression, StateEstimation
+
+__all__ = [
+    "Auxiliary",
+    "AuxiliaryModel",
+    "Dynamics",
+    "Further",
+    "Loss",
+    "Needs",
+    "NextState",
+    "NoDynamics",
+    "NoFurther",
+    "NoStateEstimation",
+    "Outcome",
+    "Regression",
+    "StateEstimation",
+    "Surroundings",
+    "View",
+]

@@ -1,0 +1,145 @@
+"""What is learned beside the policy: which frames it needs, its loss, and what it offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import draccus
+from torch import Tensor, nn
+
+from lerobot_dp_plus.notation import Energy, Tokens
+from lerobot_dp_plus.units import Units
+
+
+class Needs(NamedTuple):
+    """Frames of a training sample, counted from the current one, 0, in steps of the data; each ascending."""
+
+    observations: tuple[int, ...] = ()
+    actions: tuple[int, ...] = ()
+    #: Frames whose pictures are looked at.
+    pictures: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """The frames of a batch that one reader asked for, normalised.
+
+    Args:
+        observations: states at `Needs.observations` and pictures at `Needs.pictures`, by name, each (B, T, ...).
+        actions: (B, K, A), those of `Needs.actions`.
+        valid: which of the actions count, (B, K) bool.
+        real: which of the observations there are, (B, T) bool; beyond an episode's end stands its last one.
+    """
+
+    observations: Mapping[str, Tensor]
+    actions: Tensor
+    valid: Tensor
+    real: Tensor
+
+
+class Loss(NamedTuple):
+    """The loss of each sample (B,), and how much each counts (B,): all samples together have Σ weight·each / Σ weight."""
+
+    each: Tensor
+    weight: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """That of all samples, ()."""
+        return (self.each * self.weight).sum() / self.weight.sum().clamp_min(1)
+
+
+class Surroundings(NamedTuple):
+    """What an auxiliary model is built for.
+
+    Args:
+        state_dims: the width of every state, by name.
+        cameras: the shape (3, H, W) of every camera, by name.
+        action_dim: A.
+        token_width: width of the policy's tokens of the observation steps; 0 if there are none.
+        see: makes an encoder of pictures, of the policy's kind: by name, each (B, T, 3, H, W) -> one span of tokens, a
+            feature (B, T, C) for each frame. It returns the encoder and C.
+    """
+
+    state_dims: Mapping[str, int]
+    cameras: Mapping[str, tuple[int, int, int]]
+    action_dim: int
+    token_width: int
+    see: Callable[[], tuple[nn.Module, int]]
+
+
+class AuxiliaryModel(nn.Module, ABC):
+    """What is trained in the same run as the policy."""
+
+    @abstractmethod
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
+        """The weighted loss of a batch.
+
+        tokens are those of the policy's own observations. `every` asks for the loss of every sample, where a member may
+        look at some only to save time.
+        """
+
+    def energies(self, units: Units) -> dict[str, Energy]:
+        """The energies it offers, by name."""
+        return {}
+
+    def check_learned(self) -> None:
+        """Raise a ValueError unless it has learned enough to offer what it offers."""
+
+    def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
+        """Take what was gathered from former data out of weights about to be loaded; the new data have other units."""
+
+
+@dataclass(frozen=True)
+class Auxiliary(ABC):
+    """The contract of every such part of a config; each field that holds one has a registry of its own."""
+
+    #: Names of the energies that its model offers.
+    offers: ClassVar[frozenset[str]] = frozenset()
+    #: Whether policy and energies then act on estimated states instead of pictures.
+    reads_pictures: ClassVar[bool] = False
+
+    def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
+        """The frames of a training sample, for a policy that sees so many observations, so many steps apart."""
+        return Needs()
+
+    def estimates(self, state_dims: Mapping[str, int]) -> tuple[str, ...]:
+        """Those of these states that it estimates: wanted for training, and neither needed nor looked at in use."""
+        return ()
+
+    def check(
+        self,
+        state_dims: Mapping[str, int],
+        cameras: Mapping[str, tuple[int, ...]],
+        action_dim: int,
+        *,
+        estimated: bool,
+        crops: bool,
+    ) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless it can learn from these observations.
+
+        `estimated` says whether states are estimated from the cameras, `crops` whether image encoders see a random part of
+        a picture.
+        """
+
+    def check_training(self, dropped: int) -> None:
+        """Raise a ValueError unless it learns something where so many frames at an episode's end are left out."""
+
+    @abstractmethod
+    def build(self, surroundings: Surroundings) -> AuxiliaryModel | None:
+        """The model, or None if nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Further(draccus.ChoiceRegistry, Auxiliary):
+    """The axis `auxiliary`: a further loss that offers nothing in use."""
+
+
+@Further.register_subclass("none")
+@dataclass(frozen=True)
+class NoFurther(Further):
+    """No further loss."""
+
+    def build(self, surroundings: Surroundings) -> None:
+        return None

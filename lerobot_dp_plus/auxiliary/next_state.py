@@ -1,0 +1,57 @@
+"""Predict the next state from what the policy sees."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Further, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.notation import STEPS, Tokens
+from lerobot_dp_plus.units import Units
+
+
+@Further.register_subclass("next_state")
+@dataclass(frozen=True)
+class NextState(Further):
+    """L = mean |f(tokens, a_t) − (o_{t+1} − o_t)|, an MLP on the policy's tokens of the newest step.
+
+    Its gradient reaches the image encoders: features then hold what moves. Self-supervised dynamics as a second loss, as
+    in arXiv 1807.03748 and 2007.05929. Without cameras nothing but the MLP learns from it. Cost: one MLP an update.
+
+    Attributes:
+        dim: width of the hidden layer.
+        weight: of this loss beside the policy's.
+    """
+
+    dim: int = 128
+    weight: float = 0.1
+
+    def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
+        return Needs(observations=(0, 1), actions=(0,))
+
+    def check(self, state_dims: Mapping[str, int], cameras: object, action_dim: int, **rest: bool) -> None:
+        if not state_dims:
+            raise ValueError(
+                "auxiliary.type=next_state predicts states, and the data have none; legal is auxiliary.type=none"
+            )
+
+    def build(self, surroundings: Surroundings) -> "NextStateModel":
+        return NextStateModel(surroundings, self.dim, self.weight)
+
+
+class NextStateModel(AuxiliaryModel):
+    """The MLP."""
+
+    def __init__(self, surroundings: Surroundings, dim: int, weight: float):
+        super().__init__()
+        self.keys, self.weight = tuple(surroundings.state_dims), weight
+        inputs, outputs = surroundings.token_width + surroundings.action_dim, sum(surroundings.state_dims.values())
+        self.predict = nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, outputs))
+
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
+        states = torch.cat([view.observations[key] for key in self.keys], -1)  # (B, 2, C)
+        newest = [span.values[:, -1] for span in tokens if span.kind == STEPS]
+        predicted = self.predict(torch.cat([*newest, view.actions[:, 0]], -1))
+        error = (predicted - (states[:, 1] - states[:, 0])).abs().mean(-1)
+        return Loss(self.weight * error, view.real[:, 1].to(error.dtype))

@@ -1,0 +1,60 @@
+"""Words of an instruction by their hash: a text encoder without a vocabulary and without pretrained weights."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.notation import WORDS, Span, Tokens
+
+
+@Words.register_subclass("hashed")
+@dataclass(frozen=True)
+class HashedWords(Words):
+    """e(word) + e'(place), with e a table of `buckets` rows and a word's row its CRC-32 modulo that.
+
+    The hashing trick, Weinberger et al., arXiv 0902.2206. Upper and lower case are one, and only letters and digits count.
+    Two words share a row once in `buckets`; what a word means is learned from the instructions of the data alone.
+
+    Attributes:
+        buckets: rows of the table.
+        dim: width of a token.
+        max_words: words read of a sentence; those beyond are left out.
+    """
+
+    buckets: int = 4096
+    dim: int = 64
+    max_words: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("buckets", "dim", "max_words"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"words.{name} = {getattr(self, name)}: must be at least 1")
+
+    def span(self) -> Span:
+        return Span(self.max_words, self.dim)
+
+    def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        rows = torch.full((len(sentences), self.max_words), -1, dtype=torch.int64)
+        for row, sentence in zip(rows, sentences, strict=True):
+            words = re.findall(r"\w+", sentence.lower())[: self.max_words]
+            row[: len(words)] = torch.tensor([zlib.crc32(word.encode()) % self.buckets for word in words])
+        return rows.clamp_min(0), rows >= 0
+
+    def build(self) -> "HashedWordEncoder":
+        return HashedWordEncoder(self.buckets, self.dim, self.max_words)
+
+
+class HashedWordEncoder(WordEncoder):
+    """The two tables."""
+
+    def __init__(self, buckets: int, dim: int, max_words: int):
+        super().__init__()
+        self.word, self.place = nn.Embedding(buckets, dim), nn.Parameter(0.02 * torch.randn(max_words, dim))
+
+    def forward(self, ids: Tensor, valid: Tensor) -> Tokens:
+        return Tokens((self.word(ids) + self.place) * valid[..., None], valid.bool(), WORDS)

@@ -1,0 +1,134 @@
+"""An image encoder whose tokens are places of the picture."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, crop_size
+from lerobot_dp_plus.encoders.pretrained import Frozen, check_digest, check_weights
+from lerobot_dp_plus.encoders.resnet import resnet18_trunk
+from lerobot_dp_plus.encoders.small_cnn import small_trunk
+from lerobot_dp_plus.notation import PATCHES
+
+#: The trunks, and how many pixels each maps to one place.
+STRIDES = {"small_cnn": 8, "resnet18": 32}
+
+
+class PatchEncoder(CameraEncoder):
+    """W · trunk(crop(image)) + place, one token for each place of the trunk's map, frame by frame."""
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        channels: int,
+        pool: int,
+        dim: int,
+        crop_ratio: float,
+        crop_shape: tuple[int, int] | None,
+    ):
+        super().__init__(crop_ratio, crop_shape)
+        self.backbone, self.pool = trunk, nn.AvgPool2d(pool, ceil_mode=True) if pool > 1 else nn.Identity()
+        self.project = nn.Conv2d(channels, dim, 1)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, places, dim) in that of the weights."""
+        frames = self.cropped(images).flatten(0, 1).to(self.project.weight.dtype)
+        seen = self.project(self.pool(self.backbone(frames)))  # (B·T_o, dim, rows, columns)
+        tokens = self.norm(seen.flatten(2).transpose(1, 2)) + places(seen).to(seen.dtype)
+        return tokens.unflatten(0, images.shape[:2])
+
+
+def places(maps: Tensor) -> Tensor:
+    """Sinusoids of row and column for maps (B, C, R, K) -> (R·K, C): half of the channels each; no weights, any size.
+
+    Vaswani et al., arXiv 1706.03762, §3.5, along both axes, with places from −1 to 1 and frequencies from π to 32π.
+    """
+    _, channels, rows, columns = maps.shape
+    octaves = math.pi * 2.0 ** torch.linspace(0, 5, channels // 4, device=maps.device)
+
+    def along(count: int) -> Tensor:
+        at = torch.linspace(-1, 1, count, device=maps.device)[:, None] * octaves
+        return torch.cat([at.sin(), at.cos()], -1)  # (count, C/2)
+
+    row, column = along(rows), along(columns)
+    return torch.cat([row[:, None].expand(-1, columns, -1), column[None].expand(rows, -1, -1)], -1).flatten(0, 1)
+
+
+@ImageEncoderConfig.register_subclass("patches")
+@dataclass(frozen=True)
+class PatchesConfig(ImageEncoderConfig):
+    """Every place of a convolutional trunk's map as a token of `feature_dim` numbers, for networks that read tokens.
+
+    A convolutional stem gives better tokens after short trainings than cutting the picture into squares (arXiv 2106.14881).
+    Cost: that of the trunk; and attention to T_o · places tokens, computed once a chunk.
+
+    Attributes:
+        trunk: small_cnn, which maps 8 pixels to one place, or resnet18, 32.
+        pool: places averaged into one along each side.
+        width: channels of small_cnn's first convolution.
+        pretrained_weights, frozen, pretrained_digest: of resnet18, as `image_encoder.type=resnet18` has them.
+    """
+
+    gives: ClassVar[str] = PATCHES
+
+    trunk: str = "small_cnn"
+    pool: int = 2
+    width: int = 32
+    pretrained_weights: str | None = None
+    frozen: bool = False
+    pretrained_digest: str | None = None
+
+    @property
+    def stride(self) -> int:  # type: ignore[override]
+        return STRIDES[self.trunk]
+
+    def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """As every image encoder; trunk, pool, widths and pretrained weights must be of those there are."""
+        if self.trunk not in STRIDES:
+            raise ValueError(f"trunk={self.trunk!r}: legal are {', '.join(STRIDES)}")
+        super().check(image_shapes)
+        if self.pool < 1:
+            raise ValueError(f"pool={self.pool} must be at least 1")
+        if self.feature_dim % 4:
+            raise ValueError(
+                f"feature_dim={self.feature_dim} must be a multiple of 4, for sines and cosines of two axes"
+            )
+        if self.trunk == "small_cnn" and (self.width < 16 or self.width % 16):
+            raise ValueError(f"width={self.width} must be a positive multiple of 16")
+        if self.pretrained_weights is not None:
+            if self.trunk != "resnet18":
+                raise ValueError(f"pretrained_weights={self.pretrained_weights!r}: there are none of {self.trunk}")
+            check_weights(self.pretrained_weights)
+        elif self.frozen:
+            raise ValueError("frozen=true: only a pretrained trunk can be; give trunk=resnet18 and pretrained_weights")
+
+    def revised(self) -> "PatchesConfig":
+        if not self.frozen or self.pretrained_weights is None:
+            return self
+        return replace(self, pretrained_digest=check_digest(self.pretrained_weights, self.pretrained_digest))
+
+    def tokens(self, shape: tuple[int, ...], n_obs_steps: int) -> int:
+        sides = (
+            math.ceil(math.ceil(side / self.stride) / self.pool)
+            for side in crop_size(shape[1:], self.crop_ratio, self.crop_shape)
+        )
+        return n_obs_steps * math.prod(sides)
+
+    def build(self, *, fetch_pretrained: bool = True) -> PatchEncoder:
+        if self.trunk == "resnet18":
+            trunk, channels = resnet18_trunk(self.pretrained_weights, filled=fetch_pretrained or self.frozen), 512
+        else:
+            trunk, channels = small_trunk(self.width), 4 * self.width
+        return PatchEncoder(
+            Frozen(trunk) if self.frozen else trunk,
+            channels,
+            self.pool,
+            self.feature_dim,
+            self.crop_ratio,
+            self.crop_shape,
+        )

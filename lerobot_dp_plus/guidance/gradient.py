@@ -1,0 +1,51 @@
+"""Follow an energy downhill while sampling."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.guidance.base import Guidance, Situation
+from lerobot_dp_plus.notation import Denoiser, Energy, Prediction, Scene
+
+
+@Guidance.register_subclass("gradient")
+@dataclass(frozen=True)
+class Gradient(Guidance):
+    """x₁ ← x₁ − strength·∇E(x₁), in the dataset's units, at every call of the network; E is the axis `energy`.
+
+    Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the Jacobian of the network.
+    A soft preference: nothing keeps it from giving way, and too large a strength leads away from what was demonstrated.
+    Cost: one gradient of the energy a call, no network call.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"energy"})
+
+    strength: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise ValueError(f"guidance.strength = {self.strength}: must be at least 0")
+
+    def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
+        if situation.energy is None:
+            raise ValueError("guidance.type=gradient follows an energy, and energy.type = none; choose another energy")
+        energy = situation.energy
+
+        def guided(x_t: Tensor, t: Tensor) -> Prediction:
+            prediction = denoise(x_t, t)
+            chunks = situation.physical(prediction.x1).unflatten(0, (-1, situation.candidates))
+            chunks = chunks - self.strength * gradient(energy, chunks, situation.scene)
+            return situation.moved(prediction, situation.normalised(chunks.flatten(0, 1)), x_t, t)
+
+        return guided
+
+
+def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
+    """∂E/∂chunks, (B, N, H, A), whatever the modes torch is in."""
+    if not torch.is_inference_mode_enabled():
+        return torch.func.grad(lambda each: energy(each, scene).sum())(chunks)
+    with torch.inference_mode(False):  # tensors made in that mode cannot be differentiated, copies can
+        scene = replace(scene, states={key: value.clone() for key, value in scene.states.items()})
+        return gradient(energy, chunks.clone(), scene)

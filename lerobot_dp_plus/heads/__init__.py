@@ -1,0 +1,37 @@
+"""What a network's output means: how it is trained, and how chunks are drawn with it.
+
+| head | objectives | chunks | file |
+|---|---|---|---|
+| `denoising` | `diffusion`, `flow_matching`, `shortcut` | noise carried to data by a sampler, bent by guidance | `denoising.py` |
+| `regression` | `regression` | one call, always the same | `regression.py` |
+
+`objective.type` selects both: an objective names its head. A head puts network, objective, sampler and guidance together,
+and checks that they fit. `compiled.py` makes one graph of what proposes chunks.
+"""
+
+from lerobot_dp_plus.guidance import Guidance
+from lerobot_dp_plus.heads.base import Head, mean_error
+from lerobot_dp_plus.heads.denoising import Denoising
+from lerobot_dp_plus.heads.regression import Regression, RegressionHead
+from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.samplers import Sampler
+
+#: The heads by the name that objectives have for them.
+HEADS: dict[str, type[Head]] = {"denoising": Denoising, "regression": RegressionHead}
+
+#: Fields of a policy's config that some head uses.
+USED = frozenset().union(*(head.uses for head in HEADS.values()))
+
+
+def head_of(objective: Objective) -> type[Head]:
+    """The head that an objective belongs to."""
+    return HEADS[objective.head]
+
+
+def make(network: Network, objective: Objective, sampler: Sampler, guidance: Guidance) -> Head:
+    """The head of `objective` over a network."""
+    return head_of(objective)(network, objective, sampler, guidance)
+
+
+__all__ = ["HEADS", "USED", "Denoising", "Head", "Regression", "RegressionHead", "head_of", "make", "mean_error"]

@@ -1,0 +1,68 @@
+"""What every head offers: a loss to train a network by, and chunks proposed with it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.notation import Candidates, Condition, Network
+from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.samplers import Sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Head(ABC):
+    """A network and what its output means. Light: it is made anew from a config whenever it is used, and has no weights.
+
+    Args:
+        network: the predictor.
+        objective: what it was, or will be, trained on.
+        sampler, guidance: how chunks are drawn; heads that use none of them say so in `uses`.
+    """
+
+    #: Fields of a policy's config that it uses; others must be left at their defaults.
+    uses: ClassVar[frozenset[str]] = frozenset()
+    #: Whether its candidates differ from each other, so that there is something to choose.
+    varies: ClassVar[bool] = True
+    #: Whether every action has an error of its own.
+    elementwise: ClassVar[bool] = True
+
+    network: Network
+    objective: Any
+    sampler: Sampler
+    guidance: Guidance
+
+    @classmethod
+    def check(cls, objective: Objective, sampler: Sampler, guidance: Guidance, noise_scale: float) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless these fit each other."""
+
+    @classmethod
+    def deterministic(cls, sampler: Sampler) -> bool:
+        """Whether the noise that chunks start from decides about them."""
+        return True
+
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        """Error of every action, (B, H, A), zero where `valid` (B, H) is False; of heads that are `elementwise`."""
+        raise NotImplementedError
+
+    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        """The loss of each chunk (B, H, A), (B,): the mean error of its actions that count, `valid` (B, H)."""
+        return mean_error(self.error(condition, chunk, valid), valid)
+
+    @abstractmethod
+    def propose(
+        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+    ) -> Candidates:
+        """N chunks for each of B observations from noise (B, N, H, A).
+
+        The condition has B rows. `situation` says what is known of the scene, for guidance. `generator` is for samplers
+        that draw more on the way.
+        """
+
+
+def mean_error(error: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the actions that count, (B,), of errors (B, H, A) that are zero elsewhere."""
+    return error.sum((1, 2)) / (valid.sum(1) * error.shape[2]).clamp_min(1)

@@ -1,0 +1,87 @@
+"""Chunks drawn by carrying noise to data."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.heads.base import Head
+from lerobot_dp_plus.networks.prepared import Prepared
+from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, repeat_rows
+from lerobot_dp_plus.objectives import DenoisingObjective, Objective
+from lerobot_dp_plus.paths import tabulated
+from lerobot_dp_plus.samplers import Sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Denoising(Head):
+    """chunk = sampler(guidance(denoiser(network))), from noise; the loss is the objective's.
+
+    Diffusion, flow matching and flow maps alike. What depends only on the observation is computed once for all candidates
+    and all calls, and what depends only on the times once for all calls.
+    """
+
+    uses: ClassVar[frozenset[str]] = frozenset({"sampler", "guidance", "noise_scale", "compile_sampler", "noise_draws"})
+
+    objective: DenoisingObjective
+
+    @classmethod
+    def check(cls, objective: Objective, sampler: Sampler, guidance: Guidance, noise_scale: float) -> None:
+        assert isinstance(objective, DenoisingObjective)
+        if noise_scale != 1 and sampler.order is None:
+            legal = [n for n, s in Sampler.get_known_choices().items() if s.order is not None]
+            raise ValueError(
+                f"noise_scale = {noise_scale}: must be 1 with the stochastic sampler.type = "
+                f"{Sampler.get_choice_name(type(sampler))}; or use one of {legal}"
+            )
+        missing = sampler.needs - objective.gives
+        if missing:
+            legal = [n for n, s in Sampler.get_known_choices().items() if s.needs <= objective.gives]
+            raise ValueError(
+                f"sampler.type = {Sampler.get_choice_name(type(sampler))} needs a {', '.join(sorted(missing))}, which "
+                f"objective.type = {Objective.get_choice_name(type(objective))} does not give; legal are {legal}"
+            )
+        sampler.check(objective.sampling_path)
+        unbounded = objective.parametrisation == "epsilon" and objective.data_bound is None
+        if unbounded and "diffusion_steps" not in sampler.needs:
+            raise ValueError(
+                "objective.clip_range = null: with objective.prediction=epsilon it must be a number, as an error of the "
+                f"noise becomes one of the data times σ/α, thousands where sampler.type = "
+                f"{Sampler.get_choice_name(type(sampler))} starts; x1 and v need none"
+            )
+
+    @classmethod
+    def deterministic(cls, sampler: Sampler) -> bool:
+        return sampler.order is not None
+
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        return self.objective.loss(self.network, chunk, condition, valid)
+
+    def propose(
+        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+    ) -> Candidates:
+        sampler, objective, start = self.sampler, self.objective, noise.flatten(0, 1)
+        condition = repeat_rows(condition, noise.shape[1])
+        clock = sampler.clock(objective.sampling_path, start)
+        path = tabulated(objective.sampling_path, clock)
+        keep_noise = "kept_noise" in sampler.needs
+
+        def denoiser(known: Condition) -> Denoiser:
+            times = [path.network_time(t) for t in clock[:-1]]
+            network = cast(Network, Prepared(self.network, times, known))
+            return objective.denoiser(network, known, path=path, keep_noise=keep_noise)
+
+        situation = replace(
+            situation,
+            path=path,
+            bound=objective.data_bound,
+            keep_noise=keep_noise,
+            candidates=noise.shape[1],
+            condition=condition,
+            denoiser=denoiser,
+        )
+        wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
+        chunks = sampler(wrap(denoiser(condition), situation), path, start, generator, clock)
+        return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)

@@ -1,0 +1,42 @@
+"""Chunks predicted at once: the field's simplest baseline."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.guidance import Situation
+from lerobot_dp_plus.heads.base import Head
+from lerobot_dp_plus.notation import Candidates, Condition
+from lerobot_dp_plus.objectives import Objective
+
+
+@Objective.register_subclass("regression")
+@dataclass(frozen=True)
+class Regression(Objective):
+    """L = E‖net(o) − a‖², behaviour cloning (Pomerleau 1989) on chunks. The mean of several good ways may be a bad one."""
+
+    head: ClassVar[str] = "regression"
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionHead(Head):
+    """chunk = net(0, 0, o): one call of the policy's network, with zeros where noisy chunks and times would be.
+
+    All candidates are the same chunk. Cost: one network call.
+    """
+
+    varies: ClassVar[bool] = False
+
+    def _predict(self, condition: Condition, like: Tensor) -> Tensor:
+        return self.network(torch.zeros_like(like), like.new_zeros(len(like)), condition)
+
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        return (self._predict(condition, chunk).float() - chunk).square() * valid[..., None]
+
+    def propose(
+        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+    ) -> Candidates:
+        chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
+        return Candidates(chunk[:, None].expand(noise.shape).contiguous())
