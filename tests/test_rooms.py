@@ -8,26 +8,32 @@ PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
 NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
-BASICS = {"notation", "paths"}
+BASICS = {"notation", "paths", "units"}
 PARTS = {
     "networks",
     "encoders",
-    "perception",
-    "foresight",
+    "auxiliary",
+    "energies",
     "selection",
     "augmentation",
     "objectives",
     "samplers",
     "guidance",
     "ema",
+    "heads",
 }
 HANDS = {"policies", "demos", "loading", "environments"}
 EYES = {"evaluation"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
+    "units": set(),
     "paths": {"notation"},
-    **{room: {"notation"} for room in ("networks", "encoders", "perception", "foresight", "selection", "augmentation")},
-    **{room: BASICS for room in ("objectives", "samplers", "guidance", "ema")},
+    **{room: {"notation"} for room in ("networks", "encoders", "energies", "selection", "augmentation")},
+    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance")},
+    "ema": set(),
+    "auxiliary": {"notation", "units"},
+    # What puts a network and what is around it together; nothing of a policy's config or its room.
+    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
     # How a command describes itself; standard library only.
@@ -98,6 +104,20 @@ def test_every_folder_explains_itself() -> None:
     for file in PACKAGE.rglob("__init__.py"):
         docstring = ast.get_docstring(ast.parse(file.read_text()))
         assert docstring and len(docstring) > 40, f"{file.relative_to(PACKAGE)} has no docstring that explains it"
+
+
+def test_the_table_has_no_room_that_is_gone() -> None:
+    gone = set(TABLE) - {room_of(file) for file in sources()}
+    assert not gone, f"rows of the import table without a room: {gone}"
+
+
+def test_no_arrow_leads_up() -> None:
+    """A room that may be imported by another may not import it in turn, whatever lies between."""
+    above = {room: set(below) for room, below in TABLE.items()}
+    for _ in TABLE:  # longer and longer ways
+        above = {room: below.union(*(above[other] for other in below)) for room, below in above.items()}
+    circles = sorted(room for room, below in above.items() if room in below)
+    assert not circles, f"rooms that import themselves by way of others: {circles}"
 
 
 def test_the_checker_sees_what_is_forbidden() -> None:

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from lerobot_dp_plus.auxiliary.dynamics import Observed, PushTBlock
-from lerobot_dp_plus.auxiliary.dynamics.frames import CORNERS, ENVIRONMENT_STATE, STATE, Scene, corners_of, pose_of
+from lerobot_dp_plus.auxiliary.dynamics.frames import CORNERS, ENVIRONMENT_STATE, STATE, Moment, corners_of, pose_of
 from lerobot_dp_plus.demos.pusht_features import CORNERS as SIMULATOR_CORNERS
 
 BATCH, STEPS = 7, 5
 
 
-def scene_of(origin, angle, agent, actions) -> Scene:
+def moment_of(origin, angle, agent, actions) -> Moment:
     """Poses (B, 2, ·), agents (B, 2, 2) and actions (B, K, 2) in pixels."""
-    return Scene({STATE: agent, ENVIRONMENT_STATE: corners_of(origin, angle)}, actions)
+    return Moment({STATE: agent, ENVIRONMENT_STATE: corners_of(origin, angle)}, actions)
 
 
 def some(seed: int = 0):
@@ -65,8 +65,8 @@ def test_pose_is_read_off_the_corners():
 @pytest.mark.parametrize("frame", [Observed(), PushTBlock()], ids=["observed", "pusht_block"])
 def test_place_undoes_change(frame):
     origin, angle, agent, actions, future = some()
-    scene, then = scene_of(origin, angle, agent, actions), states(future)
-    placed = frame.place(scene, frame.change(scene, then))
+    moment, then = moment_of(origin, angle, agent, actions), states(future)
+    placed = frame.place(moment, frame.change(moment, then))
     for key in then:
         torch.testing.assert_close(placed[key], then[key])
 
@@ -78,18 +78,18 @@ def test_the_blocks_frame_does_not_see_where_things_happen(turn, reflect):
     origin, angle, agent, actions, future = some()
     points, angles = rigid(turn, (40.0, -25.0), reflect)
     frame = PushTBlock()
-    scene = scene_of(origin, angle, agent, actions)
-    moved = scene_of(points(origin), angles(angle), points(agent), points(actions))
-    torch.testing.assert_close(frame.look(moved), frame.look(scene))
+    moment = moment_of(origin, angle, agent, actions)
+    moved = moment_of(points(origin), angles(angle), points(agent), points(actions))
+    torch.testing.assert_close(frame.look(moved), frame.look(moment))
     then = states((points(future[0]), angles(future[1]), points(future[2])))
-    torch.testing.assert_close(frame.change(moved, then), frame.change(scene, states(future)))
+    torch.testing.assert_close(frame.change(moved, then), frame.change(moment, states(future)))
 
 
 def test_the_observed_frame_does_see_it():
     origin, angle, agent, actions, _ = some()
-    scene = scene_of(origin, angle, agent, actions)
-    moved = scene_of(origin + 40, angle, agent + 40, actions + 40)
-    assert not torch.allclose(Observed().look(moved), Observed().look(scene))
+    moment = moment_of(origin, angle, agent, actions)
+    moved = moment_of(origin + 40, angle, agent + 40, actions + 40)
+    assert not torch.allclose(Observed().look(moved), Observed().look(moment))
 
 
 def test_changes_are_pixels_and_radians_in_the_blocks_frame():
@@ -97,10 +97,10 @@ def test_changes_are_pixels_and_radians_in_the_blocks_frame():
     origin = torch.tensor([[[200.0, 200.0]] * 2])
     angle = torch.full((1, 2), math.pi / 2)
     agent = torch.tensor([[[200.0, 260.0]] * 2])  # into the frame: (60, 0)
-    scene = scene_of(origin, angle, agent, torch.zeros(1, 1, 2))
+    moment = moment_of(origin, angle, agent, torch.zeros(1, 1, 2))
     then = states((torch.tensor([[[200.0, 210.0]]]), angle[:, -1:] + 0.1, agent[:, -1:]))
     expected = torch.tensor([[[10 / 20, 0.0, 0.3, 0.0, 0.0]]])
-    torch.testing.assert_close(PushTBlock().change(scene, then), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(PushTBlock().change(moment, then), expected, atol=1e-5, rtol=0)
 
 
 def test_other_tasks_are_refused_by_name():

@@ -4,14 +4,52 @@ import math
 
 import pytest
 import torch
+from lerobot.configs.types import FeatureType, PolicyFeature
 
+from lerobot_dp_plus.auxiliary import Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Outcome
 from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, Ends
+from lerobot_dp_plus.auxiliary.dynamics.outcome import OutcomeModel
+from lerobot_dp_plus.networks import TransformerConfig
+from lerobot_dp_plus.notation import Candidates, Scene
+from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.selection import First, LowestEnergy
-from lerobot_dp_plus.units import Units
+from lerobot_dp_plus.units import ACTION, Units
 
-DIMS = {"observation.state": 2}
+STATE = "observation.state"
+DIMS = {STATE: 2}
 STEPS = 4
+
+
+def some_units() -> Units:
+    """Neither offset nor scale is that of normalised values."""
+    units = Units({**DIMS, ACTION: 2})
+    units.learn({STATE: ([256.0, -100.0], [200.0, 50.0]), ACTION: ([3.0, 4.0], [10.0, 0.5])})
+    return units
+
+
+UNITS = some_units()
+
+
+def build(dim: int = 8, **fields) -> OutcomeModel:
+    def see():
+        raise AssertionError("states are predicted from states")
+
+    return Outcome(steps=STEPS, dim=dim, depth=1, **fields).build(Surroundings(DIMS, {}, 2, 2, see))
+
+
+def view(states, actions, future, real) -> View:
+    """What a batch holds; real (B, K) says which of the future there is."""
+    observations = {key: torch.cat([states[key], future[key]], 1) for key in states}
+    real = torch.cat([torch.ones(len(real), 2, dtype=torch.bool), real], 1)
+    return View(observations, actions, torch.ones(actions.shape[:2], dtype=torch.bool), real)
+
+
+def energy(model: OutcomeModel, states, chunks, executed: int, now: int = 0):
+    """Of normalised states and chunks."""
+    scene = Scene(UNITS.all_physical(states), now, executed)
+    return model.energies(UNITS)["end"](UNITS.physical(ACTION, chunks), scene)
 
 
 def drift(start, actions):
@@ -22,18 +60,18 @@ def drift(start, actions):
 def batch(size: int, generator: torch.Generator):
     start = torch.rand(size, 1, 2, generator=generator) * 2 - 1
     actions = torch.rand(size, STEPS, 2, generator=generator) * 2 - 1
-    return {"observation.state": start.expand(-1, 2, -1)}, actions, {"observation.state": drift(start, actions)}
+    return {STATE: start.expand(-1, 2, -1)}, actions, {STATE: drift(start, actions)}
 
 
 @pytest.fixture(scope="module")
 def learned():
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    model = Outcome(steps=STEPS, dim=32, depth=1).build(DIMS, 2)
+    model = build(dim=32)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     valid = torch.ones(256, STEPS, dtype=torch.bool)
     for _ in range(400):
-        loss = model.loss(*batch(256, generator), valid).mean()
+        loss = model.error(*batch(256, generator), valid, UNITS).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -41,26 +79,27 @@ def learned():
     ends = torch.tensor([0.5, -0.5]) + 0.02 * torch.randn(500, 2, generator=generator)
     over = torch.zeros(500, STEPS, dtype=torch.bool)
     states, actions, _ = batch(500, generator)
-    model.loss(states, actions, {"observation.state": ends[:, None].expand(-1, STEPS, -1)}, over)
+    future = {STATE: ends[:, None].expand(-1, STEPS, -1)}
+    model.loss(view(states, actions, future, over), (), UNITS, every=False)
     return model.eval()
 
 
 def test_the_law_is_learned(learned):
     states, actions, future = batch(200, torch.Generator().manual_seed(1))
-    error = (learned(states, actions) - future["observation.state"]).abs().mean()
+    error = (learned(states, actions, UNITS) - future[STATE]).abs().mean()
     assert error < 0.01  # of changes of 0.1 on average
 
 
 def test_a_short_chunk_is_held(learned):
     states, actions, _ = batch(5, torch.Generator().manual_seed(2))
     held = torch.cat([actions[:, :2], actions[:, 1:2], actions[:, 1:2]], 1)
-    torch.testing.assert_close(learned(states, actions[:, :2]), learned(states, held))
+    torch.testing.assert_close(learned(states, actions[:, :2], UNITS), learned(states, held, UNITS))
 
 
 def test_a_single_observation_is_taken_to_be_at_rest(learned):
     states, actions, _ = batch(5, torch.Generator().manual_seed(3))
     one = {key: value[:, -1:] for key, value in states.items()}
-    torch.testing.assert_close(learned(one, actions), learned(states, actions))
+    torch.testing.assert_close(learned(one, actions, UNITS), learned(states, actions, UNITS))
 
 
 def test_the_energy_ranks_as_the_law_does(learned):
@@ -69,18 +108,17 @@ def test_the_energy_ranks_as_the_law_does(learned):
     states, _, _ = batch(50, generator)
     chunks = torch.rand(50, 16, STEPS, 2, generator=generator) * 2 - 1
     goal = torch.tensor([0.5, -0.5])
-    start = states["observation.state"][:, -1:].repeat_interleave(16, 0)
+    start = states[STATE][:, -1:].repeat_interleave(16, 0)
     true = (drift(start, chunks.flatten(0, 1)) - goal).norm(dim=-1)[:, [1, STEPS - 1]].mean(-1).unflatten(0, (50, 16))
-    energy = learned.energy(states, chunks, executed=2)
-    chosen = true.gather(1, energy.argmin(1, keepdim=True))[:, 0]
+    told = energy(learned, states, chunks, executed=2)
+    chosen = true.gather(1, told.argmin(1, keepdim=True))[:, 0]
     assert (chosen - true.min(1).values).mean() < 0.01 < (true[:, 0] - true.min(1).values).mean()
 
 
 def test_lowest_energy_takes_the_cheapest_and_first_does_not_look():
-    chunks = torch.arange(6.0).reshape(1, 3, 2, 1)
-    cost = torch.tensor([[3.0, 1.0, 2.0]])
-    assert LowestEnergy(3).choose(chunks, None, cost).flatten().tolist() == [2.0, 3.0]
-    assert First().choose(chunks, None, cost).flatten().tolist() == [0.0, 1.0]
+    proposed = Candidates(torch.arange(6.0).reshape(1, 3, 2, 1), {"end": torch.tensor([[3.0, 1.0, 2.0]])})
+    assert proposed.at(LowestEnergy(3).choose(proposed, None)).chunks.flatten().tolist() == [2.0, 3.0]
+    assert proposed.at(First().choose(proposed, None)).chunks.flatten().tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(("tolerance", "taken"), [(0.0, 3), (0.4, 3), (0.6, 1), (2.5, 0), (9.0, 0)])
@@ -88,8 +126,8 @@ def test_within_the_tolerance_the_first_is_taken(tolerance, taken):
     chunks = torch.arange(5.0).reshape(1, 5, 1, 1).expand(2, -1, -1, -1)
     cost = torch.tensor([[3.0, 1.5, 2.0, 1.0, 1.2]])
     far = torch.full((1, 5), 7.0)  # another observation's energies are no measure of these
-    chosen = LowestEnergy(5, tolerance).choose(chunks, None, torch.cat([cost, far]))
-    assert chosen.flatten().tolist() == [taken, 0]
+    chosen = LowestEnergy(5, tolerance).choose(Candidates(chunks, {"end": torch.cat([cost, far])}), None)
+    assert chosen.tolist() == [taken, 0]
 
 
 def test_the_tolerance_draws_fairly_among_what_is_as_good():
@@ -97,7 +135,8 @@ def test_the_tolerance_draws_fairly_among_what_is_as_good():
     generator = torch.Generator().manual_seed(0)
     cost = torch.tensor([1.0, 1.03, 2.0, 3.0, 4.0])
     order = torch.stack([torch.randperm(5, generator=generator) for _ in range(2000)])  # (B, N)
-    chosen = LowestEnergy(5, 0.05).choose(order[:, :, None, None].float(), None, cost[order]).flatten()
+    proposed = Candidates(order[:, :, None, None].float(), {"end": cost[order]})
+    chosen = proposed.at(LowestEnergy(5, 0.05).choose(proposed, None)).chunks.flatten()
     assert set(chosen.tolist()) == {0.0, 1.0}
     assert abs(chosen.mean().item() - 0.5) < 0.05  # 4.5 standard errors
 
@@ -109,23 +148,46 @@ def test_illegal_tolerances_are_named(tolerance):
 
 
 def test_padded_steps_do_not_teach():
-    model = Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2)
+    model = build()
     states, actions, future = batch(6, torch.Generator().manual_seed(5))
-    valid = torch.tensor([[True, True, False, False]]).expand(6, -1)
-    error = model.loss(states, actions, future, valid)
+    real = torch.tensor([[True, True, False, False]]).expand(6, -1)
+    error = model.error(states, actions, future, real, UNITS)
     assert error[:, :2].min() >= 0 and error[:, :2].sum() > 0
     assert error[:, 2:].abs().sum() == 0
 
 
+def test_the_loss_of_a_batch_is_the_mean_over_its_real_steps():
+    model, (states, actions, future) = build(), batch(6, torch.Generator().manual_seed(8))
+    real = torch.arange(STEPS) < torch.tensor([4, 1, 3, 0, 2, 4])[:, None]
+    error = model.error(states, actions, future, torch.ones_like(real), UNITS).mean(-1)  # (B, K)
+    loss = model.loss(view(states, actions, future, real), (), UNITS, every=False)
+    assert loss.weight.tolist() == [4, 1, 3, 0, 2, 4]
+    for each, row, counts in zip(loss.each, error, real, strict=True):
+        torch.testing.assert_close(each, row[counts].mean() if counts.any() else torch.tensor(0.0))
+    torch.testing.assert_close(loss.mean, error[real].mean())
+
+
+def test_ends_are_gathered_in_training_and_only_where_the_future_reaches_beyond_them():
+    model, (states, actions, future) = build(), batch(6, torch.Generator().manual_seed(9))
+    real = torch.arange(STEPS) < torch.tensor([4, 1, 3, 0, 2, 4])[:, None]
+    seen = view(states, actions, future, real)
+    model.eval().loss(seen, (), UNITS, every=False)
+    assert model.ends.count == 0
+    model.train().loss(seen, (), UNITS, every=False)
+    assert model.ends.count == 4
+    torch.testing.assert_close(model.ends.mean, future[STATE][1:5, -1].mean(0))
+
+
 def test_the_weight_scales_the_loss():
     states, actions, future = batch(6, torch.Generator().manual_seed(6))
-    valid = torch.ones(6, STEPS, dtype=torch.bool)
+    real = torch.ones(6, STEPS, dtype=torch.bool)
     losses = []
     for weight in (1.0, 0.25):
         torch.manual_seed(0)
-        losses.append(
-            Outcome(steps=STEPS, dim=8, depth=1, weight=weight).build(DIMS, 2).loss(states, actions, future, valid)
-        )
+        model = build(weight=weight)
+        losses.append(model.error(states, actions, future, real, UNITS))
+        loss = model.loss(view(states, actions, future, real), (), UNITS, every=False)
+        torch.testing.assert_close(loss.mean, losses[-1].mean())
     torch.testing.assert_close(losses[1], 0.25 * losses[0])
 
 
@@ -187,11 +249,12 @@ def test_the_energy_is_by_the_weighting_of_the_config():
     chunks = torch.rand(4, 3, STEPS, 2, generator=generator)
     found = []
     for weighting in (Information(), Equal()):
-        model = Outcome(steps=STEPS, dim=8, depth=1, weighting=weighting).build(DIMS, 2)
+        model = build(weighting=weighting)
         width = sum(DIMS.values())
         model.ends.gather(torch.linspace(0.01, 0.9, width) * torch.tensor([[1.0], [-1.0]]))
-        expected = model.ends.distance(model(repeated(states, 3), chunks.flatten(0, 1)), weighting)[:, [1, STEPS - 1]]
-        found.append(model.energy(states, chunks, executed=2))
+        outcome = model(repeated(states, 3), chunks.flatten(0, 1), UNITS)
+        expected = model.ends.distance(outcome, weighting)[:, [1, STEPS - 1]]
+        found.append(energy(model, states, chunks, executed=2))
         torch.testing.assert_close(found[-1], expected.mean(1).unflatten(0, (4, 3)))
     assert not torch.allclose(*found)
 
@@ -204,44 +267,84 @@ def test_without_an_end_there_is_no_energy():
     with pytest.raises(ValueError, match="has seen no end of an episode"):
         Ends(2).check_seen()
     with pytest.raises(ValueError, match="has seen no end of an episode"):
-        Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2).check_learned()
-
-
-def test_units_are_those_of_the_new_data_when_fine_tuning():
-    saved, fresh, again = Units({"action": 2}), Units({"action": 2}), Units({"action": 2})
-    saved.learn({"action": ([1.0, 2.0], [3.0, 4.0])})
-    again.learn({"action": ([5.0, 6.0], [7.0, 8.0])})
-    fresh.load_state_dict(saved.state_dict())
-    again.load_state_dict(saved.state_dict())
-    ones = torch.ones(1, 2)
-    assert fresh.physical("action", ones).tolist() == [[4.0, 6.0]]
-    assert again.physical("action", ones).tolist() == [[12.0, 14.0]]
-    torch.testing.assert_close(fresh.normalised("action", fresh.physical("action", ones)), ones)
+        build().check_learned()
 
 
 def test_other_data_ends_where_it_ends():
     """Fine-tuning: an end in the old data's units would be a wrong goal; the same data keeps its ends."""
-    units = {key: (torch.zeros(width), torch.ones(width)) for key, width in {**DIMS, "action": 2}.items()}
+    units = {key: (torch.zeros(width), torch.ones(width)) for key, width in {**DIMS, ACTION: 2}.items()}
     others = {key: (offset + 1, 2 * scale) for key, (offset, scale) in units.items()}
-    made, same, other = (Outcome(steps=STEPS, dim=8, depth=1).build(DIMS, 2) for _ in range(3))
+    config = DpPlusConfig(
+        device="cpu",
+        input_features={STATE: PolicyFeature(FeatureType.STATE, (2,))},
+        output_features={ACTION: PolicyFeature(FeatureType.ACTION, (2,))},
+        network=TransformerConfig(dim=16, depth=1, num_heads=2),
+        dynamics=Outcome(steps=STEPS, dim=8, depth=1),
+    )
+    made, same, other = (ChunkModel(config) for _ in range(3))
+    ends = [model.auxiliary.dynamics.ends for model in (made, same, other)]
     made.units.learn(units)
-    made.ends.gather(torch.rand(5, len(made.ends.mean)))
+    ends[0].gather(torch.rand(5, len(ends[0].mean)))
     same.units.learn(units)
     same.load_state_dict(made.state_dict())
     other.units.learn(others)
     other.load_state_dict(made.state_dict())
-    assert torch.equal(same.ends.mean, made.ends.mean) and same.ends.count == 5
-    assert other.ends.count == 0 and not other.ends.mean.any()
-    assert torch.equal(other.enter.weight, made.enter.weight)
+    assert torch.equal(ends[1].mean, ends[0].mean) and ends[1].count == 5
+    assert ends[2].count == 0 and not ends[2].mean.any()
+    assert torch.equal(other.auxiliary.dynamics.enter.weight, made.auxiliary.dynamics.enter.weight)
+    assert torch.equal(other.network.position, made.network.position)
+
+
+def test_the_energy_sees_a_chunk_from_now_on():
+    """Rows before `now` are past; all that is judged begins there."""
+    model, generator = build(), torch.Generator().manual_seed(10)
+    torch.nn.init.normal_(model.leave[1].weight)
+    model.ends.gather(torch.randn(5, 2, generator=generator))
+    states, _, _ = batch(3, generator)
+    chunks = torch.rand(3, 2, 3 + STEPS, 2, generator=generator)
+    told = energy(model, states, chunks, executed=1, now=2)
+    torch.testing.assert_close(told, energy(model, states, chunks[:, :, 2:], executed=1))
+    assert not torch.allclose(told, energy(model, states, chunks, executed=1))
+
+
+def test_the_energy_has_a_gradient_in_what_is_done():
+    """By finite differences."""
+    model, generator = build(), torch.Generator().manual_seed(11)
+    torch.nn.init.normal_(model.leave[1].weight)
+    model.ends.gather(torch.randn(5, 2, generator=generator))
+    states, _, _ = batch(2, generator)
+    scene = Scene(UNITS.all_physical(states), 0, 2)
+    chunks = UNITS.physical(ACTION, torch.rand(2, 3, STEPS, 2, generator=generator)).requires_grad_()
+    told = model.energies(UNITS)["end"]
+    (gradient,) = torch.autograd.grad(told(chunks, scene).sum(), chunks)
+    step = UNITS.get_buffer("scale_1") * 1e-2 * torch.randn(chunks.shape, generator=generator)  # the action's scale
+    rise = told(chunks + step, scene) - told(chunks - step, scene)
+    torch.testing.assert_close(rise, 2 * (gradient * step).sum((2, 3)), rtol=0.02, atol=5e-5)
+    assert rise.abs().max() > 0.005
+
+
+def test_it_needs_the_frames_that_it_looks_at():
+    """Two observations as far apart as the policy's, what follows each of the data's own steps, and the actions between."""
+    assert Outcome(steps=3).needs(2, 1) == Needs((-1, 0, 1, 2, 3), (0, 1, 2))
+    assert Outcome(steps=2).needs(4, 5) == Needs((-5, 0, 1, 2), (0, 1))
+    assert Outcome(steps=2).needs(1, 5) == Needs((0, 1, 2), (0, 1))
+
+
+def test_a_training_that_sees_no_end_is_refused():
+    Outcome(steps=5).check_training(4)
+    with pytest.raises(ValueError, match=r"dynamics\.steps = 5: must be more than 5"):
+        Outcome(steps=5).check_training(5)
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", 0), ("dim", 0), ("depth", 0), ("weight", 0.0)])
 def test_illegal_numbers_are_named(field, value):
-    with pytest.raises(ValueError, match=rf"foresight\.{field} = {value}: must be"):
+    with pytest.raises(ValueError, match=rf"dynamics\.{field} = {value}: must be"):
         Outcome(**{field: value})
 
 
-def test_images_cannot_be_foreseen():
-    with pytest.raises(ValueError, match=r"foresees states, and the policy sees observation\.image:"):
-        Outcome().check(DIMS, {"observation.image": (3, 96, 96)}, 2)
-    NoDynamics().check(DIMS, {"observation.image": (3, 96, 96)}, 2)
+def test_what_follows_in_images_cannot_be_predicted_unless_states_are_read_off_them():
+    seen = DIMS, {"observation.image": (3, 96, 96)}, 2
+    with pytest.raises(ValueError, match=r"predicts states, and the policy sees observation\.image:"):
+        Outcome().check(*seen, estimated=False, crops=False)
+    Outcome().check(*seen, estimated=True, crops=False)
+    NoDynamics().check(*seen, estimated=False, crops=False)

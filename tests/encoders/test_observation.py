@@ -1,5 +1,7 @@
 """Any mix of states and cameras becomes one vector, and every weight learns from it."""
 
+from functools import cache
+
 import pytest
 import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
@@ -8,7 +10,8 @@ from lerobot.policies.diffusion.modeling_diffusion import DiffusionRgbEncoder
 from torch import nn
 from torchvision.models import ResNet18_Weights, resnet18
 
-from lerobot_dp_plus.encoders import ImageEncoderConfig, ObservationEncoder, ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.encoders import ImageEncoderConfig, ObservationEncoder, ResNet18Config, SmallCnnConfig, pretrained
+from lerobot_dp_plus.notation import STEPS, Span
 
 STATE, ENVIRONMENT = "observation.state", "observation.environment_state"
 TOP, WRIST = "observation.images.top", "observation.images.wrist"
@@ -30,12 +33,22 @@ def random_observation(states: dict, images: dict, batch: int = 2, steps: int = 
     return entries | {key: torch.randn(batch, steps, *shape) for key, shape in images.items()}
 
 
+def vector(encoder: ObservationEncoder, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+    """States and features side by side, (B, T_o, C), where there is nothing else."""
+    (tokens,) = encoder(observation)
+    assert tokens.kind == STEPS and tokens.valid is None
+    return tokens.values
+
+
 @pytest.fixture(autouse=True)
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And weights that a test makes up are not remembered beyond it."""
+
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an encoder reached for the network")
 
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    monkeypatch.setattr(pretrained, "_read", cache(pretrained._read.__wrapped__))
     torch.manual_seed(0)
 
 
@@ -45,11 +58,12 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_mix_has_its_shape_and_every_weight_its_gradient(kind, share: bool, mix: str) -> None:
     states, images = MIXES[mix]
     config = kind(feature_dim=12, num_keypoints=5, share_across_cameras=share)
-    encoder = ObservationEncoder(states, images, config)
-    assert encoder.output_dim == sum(states.values()) + 12 * len(images)
-    output = encoder(random_observation(states, images, batch=3))
-    assert output.shape == (3, 2, encoder.output_dim)
-    assert encoder(random_observation(states, images, steps=1)).shape == (2, 1, encoder.output_dim)
+    encoder = ObservationEncoder(states, images, config, n_obs_steps=2)
+    width = sum(states.values()) + 12 * len(images)
+    assert encoder.spans == {STEPS: Span(2, width)}
+    output = vector(encoder, random_observation(states, images, batch=3))
+    assert output.shape == (3, 2, width)
+    assert vector(encoder, random_observation(states, images, steps=1)).shape == (2, 1, width)
     if images:
         output.square().sum().backward()
     for name, parameter in encoder.named_parameters():
@@ -60,7 +74,7 @@ def test_every_mix_has_its_shape_and_every_weight_its_gradient(kind, share: bool
 
 def test_states_pass_unchanged_in_the_order_given() -> None:
     observation = random_observation({STATE: 2, ENVIRONMENT: 3}, {})
-    output = ObservationEncoder({ENVIRONMENT: 3, STATE: 2}, {}, SmallCnnConfig())(observation)
+    output = vector(ObservationEncoder({ENVIRONMENT: 3, STATE: 2}, {}, SmallCnnConfig()), observation)
     assert torch.equal(output, torch.cat([observation[ENVIRONMENT], observation[STATE]], dim=-1))
 
 
@@ -68,8 +82,8 @@ def test_cameras_keep_their_places() -> None:
     """Changing one camera changes its own feature and nothing else."""
     encoder = ObservationEncoder({STATE: 2}, SHAPES, SmallCnnConfig(feature_dim=8)).eval()
     observation = random_observation({STATE: 2}, SHAPES)
-    before = encoder(observation)
-    after = encoder(observation | {WRIST: torch.randn_like(observation[WRIST])})
+    before = vector(encoder, observation)
+    after = vector(encoder, observation | {WRIST: torch.randn_like(observation[WRIST])})
     changed = (before != after).flatten(0, 1).any(dim=0)
     assert not changed[:10].any() and changed[10:].any()
 
@@ -78,19 +92,19 @@ def test_cameras_keep_their_places() -> None:
 def test_random_in_training_and_repeatable_in_evaluation(kind) -> None:
     encoder = ObservationEncoder({}, {TOP: SHAPES[TOP]}, kind(crop_shape=(34, 36)))
     observation = random_observation({}, {TOP: SHAPES[TOP]})
-    assert not torch.equal(encoder(observation), encoder(observation))
+    assert not torch.equal(vector(encoder, observation), vector(encoder, observation))
     encoder.eval()
-    output = encoder(observation)
-    assert torch.equal(output, encoder(observation))
+    output = vector(encoder, observation)
+    assert torch.equal(output, vector(encoder, observation))
     border = observation[TOP].clone()
     border[..., 3:37, 6:42] = 0  # everything outside the centre, which evaluation must not see
-    torch.testing.assert_close(encoder({TOP: observation[TOP] + border}), output)
+    torch.testing.assert_close(vector(encoder, {TOP: observation[TOP] + border}), output)
 
 
 def test_without_a_crop_training_is_repeatable_too() -> None:
     encoder = ObservationEncoder({}, {TOP: SHAPES[TOP]}, SmallCnnConfig(crop_ratio=1.0))
     observation = random_observation({}, {TOP: SHAPES[TOP]})
-    assert torch.equal(encoder(observation), encoder(observation))
+    assert torch.equal(vector(encoder, observation), vector(encoder, observation))
 
 
 def test_samples_do_not_influence_each_other() -> None:
@@ -100,8 +114,8 @@ def test_samples_do_not_influence_each_other() -> None:
     norms = [m for m in encoder.modules() if isinstance(m, nn.GroupNorm)]
     assert len(norms) == 20 and all(m.num_groups == m.num_channels // 16 for m in norms)
     observation = random_observation({}, {TOP: SHAPES[TOP]}, batch=3)
-    alone = encoder({TOP: observation[TOP][:1]})
-    torch.testing.assert_close(encoder(observation)[:1], alone, atol=1e-5, rtol=1e-4)
+    alone = vector(encoder, {TOP: observation[TOP][:1]})
+    torch.testing.assert_close(vector(encoder, observation)[:1], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_equals_lerobots_encoder_with_its_weights() -> None:
@@ -141,7 +155,7 @@ def test_pretrained_weights_keep_their_function_and_are_fetched_only_when_asked(
     unfilled = ObservationEncoder({}, SHAPES, config, fetch_pretrained=False)
     assert not calls
     filled = ObservationEncoder({}, SHAPES, config)
-    assert [weights for weights, _ in calls] == [ResNet18_Weights.IMAGENET1K_V1] * 2
+    assert [weights for weights, _ in calls] == [ResNet18_Weights.IMAGENET1K_V1]
     assert all(options["weights_only"] for _, options in calls)
     unfilled.load_state_dict(filled.state_dict(), strict=True)
 
@@ -183,7 +197,7 @@ def test_the_smallest_legal_crop_works() -> None:
         side = kind.stride + 1
         images = {TOP: (3, side, side)}
         encoder = ObservationEncoder({}, images, kind(crop_ratio=1.0))
-        first, second = (encoder(random_observation({}, images)) for _ in range(2))
+        first, second = (vector(encoder, random_observation({}, images)) for _ in range(2))
         assert (first - second).abs().max() > 0  # a single-pixel map would always give the same keypoint
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from small_networks import awake, build, digest
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
-from lerobot_dp_plus.notation import Network, take_rows
+from lerobot_dp_plus.notation import take_rows
 
 EVERY: list[NetworkConfig] = [
     TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=4),
@@ -16,30 +17,21 @@ EVERY: list[NetworkConfig] = [
 every_network = pytest.mark.parametrize("config", EVERY, ids=lambda c: type(c).__name__)
 
 
-def awake(config: NetworkConfig) -> Network:
-    """A network whose zero-initialised layers have been moved, so that everything matters."""
-    network = config.build(horizon=8, action_dim=2, observation_dim=5, n_obs_steps=2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return network
-
-
 def inputs() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(3, 8, 2), torch.tensor([0.0, 30.0, 700.0]), torch.randn(3, 2, 5)
 
 
 @every_network
 def test_an_end_where_it_starts_changes_nothing(config: NetworkConfig) -> None:
-    network, (x_t, time, observation) = awake(config), inputs()
-    condition = network.condition(observation)
+    network, (x_t, time, observation) = awake(build(config)), inputs()
+    condition = digest(network, observation)
     torch.testing.assert_close(network(x_t, time, condition, time), network(x_t, time, condition), rtol=0, atol=1e-5)
 
 
 @every_network
 def test_the_end_matters_to_its_own_sample_and_apart_from_the_start(config: NetworkConfig) -> None:
-    network, (x_t, time, observation) = awake(config), inputs()
-    condition = network.condition(observation)
+    network, (x_t, time, observation) = awake(build(config)), inputs()
+    condition = digest(network, observation)
     end = time + 50
     before = network(x_t, time, condition, end)
     moved = network(x_t, time, condition, end + torch.tensor([0.0, 20.0, 0.0]))
@@ -60,7 +52,7 @@ def test_both_clocks_tell_the_same_span() -> None:
 
 @every_network
 def test_the_first_rows_of_a_condition_condition_the_first_rows(config: NetworkConfig) -> None:
-    network, (x_t, time, observation) = awake(config), inputs()
-    condition = network.condition(observation)
+    network, (x_t, time, observation) = awake(build(config)), inputs()
+    condition = digest(network, observation)
     part = network(x_t[:2], time[:2], take_rows(condition, 2))
     torch.testing.assert_close(part, network(x_t, time, condition)[:2], rtol=1e-5, atol=1e-6)

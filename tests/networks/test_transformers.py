@@ -4,15 +4,16 @@ import re
 
 import pytest
 import torch
+from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig
 from lerobot_dp_plus.networks.attention import SHORT, attend
 from lerobot_dp_plus.networks.dit import DiTBlock
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
-from lerobot_dp_plus.notation import Network
+from lerobot_dp_plus.notation import STEPS, Network, Span
 
-BATCH, HORIZON, ACTION_DIM, WIDTH, STEPS = 3, 8, 2, 5, 2
+BATCH = 3
 SMALL = {"dim": 16, "depth": 2, "num_heads": 4}
 EVERY = [
     pytest.param(kind(**SMALL, patch_size=patch), id=f"{kind.__name__}-{patch}")
@@ -22,29 +23,15 @@ EVERY = [
 every_network = pytest.mark.parametrize("config", EVERY)
 
 
-def build(config: NetworkConfig, **shapes: int) -> Network:
-    shapes = {"horizon": HORIZON, "action_dim": ACTION_DIM, "observation_dim": WIDTH, "n_obs_steps": STEPS} | shapes
-    return config.build(**shapes)
-
-
-def awake(config: NetworkConfig) -> Network:
-    """A network whose zero-initialised layers have been moved, so that everything matters."""
-    network = build(config)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return network
-
-
 def inputs() -> tuple[Tensor, Tensor, Tensor]:
-    x_t, observation = torch.randn(BATCH, HORIZON, ACTION_DIM), torch.randn(BATCH, STEPS, WIDTH)
+    x_t, observation = torch.randn(BATCH, HORIZON, ACTION_DIM), torch.randn(BATCH, OBSERVATION_STEPS, WIDTH)
     return x_t, torch.tensor([0.0, 30.0, 700.0]), observation
 
 
 def dependence(network: Network) -> Tensor:
     """Which output steps (rows) change with which input steps (columns), (H, H) bool."""
     x_t, time, observation = inputs()
-    condition = network.condition(observation)
+    condition = digest(network, observation)
     before = network(x_t, time, condition)
     changes = []
     for step in range(HORIZON):
@@ -57,7 +44,7 @@ def dependence(network: Network) -> Tensor:
 @pytest.mark.parametrize("patch", [1, 2, 4])
 def test_a_causal_token_sees_itself_and_earlier_ones_only(patch: int) -> None:
     tokens = torch.arange(HORIZON) // patch
-    seen = dependence(awake(TransformerConfig(**SMALL, patch_size=patch)))
+    seen = dependence(awake(build(TransformerConfig(**SMALL, patch_size=patch))))
     assert torch.equal(seen, tokens[:, None] >= tokens[None, :])
 
 
@@ -65,32 +52,32 @@ def test_a_causal_token_sees_itself_and_earlier_ones_only(patch: int) -> None:
     "config", [TransformerConfig(**SMALL, causal=False), DiTConfig(**SMALL)], ids=lambda c: type(c).__name__
 )
 def test_without_causality_every_token_sees_every_other(config: NetworkConfig) -> None:
-    assert dependence(awake(config)).all()
+    assert dependence(awake(build(config))).all()
 
 
 @every_network
 def test_samples_never_meet_and_everything_is_looked_at(config: NetworkConfig) -> None:
-    network = awake(config)
+    network = awake(build(config))
     x_t, time, observation = inputs()
-    before = network(x_t, time, network.condition(observation))
+    before = network(x_t, time, digest(network, observation))
     for which in range(3):
         moved = [value.clone() for value in (x_t, time, observation)]
         moved[which][1] += 1.0
-        after = network(moved[0], moved[1], network.condition(moved[2]))
+        after = network(moved[0], moved[1], digest(network, moved[2]))
         changed = (after - before).abs().amax(dim=(1, 2)) > 1e-6
         assert changed.tolist() == [False, True, False]
     # Both steps of the observation, and their order.
     for changed in (observation.roll(1, dims=1), torch.cat([observation[:, :1] + 1, observation[:, 1:]], dim=1)):
-        assert not torch.allclose(network(x_t, time, network.condition(changed)), before)
+        assert not torch.allclose(network(x_t, time, digest(network, changed)), before)
 
 
 @every_network
 def test_condition_is_computed_once_and_serves_every_call(config: NetworkConfig) -> None:
-    network = awake(config)
+    network = awake(build(config))
     x_t, time, observation = inputs()
-    once = network.condition(observation)
+    once = digest(network, observation)
     for scale in (1.0, 0.5):
-        again = network(scale * x_t, scale * time, network.condition(observation))
+        again = network(scale * x_t, scale * time, digest(network, observation))
         torch.testing.assert_close(network(scale * x_t, scale * time, once), again, rtol=0, atol=0)
     # A call touches nothing that digests observations.
     touched: list[str] = []
@@ -99,7 +86,7 @@ def test_condition_is_computed_once_and_serves_every_call(config: NetworkConfig)
             module.register_forward_hook(lambda *_, name=name: touched.append(name))
     network(x_t, time, once)
     assert not touched
-    network.condition(observation)
+    digest(network, observation)
     assert touched
 
 
@@ -107,12 +94,12 @@ def test_condition_is_computed_once_and_serves_every_call(config: NetworkConfig)
 def test_starts_as_the_zero_function(config: NetworkConfig) -> None:
     network = build(config)
     x_t, time, observation = inputs()
-    assert torch.equal(network(x_t, time, network.condition(observation)), torch.zeros_like(x_t))
+    assert torch.equal(network(x_t, time, digest(network, observation)), torch.zeros_like(x_t))
 
 
 def test_dit_blocks_start_as_the_identity() -> None:
     """adaLN-zero: every gate is closed, whatever the condition."""
-    x, condition = torch.randn(BATCH, HORIZON, 16), torch.randn(BATCH, 16)
+    x, condition = torch.randn(BATCH, HORIZON, 16), torch.randn(BATCH, 1, 16)
     block = DiTBlock(dim=16, num_heads=4)
     assert torch.equal(block(x, condition), x)
     with torch.no_grad():
@@ -130,7 +117,7 @@ def test_gradients_reach_every_parameter_within_the_first_updates(config: Networ
     unreached: list[list[str]] = []
     for _ in range(3):
         optimizer.zero_grad()
-        (network(x_t, time, network.condition(observation)) - target).square().mean().backward()
+        (network(x_t, time, digest(network, observation)) - target).square().mean().backward()
         unreached.append([n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()])
         optimizer.step()
     assert "head.weight" not in unreached[0] and unreached[0]
@@ -162,8 +149,8 @@ def test_sizes_are_as_documented(kind: type[NetworkConfig]) -> None:
     assert len(stated) == 2 and float(stated[1][2]) > 200
     for dim, depth, millions in stated:
         with torch.device("meta"):
-            network: nn.Module = kind(dim=int(dim), depth=int(depth)).build(
-                horizon=16, action_dim=2, observation_dim=128, n_obs_steps=2
+            network: nn.Module = build(
+                kind(dim=int(dim), depth=int(depth)), horizon=16, observation={STEPS: Span(2, 128)}
             )
         count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         digits = len(millions.partition(".")[2])

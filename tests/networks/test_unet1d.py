@@ -5,11 +5,12 @@ import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionConditionalUnet1d
+from small_networks import OBSERVATION_STEPS, WIDTH, build, digest
 
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.unet1d import UNet1d, UNet1dConfig, from_lerobot_state_dict
 
-BATCH, STEPS, WIDTH, ACTION_DIM = 3, 2, 5, 4
+BATCH, ACTION_DIM = 3, 4
 
 SIZES = [
     UNet1dConfig(down_dims=(16, 32), kernel_size=3, time_embed_dim=16),
@@ -20,7 +21,7 @@ SIZES = [
 
 
 def ours(config: UNet1dConfig, horizon: int = 16) -> UNet1d:
-    return config.build(horizon=horizon, action_dim=ACTION_DIM, observation_dim=WIDTH, n_obs_steps=STEPS)
+    return build(config, horizon=horizon, action_dim=ACTION_DIM)
 
 
 def lerobots(config: UNet1dConfig) -> DiffusionConditionalUnet1d:
@@ -33,12 +34,12 @@ def lerobots(config: UNet1dConfig) -> DiffusionConditionalUnet1d:
         use_film_scale_modulation=config.film_scale,
         output_features={"action": PolicyFeature(FeatureType.ACTION, (ACTION_DIM,))},
     )
-    return DiffusionConditionalUnet1d(theirs, global_cond_dim=STEPS * WIDTH)
+    return DiffusionConditionalUnet1d(theirs, global_cond_dim=OBSERVATION_STEPS * WIDTH)
 
 
 def random_batch(horizon: int = 16) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     x_t = torch.randn(BATCH, horizon, ACTION_DIM)
-    return x_t, torch.randint(0, 100, (BATCH,)), torch.randn(BATCH, STEPS, WIDTH)
+    return x_t, torch.randint(0, 100, (BATCH,)), torch.randn(BATCH, OBSERVATION_STEPS, WIDTH)
 
 
 @pytest.mark.parametrize("config", SIZES, ids=lambda c: "x".join(map(str, c.down_dims)))
@@ -47,13 +48,13 @@ def test_weights_are_interchangeable_with_lerobot(config: UNet1dConfig, directio
     torch.manual_seed(0)
     network, reference = ours(config), lerobots(config)
     x_t, steps, observation = random_batch()
-    before = network(x_t, steps, network.condition(observation))
+    before = network(x_t, steps, digest(network, observation))
     if direction == "from lerobot":
         network.load_state_dict(from_lerobot_state_dict(reference.state_dict()), strict=True)
     else:
         reference.load_state_dict(network.state_dict(), strict=True)
     with torch.no_grad():
-        actual = network(x_t, steps, network.condition(observation))
+        actual = network(x_t, steps, digest(network, observation))
         expected = reference(x_t, steps, global_cond=observation.flatten(1))
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
     assert torch.equal(actual, before) == (direction == "to lerobot")
@@ -65,7 +66,7 @@ def test_gradients_equal_lerobots() -> None:
     network, reference = ours(SIZES[0]), lerobots(SIZES[0])
     network.load_state_dict(reference.state_dict())
     x_t, steps, observation = random_batch()
-    network(x_t, steps, network.condition(observation)).square().mean().backward()
+    network(x_t, steps, digest(network, observation)).square().mean().backward()
     reference(x_t, steps, global_cond=observation.flatten(1)).square().mean().backward()
     expected = dict(reference.named_parameters())
     for name, parameter in network.named_parameters():
@@ -88,17 +89,17 @@ def test_shortest_and_other_legal_horizons_keep_their_length(config: UNet1dConfi
     for horizon in (factor, 3 * factor, 10 * factor):
         network = ours(config, horizon)
         x_t, time, observation = random_batch(horizon)
-        assert network(x_t, time, network.condition(observation)).shape == x_t.shape
+        assert network(x_t, time, digest(network, observation)).shape == x_t.shape
 
 
 def test_condition_serves_many_calls_and_time_matters() -> None:
     torch.manual_seed(0)
     network = ours(SIZES[0])
     x_t, _, observation = random_batch()
-    condition = network.condition(observation)
+    condition = digest(network, observation)
     early, late = (network(x_t, torch.full((BATCH,), time), condition) for time in (0.0, 50.0))
     assert (early - late).abs().max() > 1e-3
-    other = network(x_t, torch.zeros(BATCH), network.condition(observation.flip(0)))
+    other = network(x_t, torch.zeros(BATCH), digest(network, observation.flip(0)))
     assert (early - other).abs().max() > 1e-3
     torch.testing.assert_close(network(x_t, torch.zeros(BATCH), condition), early)
 
@@ -106,7 +107,7 @@ def test_condition_serves_many_calls_and_time_matters() -> None:
 def test_half_precision_network_runs() -> None:
     network = ours(SIZES[0]).to(torch.bfloat16)
     x_t, time, observation = random_batch()
-    output = network(x_t.bfloat16(), time, network.condition(observation.bfloat16()))
+    output = network(x_t.bfloat16(), time, digest(network, observation.bfloat16()))
     assert output.dtype == torch.bfloat16 and output.isfinite().all()
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from gaussian_truth import PATHS, ExactJumps, Gaussian
 from scipy import stats
+from small_networks import OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor, nn
 
 from lerobot_dp_plus.networks import TransformerConfig
@@ -219,20 +220,15 @@ def test_targets_are_constants_to_the_gradient() -> None:
 @pytest.mark.parametrize("path", [SquaredCosinePath(), StraightPath()], ids=lambda p: type(p).__name__)
 @pytest.mark.parametrize("prediction", ["x1", "v"])
 def test_half_precision_gives_every_weight_its_gradient(path: Path, prediction: Parametrisation) -> None:
-    network = TransformerConfig(dim=32, depth=2, patch_size=8).build(
-        horizon=8, action_dim=2, observation_dim=3, n_obs_steps=2
-    )
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    observation, x1 = torch.randn(16, 2, 3), torch.rand(16, 8, 2) * 2 - 1
+    network = awake(build(TransformerConfig(dim=32, depth=2, patch_size=8)), by=0.05)
+    observation, x1 = torch.randn(16, OBSERVATION_STEPS, WIDTH), torch.rand(16, 8, 2) * 2 - 1
     objective, valid = Shortcut(path=path, prediction=prediction), torch.ones(16, 8, dtype=torch.bool)
     gradients = []
     for half in (False, True):
         network.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             generator = torch.Generator().manual_seed(1)
-            loss = objective.loss(network, x1, network.condition(observation), valid, generator)
+            loss = objective.loss(network, x1, digest(network, observation), valid, generator)
         assert loss.dtype == torch.float32 and loss.isfinite().all()
         loss.mean().backward()
         gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])

@@ -5,7 +5,7 @@ import torch
 from gaussian_truth import PATHS, ExactJumps, Gaussian
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import NoGuidance, Smoothness
+from lerobot_dp_plus.guidance import NoGuidance, Situation, Smoothness
 from lerobot_dp_plus.notation import FlowMap, Prediction
 from lerobot_dp_plus.objectives import Shortcut
 from lerobot_dp_plus.paths import Path
@@ -103,10 +103,10 @@ def test_calls_are_counted_and_go_from_noise_to_data_in_float32(num_steps: int) 
 @every_path
 def test_guidance_bends_a_chord_as_it_bends_a_tangent(path: Path) -> None:
     flow_map, (t, u) = exact(path), torch.tensor([[0.1] * 5, [0.6] * 5], dtype=torch.float64)
-    guidance, x_t = Smoothness(strength=0.1), torch.randn(5, 6, 2, dtype=torch.float64)
-    bent, free = guidance.wrap_flow_map(flow_map, path)(x_t, t, u), flow_map(x_t, t, u)
-    torch.testing.assert_close(bent.x1, guidance.wrap(lambda x, time: free, path)(x_t, t).x1)
+    guidance, at, x_t = Smoothness(strength=0.1), Situation(path=path), torch.randn(5, 6, 2, dtype=torch.float64)
+    bent, free = guidance.wrap_flow_map(flow_map, at)(x_t, t, u), flow_map(x_t, t, u)
+    torch.testing.assert_close(bent.x1, guidance.wrap(lambda x, time: free, at)(x_t, t).x1)
     torch.testing.assert_close(path.interpolate(*bent, t), x_t)
     assert (bent.x1 - free.x1).abs().max() > 0.01
-    unbent = NoGuidance().wrap_flow_map(flow_map, path)(x_t, t, u)
+    unbent = NoGuidance().wrap_flow_map(flow_map, at)(x_t, t, u)
     assert torch.equal(unbent.x1, free.x1) and torch.equal(unbent.x0, free.x0)

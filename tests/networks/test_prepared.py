@@ -4,15 +4,15 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from small_networks import HORIZON, awake, build, digest
 
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.networks.attention import SelfAttention
 from lerobot_dp_plus.networks.dit import FEW
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
 from lerobot_dp_plus.networks.prepared import Prepared
-from lerobot_dp_plus.notation import Network
 
-HORIZON, SMALL = 8, {"dim": 16, "depth": 2, "num_heads": 2}
+SMALL = {"dim": 16, "depth": 2, "num_heads": 2}
 EVERY = [
     TransformerConfig(**SMALL, patch_size=2),
     TransformerConfig(**SMALL, patch_size=HORIZON),
@@ -24,48 +24,41 @@ every_network = pytest.mark.parametrize(
 )
 
 
-def awake(config: NetworkConfig) -> Network:
-    network = config.build(horizon=HORIZON, action_dim=2, observation_dim=5, n_obs_steps=2)
-    for parameter in network.parameters():
-        parameter.data.add_(0.2 * torch.randn_like(parameter))
-    return network
-
-
 @every_network
 @pytest.mark.parametrize("batch", [1, 3, FEW + 1])
-def test_foreseen_calls_equal_the_network(config: NetworkConfig, batch: int) -> None:
-    network = awake(config)
+def test_prepared_calls_equal_the_network(config: NetworkConfig, batch: int) -> None:
+    network = awake(build(config))
     x_t = torch.randn(batch, HORIZON, 2)
     times = [time.expand(batch) for time in torch.tensor([0.0, 40.0, 99.0])]
-    condition = network.condition(torch.randn(batch, 2, 5))
+    condition = digest(network, torch.randn(batch, 2, 5))
     expected = [network(x_t, time, condition) for time in times]  # with gradients: nothing is left out
     with torch.no_grad():
-        foreseen = Prepared(network, times, condition)
+        prepared = Prepared(network, times, condition)
         for time, one in zip(times, expected, strict=True):
-            torch.testing.assert_close(foreseen(x_t, time, condition), one, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(prepared(x_t, time, condition), one, rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(
-                foreseen(2 * x_t, time, condition), network(2 * x_t, time, condition), rtol=1e-4, atol=1e-5
+                prepared(2 * x_t, time, condition), network(2 * x_t, time, condition), rtol=1e-4, atol=1e-5
             )
         assert not torch.allclose(expected[0], expected[1], atol=1e-3)
 
 
 @every_network
 def test_announced_times_cost_no_embedding_any_more_and_others_are_answered(config: NetworkConfig) -> None:
-    network = awake(config)
-    x_t, condition = torch.randn(2, HORIZON, 2), network.condition(torch.randn(2, 2, 5))
+    network = awake(build(config))
+    x_t, condition = torch.randn(2, HORIZON, 2), digest(network, torch.randn(2, 2, 5))
     times = [time.expand(2) for time in torch.tensor([0.0, 40.0])]
-    foreseen = Prepared(network, times, condition)
+    prepared = Prepared(network, times, condition)
     calls: list[int] = []
     next(m for m in network.modules() if isinstance(m, SinusoidalEmbedding)).register_forward_hook(
         lambda *_: calls.append(1)
     )
     for time in times:
-        foreseen(x_t, time, condition)
+        prepared(x_t, time, condition)
     assert not calls
     other = torch.full((2,), 7.0)
-    torch.testing.assert_close(foreseen(x_t, other, condition), network(x_t, other, condition))
+    torch.testing.assert_close(prepared(x_t, other, condition), network(x_t, other, condition))
     assert calls
-    jump = foreseen(x_t, times[0], condition, times[1])
+    jump = prepared(x_t, times[0], condition, times[1])
     torch.testing.assert_close(jump, network(x_t, times[0], condition, times[1]))
 
 
