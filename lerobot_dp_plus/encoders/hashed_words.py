@@ -41,7 +41,7 @@ class HashedWords(Words):
     def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         rows = torch.full((len(sentences), self.max_words), -1, dtype=torch.int64)
         for row, sentence in zip(rows, sentences, strict=True):
-            words = re.findall(r"\w+", sentence.lower())[: self.max_words]
+            words = re.findall(r"[^\W_]+", sentence.lower())[: self.max_words]
             row[: len(words)] = torch.tensor([zlib.crc32(word.encode()) % self.buckets for word in words])
         return rows.clamp_min(0), rows >= 0
 

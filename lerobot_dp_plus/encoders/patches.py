@@ -46,10 +46,11 @@ class PatchEncoder(CameraEncoder):
 def places(maps: Tensor) -> Tensor:
     """Sinusoids of row and column for maps (B, C, R, K) -> (R·K, C): half of the channels each; no weights, any size.
 
-    Vaswani et al., arXiv 1706.03762, §3.5, along both axes, with places from −1 to 1 and frequencies from π to 32π.
+    Vaswani et al., arXiv 1706.03762, §3.5, along both axes, with places from −1 to 1 and frequencies from π/2 to 32π.
+    The lowest tells all places apart, the first from the last too.
     """
     _, channels, rows, columns = maps.shape
-    octaves = math.pi * 2.0 ** torch.linspace(0, 5, channels // 4, device=maps.device)
+    octaves = math.pi * 2.0 ** torch.linspace(-1, 5, channels // 4, device=maps.device)
 
     def along(count: int) -> Tensor:
         at = torch.linspace(-1, 1, count, device=maps.device)[:, None] * octaves

@@ -34,7 +34,6 @@ def check_weights(name: str) -> None:
         )
 
 
-@cache
 def fetch(name: str) -> Pretrained:
     """The weights of a ResNet-18: torchvision's of that name, which may use the network once, or those of a file.
 
@@ -42,7 +41,16 @@ def fetch(name: str) -> Pretrained:
         ValueError: as `check_weights`. What torchvision raises when weights cannot be fetched.
     """
     check_weights(name)
-    if name.endswith(FILE):
+    if not name.endswith(FILE):
+        return _read(name)
+    file = Path(name).resolve()
+    return _read(str(file), file.stat().st_mtime_ns, file.stat().st_size)
+
+
+@cache
+def _read(name: str, *version: int) -> Pretrained:
+    """Once for each version of a file: what was read is a view of the file, and would change with it."""
+    if version:
         state: dict[str, Tensor] = load_file(name)
     else:
         # Tensors only: torchvision's own builder would unpickle whatever the file holds.
@@ -50,7 +58,7 @@ def fetch(name: str) -> Pretrained:
     digest = hashlib.sha256()
     for key in sorted(state):
         digest.update(key.encode())
-        digest.update(state[key].contiguous().numpy().tobytes())
+        digest.update(state[key].reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
     return Pretrained(state, digest.hexdigest()[:16])
 
 
