@@ -108,7 +108,7 @@ class Auxiliary(ABC):
         """Those of these states that it estimates: wanted for training, and neither needed nor looked at in use."""
         return ()
 
-    def check(
+    def check(  # noqa: B027  (a member may have nothing to refuse)
         self,
         state_dims: Mapping[str, int],
         cameras: Mapping[str, tuple[int, ...]],
@@ -123,7 +123,7 @@ class Auxiliary(ABC):
         a picture.
         """
 
-    def check_training(self, dropped: int) -> None:
+    def check_training(self, dropped: int) -> None:  # noqa: B027
         """Raise a ValueError unless it learns something where so many frames at an episode's end are left out."""
 
     @abstractmethod

@@ -31,7 +31,7 @@ class Situation:
     bound: float | None = None
     keep_noise: bool = False
     candidates: int = 1
-    scene: Scene = Scene()
+    scene: Scene = field(default_factory=Scene)
     energy: Energy | None = None
     physical: Callable[[Tensor], Tensor] = lambda actions: actions
     normalised: Callable[[Tensor], Tensor] = lambda actions: actions

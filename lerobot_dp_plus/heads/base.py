@@ -35,7 +35,7 @@ class Head(ABC):
     sampler: Sampler
     guidance: Guidance
 
-    @classmethod
+    @classmethod  # noqa: B027  (a head may have nothing to refuse)
     def check(cls, objective: Objective, sampler: Sampler, guidance: Guidance, noise_scale: float) -> None:
         """Raise a ValueError, naming the field and what is legal, unless these fit each other."""
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from lerobot_dp_plus.notation import Candidates
 
 logger = logging.getLogger(__name__)
 
-#: (model, recipe, window, noise) -> candidates; the recipe says how, and tells graphs apart.
+#: (model, recipe, window, noise, generator) -> candidates.
 type Propose = Callable[..., Candidates]
 
 #: Graphs one policy may hold: each costs a compilation, so a batch that keeps changing its size had better run eagerly.
@@ -31,6 +31,14 @@ TOLERANCE, ROUNDINGS = 1e-3, 8
 RUNS_TO_REPLAY = 3
 #: Held while a graph is made; Dynamo's limits are set for the whole process.
 COMPILING = threading.Lock()
+
+
+class Recipe(Hashable, Protocol):
+    """How chunks are proposed; graphs are told apart by it."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether noise alone decides about the chunks, and nothing is drawn from a generator on the way."""
 
 
 class Compiled:
@@ -45,15 +53,24 @@ class Compiled:
 
     def __init__(self, propose: Propose) -> None:
         self._propose = propose
-        self._shapes: dict[tuple[object, ...], Hashable] = {}
+        self._shapes: dict[tuple[object, ...], Recipe] = {}
         self._gave_up = self._full = self._told = False
         self._owners: dict[torch.device, int] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Compiled, (self._propose,)
 
-    def __call__(self, model: nn.Module, recipe: Hashable, window: Mapping[str, Tensor], noise: Tensor) -> Candidates:
-        """As the function, to rounding."""
+    def __call__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        window: Mapping[str, Tensor],
+        noise: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Candidates:
+        """As the function, to rounding. A stochastic sampler stays uncompiled, since its draws belong to a generator."""
+        if not recipe.deterministic:
+            return self._propose(model, recipe, window, noise, generator)
         if self._gave_up or (noise.is_cuda and not self._is_mine(noise.device)):
             return self._propose(model, recipe, window, noise)
         shapes = ((key, tuple(value.shape)) for key, value in window.items())
@@ -122,7 +139,7 @@ class Compiled:
             logger.warning("compile_sampler: compiled, but without a CUDA graph; torch's warning above says why")
         return found
 
-    def _run(self, model: nn.Module, recipe: Hashable, window: Mapping[str, Tensor], noise: Tensor) -> Candidates:
+    def _run(self, model: nn.Module, recipe: Recipe, window: Mapping[str, Tensor], noise: Tensor) -> Candidates:
         if not noise.is_cuda:
             return graph(self._propose)(model, recipe, window, noise)
         torch.compiler.cudagraph_mark_step_begin()

@@ -47,6 +47,11 @@ class Recipe:
         return cls(config.objective, config.sampler, config.guidance, config.energy, energies, now, executed)
 
     @property
+    def deterministic(self) -> bool:
+        """Whether noise alone decides about the chunks."""
+        return heads.head_of(self.objective).deterministic(self.sampler)
+
+    @property
     def needs_units(self) -> bool:
         """Whether anything is told in the dataset's units."""
         return bool(self.energies) or "energy" in self.guidance.needs
@@ -86,7 +91,7 @@ def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[
 
 
 def draw(
-    compiled: Callable[..., Candidates] | None,
+    propose: Callable[..., Candidates],
     model: ChunkModel,
     config: DpPlusConfig,
     window: Mapping[str, Tensor],
@@ -96,8 +101,8 @@ def draw(
 ) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which are beside the weights.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to tell. A compiled `propose`
-    is used where noise alone decides about the chunks; a stochastic sampler's further draws belong to a generator.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to tell. `propose` is that of this
+    file, or the same compiled.
 
     Raises:
         ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or an energy
@@ -107,8 +112,7 @@ def draw(
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
-    deterministic = heads.head_of(config.objective).deterministic(config.sampler)
-    generator = None
+    recipe, generator = Recipe.of(config, energies), None
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)
     else:
@@ -116,21 +120,16 @@ def draw(
             legal = shape if count > 1 else (shape[0], *shape[2:])
             raise ValueError(f"noise has shape {tuple(noise.shape)}; must be {legal}")
         noise = noise.to(device)
-        if not deterministic:
+        if not recipe.deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    recipe = Recipe.of(config, energies)
     if recipe.needs_units:
         model.units.check_known()
     for name, member in model.members():
         if config.auxiliaries[name].offers & set(energies):
             member.check_learned()
-    start = noise.to(dtype).reshape(shape)
-    if compiled is not None and deterministic:
-        candidates = compiled(model, recipe, window, start)
-    else:
-        candidates = propose(model, recipe, window, start, generator)
+    candidates = propose(model, recipe, window, noise.to(dtype).reshape(shape), generator)
     check_chunks(candidates.chunks, window, config.observed_features)
     return candidates

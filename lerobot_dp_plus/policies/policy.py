@@ -88,7 +88,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         # Counts updates of this process for messages; the average keeps its own, saved count.
         self._updates = 0
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
-        self._compiled = Compiled(candidates.propose) if config.compile_sampler else None
+        self._propose = Compiled(candidates.propose) if config.compile_sampler else candidates.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
         self._raw_values = RawValues(config)
 
@@ -283,7 +283,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         window = candidates.beside_the_weights(model, window)
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            return candidates.draw(self._compiled, model, self.config, window, noise, count, energies)
+            return candidates.draw(self._propose, model, self.config, window, noise, count, energies)
 
     def _head(self, model: ChunkModel) -> heads.Head:
         config = self.config

@@ -10,8 +10,10 @@ from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.heads import compiled
-from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled, Proposal, propose
+from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled
 from lerobot_dp_plus.networks import TransformerConfig
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.policies.candidates import Recipe
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import LowestEnergy
 
@@ -94,11 +96,20 @@ def test_a_real_graph_gives_equal_chunks_and_follows_the_weights(said, tmp_path,
     assert not any("_orig_mod" in key for key in fast.state_dict())
 
 
+def off_by(monkeypatch, wrong):
+    """Compilation replaced by something whose chunks are off by what `wrong` gives."""
+    monkeypatch.setattr(
+        compiled,
+        "graph",
+        lambda propose: lambda *arguments: Candidates(propose(*arguments).chunks + wrong()),
+    )
+
+
 @pytest.fixture
 def counted(monkeypatch):
     """Compilation replaced by a count, for what is decided around it."""
     calls = []
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: calls.append(1) or propose(*arguments))
+    monkeypatch.setattr(compiled, "graph", lambda propose: lambda *arguments: calls.append(1) or propose(*arguments))
     return calls
 
 
@@ -124,7 +135,7 @@ def test_where_it_fails_sampling_goes_on_with_one_warning(said, counted, monkeyp
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(compiled, "_on_cpu", fails)
+    monkeypatch.setattr(compiled, "graph", lambda propose: fails)
     for _ in range(2):
         assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
     warnings = [line for line in said() if "uncompiled" in line]
@@ -159,7 +170,7 @@ def test_torch_reports_a_missing_compiler_as_expected(said, tmp_path, monkeypatc
 @pytest.mark.parametrize(("error", "named"), [(0.01, "1.0e-02"), (float("nan"), "nan")])
 def test_a_graph_that_computes_something_else_is_not_used(said, monkeypatch, error, named):
     eager, fast = twins()
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(propose(*arguments).chunks + error))
+    off_by(monkeypatch, lambda: error)
     seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
     for _ in range(2):
         assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
@@ -169,7 +180,7 @@ def test_a_graph_that_computes_something_else_is_not_used(said, monkeypatch, err
 def test_where_products_are_rounded_results_may_differ_by_so_much(said, monkeypatch):
     """A real graph under bfloat16 (`--policy.use_amp=true`) was seen to differ by 0.004."""
     wrong = 0.004
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(propose(*arguments).chunks + wrong))
+    off_by(monkeypatch, lambda: wrong)
     _, fast = twins()
     seen, drawn = window([frame(fast.config)] * 2), noise(fast.config)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -193,16 +204,24 @@ def test_a_graph_made_under_another_precision_is_looked_at_again(said, counted):
 
 def test_energies_are_compared_too_and_where_they_are_large_relative(said, monkeypatch):
     wrong = torch.zeros(1, 3)
-    true = lambda *arguments: Proposal(torch.zeros(1, 3, 8, 2), torch.full((1, 3), 1000.0))  # noqa: E731
-    monkeypatch.setattr(compiled, "propose", true)
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: Proposal(true().chunks, true().energy + wrong))
+    true = Candidates(torch.zeros(1, 3, 8, 2), {"end": torch.full((1, 3), 1000.0)})
+
+    def propose(*_):
+        return true
+
+    monkeypatch.setattr(
+        compiled, "graph", lambda _: lambda *_: true._replace(energies={"end": true.energies["end"] + wrong})
+    )
     made = policy()
+    recipe = Recipe.of(made.config, ("end",))
     seen, drawn = window([frame(made.config, batch_size=1)] * 2), torch.zeros(1, 3, 8, 2)
     wrong += 0.5
-    assert torch.equal(Compiled()(made.model, made.config, seen, drawn, True).energy, true().energy + 0.5)
+    assert torch.equal(Compiled(propose)(made.model, recipe, seen, drawn).energies["end"], true.energies["end"] + 0.5)
     wrong += 1
-    assert torch.equal(Compiled()(made.model, made.config, seen, drawn, True).energy, true().energy)
-    assert ["compiled in" in line for line in said()] == [True, False] and "energy differs by 1.5e-03" in said()[1]
+    assert torch.equal(Compiled(propose)(made.model, recipe, seen, drawn).energies["end"], true.energies["end"])
+    assert ["compiled in" in line for line in said()] == [True, False] and "energy 'end' differs by 1.5e-03" in said()[
+        1
+    ]
 
 
 def test_stochastic_samplers_stay_eager(counted):

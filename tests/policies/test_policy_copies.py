@@ -10,7 +10,7 @@ from several import KINDS, acting, of
 from tiny import frame, learned, policy, trained, training_batch
 
 from lerobot_dp_plus.heads import compiled
-from lerobot_dp_plus.heads.compiled import Compiled, propose
+from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.objectives import Diffusion
 from lerobot_dp_plus.paths import LinearBetaPath
 
@@ -60,7 +60,7 @@ def test_copies_train_on_alike_and_apart(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_a_copy_of_a_compiled_policy_compiles_again(way, monkeypatch):
     runs = []
-    monkeypatch.setattr(compiled, "_on_cpu", lambda *arguments: runs.append(1) or propose(*arguments))
+    monkeypatch.setattr(compiled, "graph", lambda propose: lambda *arguments: runs.append(1) or propose(*arguments))
     made = acting(compile_sampler=True, preset="dp_plus_unet")
     seen, drawn = frame(made.config, 2), torch.randn(2, made.config.horizon, 2)
     action = made.select_action(seen, noise=drawn)

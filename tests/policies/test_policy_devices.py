@@ -22,10 +22,11 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.guidance import Smoothness
 from lerobot_dp_plus.heads import compiled
-from lerobot_dp_plus.heads.compiled import propose
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies import policy as policy_module
+from lerobot_dp_plus.policies.candidates import Recipe, propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.samplers import DDIM, Euler, Heun, Jump, Sampler
@@ -159,11 +160,11 @@ def test_what_is_compiled_never_leaves_the_gpu(elsewhere, fields):
     policy = on_gpu(made).eval()
     seen = there({k: v for k, v in window([frame(made)] * 2).items() if k in made.observed_features})
     noise = torch.randn(3, made.selection.candidates, made.horizon, 2, device=GPU)
-    foresee = "energy" in made.selection.needs
+    recipe = Recipe.of(made, made.selection.energies)
     with torch.no_grad():
-        propose(policy.model, made, seen, noise, foresee)  # as before compilation: constants are remembered
+        propose(policy.model, recipe, seen, noise)  # as before compilation: constants are remembered
         with Whereabouts() as whereabouts:
-            assert propose(policy.model, made, seen, noise, foresee).chunks.device == GPU
+            assert propose(policy.model, recipe, seen, noise).chunks.device == GPU
     assert not whereabouts.outside
 
 
@@ -174,23 +175,23 @@ def test_what_is_compared_on_a_gpu_is_the_replayed_graph(elsewhere, monkeypatch,
     policy = on_gpu(made).eval()
     runs = []
 
-    def on_gpu_(*arguments: Any) -> compiled.Proposal:
+    def on_gpu_(*arguments: Any) -> Candidates:
         runs.append(len(runs))
         if len(runs) == 1:
             torch._dynamo.utils.counters["inductor"]["cudagraph_skips"] += skipped
         return propose(*arguments)
 
-    monkeypatch.setattr(compiled, "_on_gpu", on_gpu_)
+    monkeypatch.setattr(compiled, "graph", lambda _, mode: on_gpu_)
     monkeypatch.setattr(Tensor, "item", lambda self: 0.0 if len(runs) == 3 else float("nan"))
     logger = logging.getLogger(compiled.__name__)
     monkeypatch.setattr(logger, "propagate", False)
     logger.addHandler(caplog.handler)
     seen = there({k: v for k, v in window([frame(made)] * 2).items() if k in made.observed_features})
     noise = torch.randn(3, 1, made.horizon, 2, device=GPU)
-    propose_compiled = compiled.Compiled()
+    propose_compiled = compiled.Compiled(propose)
     try:
         for _ in range(2):
-            assert propose_compiled(policy.model, made, seen, noise, False).chunks.device == GPU
+            assert propose_compiled(policy.model, Recipe.of(made), seen, noise).chunks.device == GPU
     finally:
         logger.removeHandler(caplog.handler)
     assert len(runs) == 4

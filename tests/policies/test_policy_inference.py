@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import ACTION_DIM, BATCH, HORIZON, OBSERVATIONS, PRESETS, config, frame, noise, policy, trained, window
 
-from lerobot_dp_plus.heads.compiled import Proposal
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.samplers import Ancestral
 from lerobot_dp_plus.selection import Coherent, Densest, Selection
 
@@ -193,7 +193,7 @@ def test_the_most_coherent_candidate_keeps_to_what_was_planned_and_not_done():
     candidates[:, 0, ahead : ahead + planned.shape[1]] = planned
     candidates[:, 0, :ahead] = 5.0
     candidates[:, 1, ahead : ahead + planned.shape[1]] = planned + 0.1
-    made._candidates = lambda *_, **__: Proposal(candidates)
+    made._candidates = lambda *_, **__: Candidates(candidates)
     assert torch.equal(made.predict_action_chunk(frame(made.config)), candidates[:, 0, ahead:])
 
 

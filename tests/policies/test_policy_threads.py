@@ -13,7 +13,8 @@ from torch import Tensor
 
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.heads import compiled
-from lerobot_dp_plus.heads.compiled import Compiled, propose
+from lerobot_dp_plus.heads.compiled import Compiled
+from lerobot_dp_plus.policies.candidates import propose
 from lerobot_dp_plus.policies.episode import EvaluationMode
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.policies.randomness import drawing_from, fresh_noise
@@ -168,7 +169,7 @@ def test_one_thread_compiles_and_the_others_do_not_wait(monkeypatch):
     seen, drawn = frame(made.config), noise(made.config)
     window = {key: value[:, None].expand(-1, 2, -1) for key, value in seen.items()}
     expected = made.sample(window, drawn)
-    made._propose = Compiled()
+    made._propose = Compiled(propose)
     compiling, go_on, runs = threading.Event(), threading.Event(), []
 
     def compiles(*arguments):
@@ -177,7 +178,7 @@ def test_one_thread_compiles_and_the_others_do_not_wait(monkeypatch):
         assert go_on.wait(60)
         return propose(*arguments)
 
-    monkeypatch.setattr(compiled, "_on_cpu", compiles)
+    monkeypatch.setattr(compiled, "graph", lambda _: compiles)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(made.sample, window, drawn)
         assert compiling.wait(60)

@@ -51,7 +51,7 @@ def test_a_policy_that_breaks_a_rule_of_training_acts_and_is_not_trained(fields,
 @pytest.mark.parametrize(("fields", "message"), RULES)
 def test_a_hand_edited_config_loads_and_is_used(tmp_path, fields, message):
     build(config(inputs=ENV_STATE)).save_pretrained(tmp_path)
-    edited = config(inputs=ENV_STATE, **{k: v for k, v in fields.items() if k != "foresight"})
+    edited = config(inputs=ENV_STATE, **{k: v for k, v in fields.items() if k != "dynamics"})
     edited._save_pretrained(tmp_path)
     made = DpPlusPolicy.from_pretrained(tmp_path)
     assert made.config.noise_draws == edited.noise_draws
