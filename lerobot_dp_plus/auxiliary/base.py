@@ -84,8 +84,8 @@ class AuxiliaryModel(nn.Module, ABC):
         """The energies it offers, by name."""
         return {}
 
-    def check_learned(self) -> None:
-        """Raise a ValueError unless it has learned enough to offer what it offers."""
+    def check_learned(self, units: Units) -> None:
+        """Raise a ValueError unless it has learned enough to tell its energies."""
 
     def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         """Take what was gathered from former data out of weights about to be loaded; the new data have other units."""

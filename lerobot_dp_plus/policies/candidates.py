@@ -125,11 +125,12 @@ def draw(
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    if recipe.needs_units:
+    stated = EnergyTerm.get_choice_name(type(config.energy))
+    if stated in energies or "energy" in config.guidance.needs:
         model.units.check_known()
     for name, member in model.members():
         if config.auxiliaries[name].offers & set(energies):
-            member.check_learned()
+            member.check_learned(model.units)
     candidates = propose(model, recipe, window, noise.to(dtype).reshape(shape), generator)
     check_chunks(candidates.chunks, window, config.observed_features)
     return candidates

@@ -149,7 +149,8 @@ def test_candidates(selection):
         torch.testing.assert_close(candidates[:, i], alone, rtol=1e-4, atol=1e-5)
     chunk = made.predict_action_chunk(seen, noise=drawn)
     start = made.config.n_obs_steps - 1
-    assert torch.equal(chunk, selection.choose(candidates[:, :, start:], None))
+    ahead = Candidates(candidates).from_step(start)
+    assert torch.equal(chunk, ahead.at(selection.choose(ahead, None)).chunks[:, 0])
 
 
 def test_images_are_encoded_once_for_all_candidates(monkeypatch):
@@ -167,10 +168,10 @@ def test_the_selection_is_shown_the_unexecuted_tail():
     class Spy(Selection):
         candidates = 1
 
-        def choose(self, chunks, tail, energy):
+        def choose(self, proposed, tail):
             tails.append(tail)
-            shown.append(chunks)
-            return chunks[:, 0]
+            shown.append(proposed.chunks)
+            return torch.zeros(len(proposed.chunks), dtype=torch.int64)
 
     made = trained(n_action_steps=3)
     made.config.selection = Spy()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import config
 
+from lerobot_dp_plus.auxiliary import Needs, NextState
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.selection import LowestEnergy
@@ -18,15 +19,22 @@ def steps_of(value: torch.Tensor, base: float) -> list[int]:
     return (value[0, :, 0] - base).int().tolist()
 
 
+def ahead(reach: int, n_obs_steps: int) -> dict[str, Needs]:
+    """What a dynamics model asks for that predicts `reach` frames."""
+    return {"dynamics": Outcome(steps=reach).needs(n_obs_steps, 1)}
+
+
 @pytest.mark.parametrize(
     ("windows", "observations", "actions"),
     [
         (Windows(2, 4), [-1, 0], [-1, 0, 1, 2]),
         (Windows(2, 4, stride=3), [-3, 0], [-3, 0, 3, 6]),
-        (Windows(2, 4, reach=2), [-1, 0, 1, 2], [-1, 0, 1, 2]),
-        (Windows(2, 3, stride=2, reach=3), [-2, -1, 0, 1, 2, 3], [-2, 0, 1, 2]),
-        (Windows(1, 2, reach=3), [0, 1, 2, 3], [0, 1, 2]),
-        (Windows(3, 5, stride=2, reach=1), [-4, -2, -1, 0, 1], [-4, -2, 0, 2, 4]),
+        (Windows(2, 4, others=ahead(2, 2)), [-1, 0, 1, 2], [-1, 0, 1, 2]),
+        (Windows(2, 3, stride=2, others=ahead(3, 2)), [-2, -1, 0, 1, 2, 3], [-2, 0, 1, 2]),
+        (Windows(1, 2, others=ahead(3, 1)), [0, 1, 2, 3], [0, 1, 2]),
+        (Windows(3, 5, stride=2, others=ahead(1, 3)), [-4, -2, -1, 0, 1], [-4, -2, 0, 2, 4]),
+        (Windows(2, 4, stride=3, others={"auxiliary": NextState().needs(2, 1)}), [-3, 0, 1], [-3, 0, 3, 6]),
+        (Windows(2, 3, others={"a": Needs((4,), (9,)), "b": Needs((-7,))}), [-7, -1, 0, 4], [-1, 0, 1, 9]),
     ],
 )
 def test_a_sample_holds_what_its_readers_read_and_no_more(windows, observations, actions):
@@ -39,14 +47,35 @@ def test_a_sample_holds_what_its_readers_read_and_no_more(windows, observations,
         "observation.state_is_pad": torch.tensor([step > 1 for step in observations]).expand(2, -1),
     }
     split = windows.split(batch, {"observation.state": (1,)}, 1, masked=True)
-    assert steps_of(split.seen["observation.state"], 100) == windows.seen
-    assert steps_of(split.chunk, 200) == windows.executed
-    assert split.valid[0].tolist() == [step <= 2 for step in windows.executed]
-    if windows.reach:
-        assert steps_of(split.newest["observation.state"], 100) == windows.newest
-        assert steps_of(split.actions, 200) == list(range(windows.reach))
-        assert steps_of(split.ahead["observation.state"], 100) == list(range(1, windows.reach + 1))
-        assert split.real[0].tolist() == [step <= 1 for step in range(1, windows.reach + 1)]
+    readers = [
+        (windows.policy, split.policy),
+        *((windows.others[name], split.auxiliary[name]) for name in windows.others),
+    ]
+    for needs, view in readers:
+        assert steps_of(view.observations["observation.state"], 100) == list(needs.observations)
+        assert view.real[0].tolist() == [step <= 1 for step in needs.observations]
+        assert view.actions.shape[1] == len(needs.actions)
+        if needs.actions:
+            assert steps_of(view.actions, 200) == list(needs.actions)
+        assert view.valid[0].tolist() == [step <= 2 for step in needs.actions]
+    assert list(windows.policy.actions) == windows.predicted and split.auxiliary.keys() == windows.others.keys()
+
+
+def test_pictures_are_held_for_who_looks_at_them():
+    looks = {"state_estimation": Needs((0,), (), (0,))}
+    windows = Windows(2, 4, reads_pictures=True, others=looks | ahead(2, 2))
+    assert windows.observations == [-1, 0, 1, 2] and windows.pictures == [0]
+    shapes = {"observation.state": (1,), "observation.image": (3, 1, 1)}
+    batch = {
+        "observation.state": coded([-1, 0, 1, 2], 100),
+        "action": coded([-1, 0, 1, 2], 200),
+        "observation.image": torch.zeros(2, 1, 3, 1, 1),
+    }
+    split = windows.split(batch, shapes, 1, masked=True)
+    assert "observation.image" not in split.policy.observations, "the policy sees states in place of pictures"
+    assert split.auxiliary["state_estimation"].observations["observation.image"].shape[1] == 1
+    assert "observation.image" not in split.auxiliary["dynamics"].observations
+    assert Windows(2, 4).pictures == [-1, 0]
 
 
 def test_lerobot_reads_the_indices_of_the_config():
@@ -71,7 +100,8 @@ def test_another_number_of_frames_is_refused_by_name(key, message):
     ("fields", "message"),
     [
         ({"stride": 0}, "stride = 0: must be at least 1"),
-        ({"selection": LowestEnergy()}, r"selection\.type = lowest_energy needs energy, which foresight\.type = none"),
+        ({"selection": LowestEnergy()}, r"selection\.type = lowest_energy needs the energy end, and there is none"),
+        ({"selection": LowestEnergy(energy="far")}, r"needs the energy far.*selection\.energy then names"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(fields, message):

@@ -163,8 +163,10 @@ class OutcomeModel(AuxiliaryModel):
     def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         state_dict |= {f"{prefix}ends.{name}": value.clone() for name, value in self.ends.named_buffers()}
 
-    def check_learned(self) -> None:
+    def check_learned(self, units: Units) -> None:
         self.ends.check_seen()
+        if self.frame.in_units:
+            units.check_known()
 
     def energies(self, units: Units) -> dict[str, Energy]:
         return {"end": partial(self.distance_from_end, units=units)}

@@ -68,11 +68,11 @@ def test_pictures_learn_from_the_true_state_alone():
     gradients = {name: p.grad.clone() for name, p in made.model.named_parameters() if p.grad is not None}
     made.zero_grad()
     split = made.config.windows.split(batch, made.config.training_features, 2, masked=True)
-    losses = {name: (each, of_all) for name, each, of_all in made.model.further_losses(split, pictures=2)}
-    assert losses["state_estimation"][0].tolist()[2:] == [0, 0] < losses["state_estimation"][0].tolist()[:2]
-    losses["state_estimation"][1].backward()
+    loss = made.model.further_losses([], split, every=False)["state_estimation"]
+    assert loss.each.tolist()[2:] == [0, 0] < loss.each.tolist()[:2] and loss.weight.tolist() == [1, 1, 0, 0]
+    loss.mean.backward()
     alone = {name: p.grad for name, p in made.model.named_parameters() if p.grad is not None}
-    assert alone and all(name.startswith("perception.") for name in alone)
+    assert alone and all(name.startswith("auxiliary.state_estimation.") for name in alone)
     for name, gradient in alone.items():
         torch.testing.assert_close(gradients[name], gradient)
 
@@ -80,9 +80,11 @@ def test_pictures_learn_from_the_true_state_alone():
 def test_an_update_looks_at_the_first_samples_and_an_evaluation_at_all():
     made, seen = seeing(samples=2), []
     made.model.auxiliary.state_estimation.see.register_forward_hook(
-        lambda module, inputs, output: seen.append(len(output))
+        lambda module, inputs, output: seen.append(len(output[0].values))
     )
-    made.ema.module.perception.see.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    made.ema.module.auxiliary.state_estimation.see.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(output[0].values))
+    )
     batch = sample_batch(made)
     made.train()(batch)
     made(batch, reduction="none")
@@ -119,12 +121,12 @@ def test_it_acts_on_what_it_reads_and_never_on_what_it_is_told():
     told = made.predict_action_chunk({**without, KEY: seen[KEY] + 5}, noise=draws)
     torch.testing.assert_close(told, expected, rtol=0, atol=0)
     # The same chunk as a policy without eyes makes of the states that were read.
-    read = made.ema.module.perceived(
+    read = made.ema.module.estimated(
         {key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in without.items()}
     )
     assert set(read) == {KEY, "observation.state"}
     blind = build(config(inputs={**STATE, **ENV_STATE}, dynamics=made.config.dynamics, selection=made.config.selection))
-    state = {name: value for name, value in made.state_dict().items() if ".perception." not in name}
+    state = {name: value for name, value in made.state_dict().items() if ".state_estimation." not in name}
     blind.load_state_dict(state)
     torch.testing.assert_close(blind.eval().predict_action_chunk(read, noise=draws), expected)
 
@@ -180,7 +182,7 @@ def test_an_environment_need_not_give_what_is_read():
 
 
 def test_foresight_of_states_still_refuses_pictures_that_nobody_reads():
-    with pytest.raises(ValueError, match=r"foresight\.type=none, or perception\.type=regression"):
+    with pytest.raises(ValueError, match=r"dynamics\.type=none, or state_estimation\.type=regression"):
         policy(inputs=ALL, dynamics=Outcome(steps=6, dim=16, depth=1), image_encoder=WHOLE)
 
 
