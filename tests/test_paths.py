@@ -199,3 +199,45 @@ def test_the_linear_schedule_is_sampled_where_its_data_is() -> None:
     assert (path.alpha(even) < 1 / 3).sum() > 5 and path.sigma(even[-2]) > 0.3
     assert (path.alpha(served) < 1 / 3).sum() < 4 and path.sigma(served[-2]) < 0.06
     assert torch.equal(served, path.smooth_grid(10, like))
+
+
+def times_of_steps(count: int, horizon: int) -> torch.Tensor:
+    """(count, horizon), as apart from step to step as from sample to sample."""
+    return INTERIOR[torch.randint(len(INTERIOR), (count, horizon))]
+
+
+@pytest.mark.parametrize("path", ALL_PATHS.values(), ids=ALL_PATHS)
+@every_kind
+def test_times_of_steps_are_times_of_samples_step_by_step(path: Path, kind: Parametrisation) -> None:
+    """Whatever takes a time for each sample (B,) gives for (B, H) what each step would give alone."""
+    x0, x1, x_t, output = torch.randn(4, 5, 6, 2, dtype=torch.float64)
+    t = times_of_steps(5, 6)
+    whole = {
+        "interpolate": path.interpolate(x0, x1, t),
+        "target": path.target(kind, x0, x1, t),
+        "ends": torch.cat(path.ends(kind, output, x_t, t), -1),
+        "with_data": torch.cat(path.with_data(x1, x_t, t), -1),
+        "network_time": path.network_time(t),
+    }
+    for step in range(6):
+        one, at = slice(step, step + 1), t[:, step]
+        alone = {
+            "interpolate": path.interpolate(x0[:, one], x1[:, one], at),
+            "target": path.target(kind, x0[:, one], x1[:, one], at),
+            "ends": torch.cat(path.ends(kind, output[:, one], x_t[:, one], at), -1),
+            "with_data": torch.cat(path.with_data(x1[:, one], x_t[:, one], at), -1),
+            "network_time": path.network_time(at)[:, None],
+        }
+        for name, value in alone.items():
+            torch.testing.assert_close(whole[name][:, one], value, rtol=1e-12, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("path", ALL_PATHS.values(), ids=ALL_PATHS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_steps_whose_time_is_that_of_the_data_are_the_data(path: Path, dtype: torch.dtype) -> None:
+    x0, x1 = torch.randn(2, 5, 6, 2, dtype=dtype)
+    t = times_of_steps(5, 6).to(dtype)
+    t[:, :2] = 1
+    x_t = path.interpolate(x0, x1, t)
+    assert torch.equal(x_t[:, :2], x1[:, :2])
+    assert not torch.isclose(x_t[:, 2:], x1[:, 2:], atol=1e-3).all()
