@@ -1,8 +1,9 @@
 """The light encoder sees small things from the first update on."""
 
+import pytest
 import torch
 
-from lerobot_dp_plus.encoders import ImageEncoder, SmallCnnConfig
+from lerobot_dp_plus.encoders import ImageEncoder, ResNet18Config, SmallCnnConfig
 
 
 def squares(size: int = 4) -> torch.Tensor:
@@ -36,6 +37,21 @@ def test_a_small_object_moves_the_features_of_fresh_weights():
         plain.project[0].weight.div_(scale)
     # Much more than the projection's own scale makes of it.
     assert spread(ours) > 4 * scale * spread(plain)
+
+
+@pytest.mark.parametrize(
+    ("config", "sharpness", "scale"),
+    [(SmallCnnConfig(), 8.0, 5.0), (SmallCnnConfig(width=16), 8.0, 5.0), (ResNet18Config(), 1.0, 1.0)],
+    ids=["small_cnn", "narrow", "resnet18"],
+)
+def test_first_weights_are_as_much_larger_than_torchs_as_is_said(config, sharpness: float, scale: float):
+    """Torch draws weights from U(±1/√fan_in), whose standard deviation is 1/√(3·fan_in)."""
+    torch.manual_seed(0)
+    encoder = config.build()
+    for weight, gain in ((encoder.attention.weight, sharpness), (encoder.project[0].weight, scale)):
+        assert weight.std().item() == pytest.approx(gain / (3 * weight[0].numel()) ** 0.5, rel=0.05)
+    for layer in (encoder.attention, encoder.project[0]):  # biases are as torch draws them
+        assert layer.bias.abs().max() <= layer.weight[0].numel() ** -0.5
 
 
 def test_it_learns_where_a_small_object_is():

@@ -12,7 +12,7 @@ from lerobot_dp_plus.guidance import Gradient, Guidance, NoGuidance, Situation, 
 from lerobot_dp_plus.heads import Denoising, mean_error
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import Network, Scene, Tokens, repeat_rows
-from lerobot_dp_plus.objectives import DenoisingObjective, Diffusion, DiffusersPath, FlowMatching, Shortcut
+from lerobot_dp_plus.objectives import DenoisingObjective, DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.samplers import (
     DDIM,
