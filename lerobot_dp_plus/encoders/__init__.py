@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `resnet18` | ReLU(W · keypoints(ResNet-18(crop))), one feature a frame | arXiv 1512.03385, 2303.04137 | `resnet.py` |
 | `small_cnn` | ReLU(W · keypoints(4 convolutions(crop))), one feature a frame | our own, for a CPU | `small_cnn.py` |
-| `patches` | W · trunk(crop) + place, a token for each place | arXiv 2106.14881 | `patches.py` |
+| `patches` | W · trunk(crop) + place + age, a token for each place | arXiv 2106.14881 | `patches.py` |
 
 | member of `words` | equation | source | file |
 |---|---|---|---|

@@ -19,7 +19,7 @@ STRIDES = {"small_cnn": 8, "resnet18": 32}
 
 
 class PatchEncoder(CameraEncoder):
-    """W · trunk(crop(image)) + place, one token for each place of the trunk's map, frame by frame."""
+    """W · trunk(crop(image)) + place + age, one token for each place of the trunk's map, frame by frame."""
 
     def __init__(
         self,
@@ -40,7 +40,8 @@ class PatchEncoder(CameraEncoder):
         frames = self.cropped(images).flatten(0, 1).to(self.project.weight.dtype)
         seen = self.project(self.pool(self.backbone(frames)))  # (B·T_o, dim, rows, columns)
         tokens = self.norm(seen.flatten(2).transpose(1, 2)) + places(seen).to(seen.dtype)
-        return tokens.unflatten(0, images.shape[:2])
+        old = ages(images.shape[1], tokens.shape[-1], tokens.device)[:, None]  # (T_o, 1, dim)
+        return tokens.unflatten(0, images.shape[:2]) + old.to(tokens.dtype)
 
 
 def places(maps: Tensor) -> Tensor:
@@ -58,6 +59,16 @@ def places(maps: Tensor) -> Tensor:
 
     row, column = along(rows), along(columns)
     return torch.cat([row[:, None].expand(-1, columns, -1), column[None].expand(rows, -1, -1)], -1).flatten(0, 1)
+
+
+def ages(steps: int, channels: int, device: torch.device) -> Tensor:
+    """Sinusoids of how many frames ago each of `steps` was seen, (T_o, C): networks read tokens without an order.
+
+    The newest frame has zeros, so that one frame by itself is its places alone.
+    """
+    octaves = 2.0 ** torch.linspace(0, -5, channels // 2, device=device)
+    ago = torch.arange(steps - 1, -1, -1, device=device)[:, None] * octaves
+    return torch.cat([ago.sin(), ago.cos() - 1], -1)
 
 
 @ImageEncoderConfig.register_subclass("patches")
