@@ -65,9 +65,10 @@ class Units(Statistics):
             )
 
     def physical(self, key: str, value: Tensor) -> Tensor:
-        """The feature `key` (..., D) in the dataset's units, float32."""
+        """The feature `key` (..., D) in the dataset's units, float32; float64 stays so."""
         index = self.keys.index(key)
-        return self.get_buffer(f"offset_{index}") + self.get_buffer(f"scale_{index}") * value.float()
+        value = value.to(torch.promote_types(value.dtype, torch.float32))
+        return self.get_buffer(f"offset_{index}") + self.get_buffer(f"scale_{index}") * value
 
     def normalised(self, key: str, value: Tensor) -> Tensor:
         """The inverse of `physical`."""

@@ -1,4 +1,4 @@
-"""One tiny policy of every kind: each preset, with pictures, with foresight and perception, without an average."""
+"""One tiny policy of every kind: each preset, with pictures, with dynamics and estimated states, without an average."""
 
 from typing import Any
 
@@ -6,11 +6,14 @@ import torch
 from lerobot.configs import FeatureType, PolicyFeature
 from tiny import ENV_STATE, IMAGES, OBSERVATIONS, PRESETS, STATE, policy
 
+from lerobot_dp_plus.auxiliary import NextState
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
-from lerobot_dp_plus.guidance import Smoothness
+from lerobot_dp_plus.encoders import PatchesConfig, ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.energies import StayAbove
+from lerobot_dp_plus.guidance import Gradient, Smoothness
+from lerobot_dp_plus.heads import Regression as BehaviourCloning
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
@@ -33,7 +36,15 @@ KINDS: dict[str, dict[str, Any]] = {
         "image_encoder": ResNet18Config(crop_ratio=1.0, num_keypoints=4),
         "ema": EmaConfig(enabled=False),  # eleven million weights are enough
     },
-    "foresight and perception": {**SEEING, **X1},
+    "dynamics and estimated states": {**SEEING, **X1},
+    "patches and a further loss": {
+        "preset": "dp_plus_transformer",
+        "inputs": OBSERVATIONS["mix"],
+        "image_encoder": PatchesConfig(width=16, crop_ratio=1.0, feature_dim=16),
+        "auxiliary": NextState(dim=8),
+    },
+    "energies that guide": {"energy": StayAbove(limit=0.5), "guidance": Gradient(strength=0.1)},
+    "regression": {"objective": BehaviourCloning()},
     "no average": {"ema": EmaConfig(enabled=False), **X1},
     "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},
     "table": {"objective": Diffusion(prediction="x1", path=LinearBetaPath()), "sampler": DDIM(num_steps=2)},
@@ -53,8 +64,10 @@ def acting(**fields: Any) -> DpPlusPolicy:
         for weight in made.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
     for model in (made.model, made._averaged_model):
-        if model.auxiliary.dynamics is not None:
-            model.auxiliary.dynamics.ends.gather(torch.randn(5, len(model.auxiliary.dynamics.ends.mean)))
+        model.units.known.fill_(True)
+        if "dynamics" in model.auxiliary:
+            ends = model.auxiliary.dynamics.ends
+            ends.gather(torch.randn(5, len(ends.mean)))
     return made
 
 

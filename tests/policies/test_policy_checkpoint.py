@@ -207,12 +207,12 @@ def test_what_weights_depend_on_and_do_not_show_is_refused(saved, flag, message)
         DpPlusPolicy.from_pretrained(saved, cli_overrides=[flag])
 
 
-def test_the_frame_of_foresight_belongs_to_its_weights(tmp_path):
+def test_the_frame_of_a_dynamics_model_belongs_to_its_weights(tmp_path):
     kinds = {"observation.state": (FeatureType.STATE, 2), "observation.environment_state": (FeatureType.ENV, 16)}
     inputs = {key: PolicyFeature(kind, (width,)) for key, (kind, width) in kinds.items()}
     fields = {"dynamics": Outcome(steps=6, dim=16, depth=1, frame=PushTBlock())}
     policy(inputs=inputs, **fields).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"foresight\.frame = .*observed.*: the weights in .*pusht_block"):
+    with pytest.raises(ValueError, match=r"dynamics\.frame = .*observed.*: the weights in .*pusht_block"):
         DpPlusPolicy.from_pretrained(tmp_path, cli_overrides=["--dynamics.frame.type=observed"])
 
 

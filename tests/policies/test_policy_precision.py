@@ -57,10 +57,11 @@ def test_every_sampler_draws_noise_of_its_own_in_half_precision(name):
 
 
 def test_counts_and_statistics_keep_their_type():
-    made = of("foresight and perception")
+    made = of("dynamics and estimated states")
     whole = {key: value.clone() for key, value in made.state_dict().items() if not value.is_floating_point()}
     known = {key: value.clone() for key, value in made.state_dict().items() if ".units." in key or ".ends." in key}
-    assert set(whole) == {"stream", "ema.n_averaged"} and len(known) == 2 * 9
+    flags = {"model.units.known", "ema.module.units.known"}
+    assert set(whole) == {"stream", "ema.n_averaged", *flags} and len(known) == 2 * 10
     for change in (lambda: made.half(), lambda: made.to(torch.bfloat16), lambda: made.double(), lambda: made.float()):
         change()
         state = made.state_dict()

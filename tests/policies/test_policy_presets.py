@@ -11,7 +11,9 @@ from lerobot.datasets import factory
 from lerobot.policies import make_policy_config
 from tiny import PRESETS
 
+from lerobot_dp_plus.auxiliary import Outcome
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.notation import STEPS, Span, Tokens
 from lerobot_dp_plus.policies import configuration_dp_plus, host_loading, timing
 from lerobot_dp_plus.policies.windows import Windows
 
@@ -81,10 +83,10 @@ def test_the_horizon_fits_the_network():
 @pytest.mark.parametrize(("horizon", "patch"), [(8, 8), (12, 6), (16, 8), (50, 5), (13, 1), (1, 1), (48, 8)])
 @pytest.mark.parametrize("kind", [TransformerConfig, DiTConfig])
 def test_tokens_are_as_long_as_the_horizon_allows(kind, horizon, patch):
-    network = kind(dim=8, depth=1, num_heads=2).build(horizon=horizon, action_dim=2, observation_dim=3, n_obs_steps=1)
+    network = kind(dim=8, depth=1, num_heads=2).build(horizon=horizon, action_dim=2, observation={STEPS: Span(1, 3)})
     assert network.patch_size == patch
     chunk = torch.randn(2, horizon, 2)
-    assert network(chunk, torch.zeros(2), network.condition(torch.randn(2, 1, 3))).shape == chunk.shape
+    assert network(chunk, torch.zeros(2), network.condition((Tokens(torch.randn(2, 1, 3)),))).shape == chunk.shape
 
 
 def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
@@ -127,10 +129,11 @@ def test_zero_is_refused_by_name():
 
 
 def test_observations_are_every_kth_step_and_the_dynamics_sees_the_same_two():
-    windows = Windows(3, 6, stride=2, reach=2, observation_stride=3)
+    dynamics = Outcome(steps=2).needs(3, 3)
+    windows = Windows(3, 6, stride=2, observation_stride=3, others={"dynamics": dynamics})
     assert windows.seen == [-12, -6, 0]
-    assert windows.newest == [-3, 0]  # in use a step is one frame, so the newest two are three frames apart
-    assert windows.executed == [-4, -2, 0, 2, 4, 6]
+    assert dynamics.observations == (-3, 0, 1, 2)  # in use a step is one frame, so the newest two are three frames apart
+    assert windows.predicted == [-4, -2, 0, 2, 4, 6]
 
 
 def _parsed(name: str, *flags: str):

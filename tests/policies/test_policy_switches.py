@@ -225,13 +225,17 @@ def test_a_field_of_another_member_is_refused(switches):
 @pytest.mark.parametrize(
     ("axis", "legal"),
     [
-        ("objective", ["diffusion", "flow_matching", "shortcut"]),
+        ("objective", ["diffusion", "flow_matching", "regression", "shortcut"]),
         ("sampler", ["ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"]),
         ("network", ["dit", "transformer", "unet1d"]),
-        ("image_encoder", ["resnet18", "small_cnn"]),
+        ("image_encoder", ["patches", "resnet18", "small_cnn"]),
         ("selection", ["coherent", "densest", "first", "lowest_energy"]),
-        ("foresight", ["none", "outcome"]),
-        ("guidance", ["none", "smoothness"]),
+        ("dynamics", ["none", "outcome"]),
+        ("state_estimation", ["none", "regression"]),
+        ("auxiliary", ["next_state", "none"]),
+        ("energy", ["none", "smoothness", "stay_above"]),
+        ("words", ["hashed", "none"]),
+        ("guidance", ["gradient", "none", "smoothness"]),
     ],
 )
 def test_unknown_members_are_answered_with_the_legal_ones(axis, legal, tmp_path):
