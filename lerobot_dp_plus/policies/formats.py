@@ -9,6 +9,8 @@ what has changed is named.
 from collections.abc import Mapping
 from typing import Any
 
+from lerobot_dp_plus.policies import former_names
+
 #: Written into every checkpoint; a newer one than this is refused by name.
 FORMAT_VERSION = 2
 TYPE, VERSION = "type", "format_version"
@@ -44,12 +46,17 @@ MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
 def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FORMAT_VERSION) -> dict[str, Any]:
     """`fields`, a policy's config as a file spells it, with what an older format meant by the fields it leaves out.
 
-    `unversioned` is the format of a file that states none.
+    They are under today's names. `unversioned` is the format of a file that states none.
+
+    Raises:
+        DecodingError: a field is given by its former name and by today's.
     """
-    version = fields.get(VERSION, unversioned)
-    if policy_type not in AXES_1 or not isinstance(version, int) or version >= FORMAT_VERSION:
+    if policy_type not in AXES_1:
         return dict(fields)
-    full = FIELDS_1 | dict(fields)
+    fields, version = former_names.in_fields(fields), fields.get(VERSION, unversioned)
+    if not isinstance(version, int) or version >= FORMAT_VERSION:
+        return fields
+    full = FIELDS_1 | fields
     for axis, usual in AXES_1[policy_type].items():
         said = full.get(axis, usual)
         if isinstance(said, Mapping):  # else it is refused where it is read
@@ -62,6 +69,7 @@ def left_open(policy_type: str, fields: Mapping[str, Any]) -> list[str]:
     """What a file without a format leaves out of all that has changed since format 1, so that it means today's."""
     if policy_type not in AXES_1 or VERSION in fields:
         return []
+    fields = former_names.in_fields(fields)
     former, open_fields = complete(policy_type, fields, unversioned=1), []
     for name in sorted(former.keys() - {TYPE}):
         if name not in fields:
