@@ -20,7 +20,7 @@ from lerobot_dp_plus.notation import Network
 class TransformerConfig(TokenNetworkConfig):
     """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 240 M."""
 
-    #: Whether a token sees only itself and earlier ones.
+    # Whether a token sees only itself and earlier ones.
     causal: bool = True
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:

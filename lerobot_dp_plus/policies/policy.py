@@ -13,7 +13,8 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
-from lerobot_dp_plus.policies import candidates, checkpoint, host_training, sharding
+from lerobot_dp_plus import patches
+from lerobot_dp_plus.policies import candidates, checkpoint, sharding
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, mean_of_valid, parameter_groups
 from lerobot_dp_plus.policies.compiled import CompiledPropose, Proposal, propose
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -28,7 +29,7 @@ from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
 from lerobot_dp_plus.policies.windows import check_finite
 
-host_training.prepare()
+patches.prepare_training()
 
 
 class DpPlusPolicy(PreTrainedPolicy):

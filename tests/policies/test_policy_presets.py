@@ -11,8 +11,9 @@ from lerobot.datasets import factory
 from lerobot.policies import make_policy_config
 from tiny import PRESETS
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
-from lerobot_dp_plus.policies import configuration_dp_plus, host_loading, timing
+from lerobot_dp_plus.policies import timing
 from lerobot_dp_plus.policies.windows import Windows
 
 USUAL = {"device": "cpu", "push_to_hub": False}
@@ -89,7 +90,7 @@ def test_tokens_are_as_long_as_the_horizon_allows(kind, horizon, patch):
 
 def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
     """Its trainer knows the rate before the policy is made; this is the call in which it reads the indices."""
-    host_loading.install(configuration_dp_plus.FORMAT_VERSION)
+    patches.install()
     features = {key: {"dtype": "float32"} for key in ("observation.state", "action")}
     made = preset("dp_plus_flow")
     deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features=features, stats={}))
