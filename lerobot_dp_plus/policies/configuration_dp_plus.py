@@ -1,7 +1,7 @@
 """The configuration of every policy type: shapes in time, the axes, and how to train."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.configs.types import FeatureType
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Following = int
 else:
     Following = int | None
+#: Not given. Its type is not said at the fields, where help takes a comment on the line for the field's.
+BY_RATE: Any = None
 
 
 @dataclass
@@ -49,11 +51,11 @@ class DpPlusConfig(PreTrainedConfig):
 
     n_obs_steps: int = 2
     # Actions of a chunk; not given: 1.6 s of the data, 16 steps at 10 frames a second.
-    horizon: Following = None  # type: ignore[assignment]
+    horizon: Following = BY_RATE
     # Actions executed before looking again; not given: half of the horizon.
-    n_action_steps: Following = None  # type: ignore[assignment]
+    n_action_steps: Following = BY_RATE
     # Steps from one observation to the next; not given: 0.1 s of the data.
-    observation_stride: Following = None  # type: ignore[assignment]
+    observation_stride: Following = BY_RATE
     # Frames of the data from one step of a chunk to the next: demonstrations are executed `stride` times as fast.
     stride: int = 1
 

@@ -125,10 +125,10 @@ def resume_door(stock: Any, repo_id: str, output_dir: Path, **options: Any) -> P
     if is_another_type(stated_type(repo_id)):
         return stock(repo_id, output_dir, **options)
     asked = Asked(repo_id)
-    _, silent = commit_of(asked, TRAIN_CONFIG)
-    if silent is not None:
-        raise worded(silent, asked) from silent
     with worded_faults(asked):
+        _, silent = commit_of(asked, TRAIN_CONFIG)
+        if silent is not None:
+            raise worded(silent, asked) from silent
         return stock(repo_id, output_dir, **options)
 
 

@@ -16,6 +16,7 @@ all this. Before it parses it asks whose config it is, and leaves those of other
 import argparse
 import dataclasses
 import functools
+import itertools
 import logging
 import sys
 import traceback
@@ -154,7 +155,7 @@ def _mapping(read: Any) -> Mapping[str, Any]:
 def _value_of(given: Sequence[str], name: str) -> str | None:
     """The last value of `--name=value` or `--name value`."""
     found = None
-    for flag, following in zip(given, [*given[1:], "--"], strict=True):
+    for flag, following in itertools.pairwise([*given, "--"]):
         if flag.startswith(f"--{name}="):
             found = flag.removeprefix(f"--{name}=")
         elif flag == f"--{name}" and not following.startswith("--"):
