@@ -1,6 +1,6 @@
 """A field that was renamed goes on working by its former name: in files, as a flag, and said once.
 
-No field has a former name yet, so the tests give some to fields that there are: `guide` for `guidance`, `pace` for `stride`.
+The tests give former names of their own to fields that there are: `guide` for `guidance`, `pace` for `stride`.
 """
 
 import json
@@ -261,8 +261,8 @@ def test_flags_that_only_begin_alike_and_values_are_left():
     ]
 
 
-def test_without_former_names_nothing_is_changed():
-    """The table as it is: every entry leads to a field that there is, from a name that none has."""
+def test_every_entry_of_the_table_leads_from_a_name_that_no_field_has_to_a_field():
+    """In a fresh interpreter, where the table is as it is."""
     code = (
         "from lerobot_dp_plus.policies.former_names import FORMER_NAMES; from lerobot_dp_plus.policies.configuration_dp_plus "
         "import DpPlusConfig; fields = DpPlusConfig.__dataclass_fields__; "
