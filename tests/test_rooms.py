@@ -24,6 +24,7 @@ PARTS = {
 }
 HANDS = {"policies", "demos", "loading", "environments"}
 EYES = {"evaluation"}
+HOOKS = {"host_hooks", "patches"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
     "units": set(),
@@ -38,12 +39,16 @@ TABLE: dict[str, set[str]] = {
     "hub": set(),
     # How a command describes itself; standard library only.
     "options": set(),
-    **{room: BASICS | PARTS for room in ("loading", "environments")},
-    "policies": BASICS | PARTS | {"hub"},
+    # Where LeRobot is patched; it names modules and imports none of them.
+    "host_hooks": set(),
+    "patches": {"host_hooks"},
+    "environments": BASICS | PARTS,
+    "loading": BASICS | PARTS | HOOKS,
+    "policies": BASICS | PARTS | HOOKS | {"hub"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
     **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
-    "cli": BASICS | PARTS | HANDS | EYES | {"hub", "publishing", "options"},
+    "cli": BASICS | PARTS | HOOKS | HANDS | EYES | {"hub", "publishing", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"publishing", "cli"}
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
-from unittest.mock import patch
 
 from lerobot_dp_plus.cli.extras import missing_extra
+from lerobot_dp_plus.patches import replaced
 
 
 class UsageError(Exception):
@@ -62,8 +62,8 @@ def plain_parsing() -> Iterator[None]:
         raise UsageError(f"{message}.{hint}")
 
     with (
-        patch.object(SuppressingArgumentParser, "error", error),
-        patch.object(parser, "DecodingError", _NeverRaised),
+        replaced(SuppressingArgumentParser, "error", error),
+        replaced(parser, "DecodingError", _NeverRaised),
     ):
         yield
 

@@ -34,6 +34,7 @@ from lerobot_dp_plus.cli.given import lookup as _lookup
 from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, quiet
 from lerobot_dp_plus.cli.sources import refuse_missing
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
+from lerobot_dp_plus.patches import install, replaced
 
 PREFIX = "lerobot_"
 DEFAULT_MEMORY_GB = 4.0
@@ -88,9 +89,7 @@ def run(name: str, arguments: list[str]) -> None:
     hold_back_torchcodec()
     script = importlib.import_module(f"lerobot.scripts.{PREFIX}{name.replace('-', '_')}")
     importlib.import_module("lerobot_policy_dp_plus")
-    # Again, now that LeRobot's training is imported: its loaders are wrapped only once they are there.
-    policies = importlib.import_module("lerobot_dp_plus.policies.configuration_dp_plus")
-    policies.host_loading.install(policies.FORMAT_VERSION)
+    install()  # again, now that LeRobot's training is imported: what is not there cannot be patched
     if asks_for_help:
         print(OWN_FLAGS.get(name, ""), end="")
         if not any(hasattr(script, each) for each in ("argparse", "parser", "draccus")):
@@ -170,5 +169,5 @@ def quick_questions() -> Iterator[None]:
         return
     from lerobot_dp_plus.hub.dataset_lookup import asking
 
-    with patch.object(datasets, "get_repo_versions", asking(datasets.get_repo_versions)):
+    with replaced(datasets, "get_repo_versions", asking(datasets.get_repo_versions)):
         yield

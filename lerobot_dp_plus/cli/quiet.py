@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any, TextIO
 from unittest.mock import patch
 
+from lerobot_dp_plus.patches import replaced
+
 #: Seconds between two lines of a progress bar where there is no terminal; shorter work has none.
 BETWEEN_LINES = 60.0
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
@@ -27,11 +29,11 @@ def quiet(script: ModuleType, show_config: bool = False) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(plain_bars())
         if not show_config and hasattr(script, "pformat"):
-            stack.enter_context(patch.object(script, "pformat", fold(script.pformat)))
+            stack.enter_context(replaced(script, "pformat", fold(script.pformat)))
         if hasattr(script, "make_train_eval_datasets"):
             stack.enter_context(told_of_videos(script))
         if hasattr(script, "get_package_version"):
-            stack.enter_context(patch.object(script, "get_package_version", loadable(script.get_package_version)))
+            stack.enter_context(replaced(script, "get_package_version", loadable(script.get_package_version)))
         yield
 
 
@@ -104,7 +106,7 @@ def told_of_videos(script: ModuleType) -> Iterator[None]:
             logging.getLogger(__name__).info(_NO_TORCHCODEC)
         return made
 
-    with patch.object(script, "make_train_eval_datasets", make_train_eval_datasets):
+    with replaced(script, "make_train_eval_datasets", make_train_eval_datasets):
         yield
 
 

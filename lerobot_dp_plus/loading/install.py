@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.disk import FrameCache
 from lerobot_dp_plus.loading.frames import frame_bytes
 from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_excluded, refuse_unsupported
+from lerobot_dp_plus.patches import replaced
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +61,12 @@ def fast_loading(
         asked = True
         return _make_datasets(original, cfg, enabled, limit_bytes, cache)
 
-    lerobot_train.make_train_eval_datasets = make_train_eval_datasets
-    try:
+    with replaced(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets):
         yield
         if enabled and not asked:
             logger.warning(
                 "data: nothing was loaded from memory, because LeRobot's training did not ask for its data here"
             )
-    finally:
-        lerobot_train.make_train_eval_datasets = original
 
 
 def factory() -> ModuleType:
@@ -98,8 +95,7 @@ def _make_datasets(
     original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None
 ) -> tuple[Any, Any]:
     """LeRobot's training and held-out datasets, in memory or mapped if both can be."""
-    with only_pictures_that_are_used():
-        hosts = original(cfg)
+    hosts = original(cfg)
     try:
         if not enabled:
             raise NotInMemory("loading from memory is switched off")
@@ -117,30 +113,6 @@ def _make_datasets(
     if cfg.num_workers > 0 and not mapped:
         logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
     return train, held_out
-
-
-@contextmanager
-def only_pictures_that_are_used() -> Iterator[None]:
-    """While open, a dataset's samples hold the pictures of the policy's `camera_delta_indices`, if it has such.
-
-    LeRobot asks a policy once for all observations, and one that looks ahead in its states would decode, move and
-    divide by 255 pictures that nobody reads.
-    """
-    module = factory()
-    original = getattr(module, "resolve_delta_timestamps", None)
-    if original is None:  # LeRobot's loader without it: more pictures than are used, and the same training
-        yield
-        return
-
-    def resolve(cfg: Any, meta: Any, *given: Any, **named: Any) -> Any:
-        """What LeRobot finds for the policy `cfg` on the dataset `meta`, however more it is told (a rename_map, say)."""
-        deltas, wanted = original(cfg, meta, *given, **named), getattr(cfg, "camera_delta_indices", None)
-        if deltas is not None and wanted is not None:
-            deltas |= {key: [step / meta.fps for step in wanted] for key in meta.camera_keys if key in deltas}
-        return deltas
-
-    with patch.object(module, "resolve_delta_timestamps", resolve):
-        yield
 
 
 def excluded_episodes(cfg: Any) -> list[int]:

@@ -15,8 +15,8 @@ class TokenNetworkConfig(NetworkConfig):
     dim: int = 256
     depth: int = 6
     num_heads: int = 4
-    #: Consecutive actions in one token; null: the most, up to `PATCH`, that divide the horizon. Fewer tokens cost less, and
-    #: short trainings learn more: with a token for every action a recipe on PushT had 42 % success, with one token 87 %.
+    # Consecutive actions in one token; null: the most, up to `PATCH`, that divide the horizon. Fewer tokens cost less, and
+    # short trainings learn more: with a token for every action a recipe on PushT had 42 successes in 100, with one token 87.
     patch_size: int | None = None
 
     def __post_init__(self) -> None:

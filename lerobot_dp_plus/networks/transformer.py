@@ -22,7 +22,7 @@ class TransformerConfig(TokenNetworkConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({STEPS, PATCHES, WORDS})
 
-    #: Whether a token sees only itself and earlier ones.
+    # Whether a token sees only itself and earlier ones.
     causal: bool = True
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:

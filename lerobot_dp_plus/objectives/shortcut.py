@@ -36,12 +36,12 @@ class Shortcut(DenoisingObjective):
 
     prediction: Parametrisation = field(default="x1", metadata={"choices": FLOW_PARAMETRISATIONS})
     path: Path = field(default_factory=SquaredCosinePath)
-    #: Of the part of a batch that makes no jump.
+    # Of the part of a batch that makes no jump.
     times: TimeDensity = field(default_factory=UniformTimes)
     clip_range: float | None = 1.0
-    #: Share of a batch that learns jumps.
+    # Share of a batch that learns jumps.
     jump_share: float = 0.5
-    #: Steps of the finest grid: a power of two.
+    # Steps of the finest grid: a power of two.
     finest: int = 16
 
     def __post_init__(self) -> None:

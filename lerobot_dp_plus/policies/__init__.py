@@ -10,7 +10,7 @@
 | file | what it answers |
 |---|---|
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
-| `formats.py`, `timing.py`, `fitting.py` | what older files mean; steps that follow the data's rate; which fields fit each other |
+| `formats.py`, `former_names.py`, `timing.py`, `fitting.py` | what older files mean; what fields were called; steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
 | `modeling_dp_plus.py`, `policy.py` | the policy types; their one class body: loss, chunk, action |
 | `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |
@@ -20,11 +20,11 @@
 | `statistics.py`, `missing_statistics.py` | statistics that normalise any dataset; where they come from if their file is missing |
 | `processor_dp_plus.py`, `saved_pipelines.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
-| `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `versions.py` | where a checkpoint comes from, and the one message when it cannot be used |
+| `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
 | `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
-| `host_hooks.py`, `host_training.py`, `host_data.py` | where LeRobot is taken hold of, what its next version does otherwise, and what it does not say of a dataset |
+| `host_training.py`, `host_data.py` | what LeRobot's next version does otherwise, and what it does not say of a dataset; like `host_loading.py`, answers of `lerobot_dp_plus/patches.py`, which lists every patch of LeRobot |
 | `dataset_remarks.py` | what is said of a dataset before training |
 | `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |

@@ -1,13 +1,14 @@
 """The configuration of every policy type: shapes in time, the axes, and how to train."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.configs.types import FeatureType
 from lerobot.optim import AdamWConfig
 from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.auxiliary import (
     Auxiliary,
@@ -25,7 +26,7 @@ from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.policies import fitting, host_loading, parsing, timing
+from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.readable import refuse_unreadable
@@ -33,14 +34,15 @@ from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
-parsing.install()
-host_loading.install(FORMAT_VERSION)
+patches.install()
 
 # What follows the data's rate may be given as null, and is a number once the config is made.
 if TYPE_CHECKING:
     Following = int
 else:
     Following = int | None
+#: Not given. Its type is not said at the fields, where help takes a comment on the line for the field's.
+BY_RATE: Any = None
 
 
 @dataclass
@@ -57,13 +59,13 @@ class DpPlusConfig(PreTrainedConfig):
     """
 
     n_obs_steps: int = 2
-    #: Actions of a chunk; not given: 1.6 s of the data, 16 steps at 10 frames a second.
-    horizon: Following = None  # type: ignore[assignment]
-    #: Actions executed before looking again; not given: half of the horizon.
-    n_action_steps: Following = None  # type: ignore[assignment]
-    #: Steps from one observation to the next; not given: 0.1 s of the data.
-    observation_stride: Following = None  # type: ignore[assignment]
-    #: Frames of the data from one step of a chunk to the next: demonstrations are executed `stride` times as fast.
+    # Actions of a chunk; not given: 1.6 s of the data, 16 steps at 10 frames a second.
+    horizon: Following = BY_RATE
+    # Actions executed before looking again; not given: half of the horizon.
+    n_action_steps: Following = BY_RATE
+    # Steps from one observation to the next; not given: 0.1 s of the data.
+    observation_stride: Following = BY_RATE
+    # Frames of the data from one step of a chunk to the next: demonstrations are executed `stride` times as fast.
     stride: int = 1
 
     network: NetworkConfig = field(default_factory=TransformerConfig)
@@ -88,26 +90,26 @@ class DpPlusConfig(PreTrainedConfig):
             "ACTION": NormalizationMode.MIN_MAX,
         }
     )
-    #: Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
+    # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    #: How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
-    #: encoded once, so where cameras are the cost, more of these teach more per second (as in arXiv 2406.11838).
+    # How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
+    # encoded once, so where cameras are the cost, more of these teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
-    #: Standard deviation of the noise that chunks start from. Training uses 1. With less, chunks are less varied and nearer
-    #: to the middle of what demonstrators do. With 0 there is one chunk. Stochastic samplers draw more noise on the way, and
-    #: need 1.
+    # Standard deviation of the noise that chunks start from. Training uses 1. With less, chunks are less varied and nearer
+    # to the middle of what demonstrators do. With 0 there is one chunk. Stochastic samplers draw more noise on the way, and
+    # need 1.
     noise_scale: float = 1.0
-    #: Whether chunks are drawn and judged by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++
-    #: compiler.
+    # Whether chunks are drawn and judged by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++
+    # compiler.
     compile_sampler: bool = False
-    #: Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
+    # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
-    #: Frames per second of the training data, taken from the dataset; null until trained.
+    # Frames per second of the training data, taken from the dataset; null until trained.
     fps: int | None = None
     format_version: int = FORMAT_VERSION
 
     optimizer_lr: float = 1e-3
-    #: Learning rate of the image encoders' backbones, lower than the others' where they are pretrained; null: `optimizer_lr`.
+    # Learning rate of the image encoders' backbones, lower than the others' where they are pretrained; null: `optimizer_lr`.
     optimizer_lr_backbone: float | None = None
     optimizer_betas: tuple[float, float] = (0.9, 0.95)
     optimizer_eps: float = 1e-8

@@ -8,8 +8,9 @@ from typing import Any
 from lerobot.envs import EnvConfig, env_to_policy_features
 from lerobot.utils.constants import ACTION
 
+from lerobot_dp_plus.host_hooks import HostChanged, arguments, demand, is_mentioned
+from lerobot_dp_plus.patches import replaced
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, is_mentioned
 
 
 def check_environment(config: DpPlusConfig, env_cfg: EnvConfig, rename_map: Mapping[str, str] | None = None) -> None:
@@ -72,8 +73,8 @@ def checked_environments(script: ModuleType) -> Iterator[None]:
             check_environment(call["policy_cfg"], call["env_cfg"], renamed)
         return make_processors(*given, **named)
 
-    script.make_policy, script.make_env_pre_post_processors = checked_policy, checked_processors  # type: ignore[attr-defined]
-    try:
+    with (
+        replaced(script, "make_policy", checked_policy),
+        replaced(script, "make_env_pre_post_processors", checked_processors),
+    ):
         yield
-    finally:
-        script.make_policy, script.make_env_pre_post_processors = make_policy, make_processors  # type: ignore[attr-defined]

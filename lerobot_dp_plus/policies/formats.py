@@ -9,12 +9,11 @@ what has changed is named.
 from collections.abc import Mapping
 from typing import Any
 
+from lerobot_dp_plus.policies import former_names
+
 #: Written into every checkpoint; a newer one than this is refused by name.
 FORMAT_VERSION = 3
 TYPE, VERSION = "type", "format_version"
-
-#: Fields with another name since format 3: what they were called, and what they are called now.
-RENAMED = {"foresight": "dynamics", "perception": "state_estimation"}
 
 #: Fields of every policy type whose default has changed since format 1, with what it was.
 FIELDS_1: dict[str, Any] = {"horizon": 16, "n_action_steps": 8, "observation_stride": 1, "optimizer_lr": 3e-4}
@@ -47,11 +46,14 @@ MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
 def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FORMAT_VERSION) -> dict[str, Any]:
     """`fields`, a policy's config as a file spells it, with what an older format meant by the fields it leaves out.
 
-    `unversioned` is the format of a file that states none.
+    They are under today's names. `unversioned` is the format of a file that states none.
+
+    Raises:
+        DecodingError: a field is given by its former name and by today's.
     """
     if policy_type not in AXES_1:
         return dict(fields)
-    fields = {RENAMED.get(name, name): value for name, value in fields.items()}
+    fields = former_names.in_fields(fields)
     version = fields.get(VERSION, unversioned)
     if not isinstance(version, int) or version >= 2:
         return fields
@@ -68,6 +70,7 @@ def left_open(policy_type: str, fields: Mapping[str, Any]) -> list[str]:
     """What a file without a format leaves out of all that has changed since format 1, so that it means today's."""
     if policy_type not in AXES_1 or VERSION in fields:
         return []
+    fields = former_names.in_fields(fields)
     former, open_fields = complete(policy_type, fields, unversioned=1), []
     for name in sorted(former.keys() - {TYPE}):
         if name not in fields:

@@ -1,20 +1,16 @@
-"""LeRobot's doors to a training's data, for policies of ours; every other policy passes untouched.
+"""What LeRobot does not tell a policy of its data, and does not ask it; for policies of ours.
 
-| door | why |
-|---|---|
-| `TrainPipelineConfig.validate` (held by `host_training.py`) | LeRobot tells a policy neither the `--rename_map` nor the selected episodes |
-| `resolve_delta_timestamps` | it is the first to see a dataset: steps that follow the data's rate are settled here, and a dataset without statistics is refused before LeRobot's own error. LeRobot asks for windows of text columns too, which its loader cannot stack |
+`windows` answers for `resolve_delta_timestamps` (`lerobot_dp_plus/patches.py` puts it there). `note_training` is called
+when a training's config is validated: LeRobot tells a policy neither the `--rename_map` nor the selected episodes.
 """
 
-import functools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lerobot_dp_plus.policies.host_hooks import demand, is_ours, rebind
+from lerobot_dp_plus.host_hooks import is_ours
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
-from lerobot_dp_plus.policies.readable import is_numeric
+from lerobot_dp_plus.policies.readable import PICTURES, is_numeric
 
 _NOTE = "_dp_plus_run"
 
@@ -42,31 +38,29 @@ def note_run(config: Any, run: Run) -> None:
     setattr(config, _NOTE, run)
 
 
-def install() -> None:
-    """Put the answer into that module of LeRobot, if it is loaded, once."""
-    factory = sys.modules.get("lerobot.datasets.factory")
-    if factory is not None:
-        lost = "a policy would be trained on windows of another rate than its data's, and text columns would end a training"
-        stock = demand(factory, "resolve_delta_timestamps", lost, None, None)
-        if not hasattr(stock, "stock"):
-
-            @functools.wraps(stock)
-            def wrapped(*args: Any, **options: Any) -> Any:
-                return _windows(stock, *args, **options)
-
-            wrapped.stock = stock  # type: ignore[attr-defined]
-            rebind(stock, wrapped)
-
-
 def note_training(training: Any) -> None:
     """Leave with the policy of a training's config what a policy should know of it."""
     note_run(training.policy, Run(dict(training.rename_map or {}), getattr(training.dataset, "episodes", None)))
 
 
-def _windows(stock: Any, cfg: Any, meta: Any, *args: Any, **options: Any) -> Any:
+def windows(stock: Any, cfg: Any, meta: Any, **others: Any) -> Any:
+    """Seconds of every feature's frames around a sample, {name: [s, …]} or None, for policy `cfg` on the dataset `meta`.
+
+    It is LeRobot's first call that sees both. So the steps that follow the data's rate are settled here, and a dataset
+    without statistics is refused before LeRobot fails at it. LeRobot also asks for windows of text, which its loader
+    cannot stack, and for all observations alike: a policy that looks ahead in its states would decode, move and divide by
+    255 pictures that nobody reads.
+
+    Raises:
+        ValueError: the steps do not fit each other at this rate, or there are no statistics.
+    """
     if not is_ours(cfg):
-        return stock(cfg, meta, *args, **options)
-    cfg.follow(meta.fps)  # the first that a policy's config hears of its dataset
-    windows = stock(cfg, meta, *args, **options)
+        return stock(cfg, meta, **others)
+    cfg.follow(meta.fps)
+    found = stock(cfg, meta, **others)
     refuse_without_statistics(meta)
-    return windows and {key: steps for key, steps in windows.items() if is_numeric(meta.features[key])}
+    if not found:
+        return found
+    looked = [step / meta.fps for step in cfg.camera_delta_indices]
+    numeric = {key: steps for key, steps in found.items() if is_numeric(meta.features[key])}
+    return {key: looked if meta.features[key]["dtype"] in PICTURES else steps for key, steps in numeric.items()}

@@ -1,82 +1,34 @@
-"""LeRobot's own doors to a checkpoint, with the answers of `loading` and `fetching`.
+"""LeRobot's own doors to a checkpoint, answered by `loading` and `fetching`; `lerobot_dp_plus/patches.py` puts them in.
 
 `lerobot-eval --policy.path=USER/NAME` reads a config before it knows whose policy it is, and a resumed training downloads
 before it reads anything. Stock, all faults there are one ("config.json not found on the HuggingFace Hub"), a dead
 network costs half a minute, and `--policy.pretrained_revision` pins the weights but not the config they belong to. What
-is loaded and returned is LeRobot's, for every policy type.
+is loaded and returned is LeRobot's.
+
+A checkpoint of another policy type goes LeRobot's way, faults included: where its config or the cache says whose it is,
+where another policy's class is asked, and where a pipeline is nobody's. What remains is a name for which nothing is
+there to say whose it is, given where any policy may be meant; its message is ours.
 """
 
-import functools
-import inspect
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.constants import CONFIG_NAME
-from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from lerobot.configs import PreTrainedConfig
-from lerobot.processor import DataProcessorPipeline
 
-from lerobot_dp_plus.policies import devices, host_data, host_training, saved_pipelines
+from lerobot_dp_plus.policies import devices, saved_pipelines
 from lerobot_dp_plus.policies.fetching import Checkpoint, commit_of
-from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, rebind
+from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS, load_config
 from lerobot_dp_plus.policies.loading_errors import Asked, CheckpointUnavailable, worded, worded_faults
+from lerobot_dp_plus.policies.ownership import TRAIN_CONFIG, is_another_type, is_our_type, stated_type, type_in
 
 REVISION = "--pretrained_revision="
-
-
-def install(format_version: int) -> None:
-    """Put the answers into LeRobot, once for this process.
-
-    Reading configs and processors always; the doors of a training where that part of LeRobot is loaded, as its script does first.
-
-    Raises:
-        HostChanged: one of the doors is gone, or is entered otherwise.
-    """
-    _wrap(PreTrainedConfig, "from_pretrained", functools.partial(_config_door, format_version))
-    _wrap(DataProcessorPipeline, "from_pretrained", _pipeline_door)
-    host_data.install()
-    training = sys.modules.get("lerobot.configs.train")
-    if training is not None:
-        _wrap(training.TrainPipelineConfig, "from_pretrained", _train_config_door)
-    checkpoints = sys.modules.get("lerobot.common.train_utils")
-    if checkpoints is not None:
-        _wrap(checkpoints, "resolve_resume_checkpoint", _resume_door)
-    host_training.install()
-
-
-def _wrap(owner: Any, name: str, door: Any) -> None:
-    """Lead calls of `owner.name` through `door(stock, first arguments…, **the others)`, as many as `door` names."""
-    lost = "a checkpoint that cannot be had would not be explained"
-    kinds = (parameter.kind for parameter in inspect.signature(door).parameters.values())
-    count = sum(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds) - 1
-    # A class method's own signature has no class in it.
-    given = count - 1 if isinstance(owner, type) else count
-    bound = demand(owner, name, lost, *[None] * given)
-    original = getattr(bound, "__func__", bound)  # of a class method
-    if hasattr(original, "stock"):
-        return
-    first = [each.name for each in inspect.signature(original).parameters.values()][:count]
-    if len(first) < count:
-        raise HostChanged(f"{owner.__name__}.{name} names fewer than {count} arguments", lost)
-
-    @functools.wraps(original)
-    def wrapped(*args: Any, **options: Any) -> Any:
-        found = arguments(original, args, options)
-        return door(original, *[found.pop(each) for each in first], **found)
-
-    wrapped.stock = original  # type: ignore[attr-defined]
-    if isinstance(owner, type):
-        setattr(owner, name, classmethod(wrapped))
-    else:
-        rebind(original, wrapped)
-        setattr(owner, name, wrapped)
 
 
 def pinned_revision(overrides: Sequence[str]) -> str | None:
@@ -89,59 +41,105 @@ def pinned_revision(overrides: Sequence[str]) -> str | None:
     return None
 
 
-def _config_door(
-    format_version: int, stock: Any, cls: type[PreTrainedConfig], name: str | Path, **options: Any
-) -> PreTrainedConfig:
-    overrides = options.get("cli_overrides") or []
-    hub = {key: options.pop(key) for key in HUB_OPTIONS if key in options}
+def config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:
+    """`PreTrainedConfig.from_pretrained`: a checkpoint's config, or the one message that says why there is none.
+
+    Raises:
+        CheckpointUnavailable: it cannot be had, for a reason it names. CheckpointUnreadable: it cannot be used.
+    """
+    hub = {key: options[key] for key in HUB_OPTIONS if key in options}
     if hub.get("revision") is None:
-        hub["revision"] = pinned_revision(overrides)
-    return load_config(Checkpoint(name, **hub), format_version, cls, **options)
+        hub["revision"] = pinned_revision(options.get("cli_overrides") or [])
+    if (
+        not (cls is PreTrainedConfig or _is_ours(cls))
+        or _asked_by_another_policy()
+        or is_another_type(stated_type(name, hub.get("cache_dir")))
+    ):
+        return stock(cls, name, **options)
+    checkpoint = Checkpoint(name, **hub)
+    if is_another_type(type_in(checkpoint.fetch(CONFIG_NAME))):
+        return stock(cls, name, **options)
+    others = {key: value for key, value in options.items() if key not in HUB_OPTIONS}
+    return load_config(checkpoint, FORMAT_VERSION, cls, **others)
 
 
-def _pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str, **options: Any) -> Any:
+def pipeline_door(stock: Any, cls: type, name: str | Path, config_filename: str, **options: Any) -> Any:
+    """`DataProcessorPipeline.from_pretrained`: a pipeline as this version would have made it, of a checkpoint of ours.
+
+    Raises:
+        CheckpointUnavailable: one of its files cannot be had, for a reason it names.
+        ValueError: its statistics cannot be used, by name.
+    """
     if Path(name).exists():
-        options["overrides"] = devices.present(Path(name), config_filename, options.get("overrides"))
-        return saved_pipelines.load(stock, cls, name, config_filename, options)
-    checkpoint = Checkpoint(name, **{key: options[key] for key in HUB_OPTIONS if key in options})
+        if saved_pipelines.is_ours(Path(name) if Path(name).is_dir() else Path(name).parent):
+            options["overrides"] = devices.present(Path(name), config_filename, options.get("overrides"))
+            return saved_pipelines.load(stock, cls, name, config_filename, options)
+        return stock(cls, name, config_filename, **options)
+    hub = {key: options[key] for key in HUB_OPTIONS if key in options}
     try:
-        file = checkpoint.fetch(config_filename)
-    except CheckpointUnavailable as error:
-        if isinstance(error.__cause__, RemoteEntryNotFoundError):
-            # LeRobot tells those of its first year how to be migrated.
+        checkpoint = Checkpoint(name, **hub)
+        if is_another_type(stated_type(name, hub.get("cache_dir"))) or not is_our_type(
+            type_in(checkpoint.fetch(CONFIG_NAME))
+        ):
             return stock(cls, name, config_filename, **options)
-        raise
+    except (CheckpointUnavailable, ValueError):  # nothing says that it is of ours
+        return stock(cls, name, config_filename, **options)
+    file = checkpoint.fetch(config_filename)
     for step in json.loads(file.read_text(encoding="utf-8")).get("steps", []):
         if "state_file" in step:
             checkpoint.fetch(step["state_file"])
-    with suppress(CheckpointUnavailable):  # it says whose pipeline this is, if it is a policy's
-        checkpoint.fetch(CONFIG_NAME)
     for key in HUB_OPTIONS:
         options.pop(key, None)
     options["overrides"] = devices.present(file.parent, config_filename, options.get("overrides"))
     return saved_pipelines.load(stock, cls, file.parent, config_filename, options)
 
 
-def _train_config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:
-    if Path(name).exists():
+def train_config_door(stock: Any, cls: type, name: str | Path, **options: Any) -> Any:
+    """`TrainPipelineConfig.from_pretrained`: of a repository, quickly or with the one message.
+
+    Raises:
+        CheckpointUnavailable: it cannot be had, for a reason it names.
+    """
+    hub = {key: options[key] for key in HUB_OPTIONS if key in options}
+    if Path(name).exists() or is_another_type(stated_type(name, hub.get("cache_dir"))):
         return stock(cls, name, **options)
     asked = Asked(str(name), options.get("revision"), options.get("token"), options.get("cache_dir"))
     with worded_faults(asked):
         validate_repo_id(asked.repo_id)
         if not options.get("local_files_only"):
-            _, silent = commit_of(asked, "train_config.json")
+            _, silent = commit_of(asked, TRAIN_CONFIG)
             cached = try_to_load_from_cache(
-                asked.repo_id, "train_config.json", revision=asked.revision, cache_dir=asked.cache_dir
+                asked.repo_id, TRAIN_CONFIG, revision=asked.revision, cache_dir=asked.cache_dir
             )
             if silent is not None and not isinstance(cached, str):
                 raise worded(silent, asked) from silent
         return stock(cls, name, **options)
 
 
-def _resume_door(stock: Any, repo_id: str, output_dir: Path) -> Path:
+def resume_door(stock: Any, repo_id: str, output_dir: Path, **options: Any) -> Path:
+    """`resolve_resume_checkpoint`: the checkpoint of a repository, quickly or with the one message.
+
+    Raises:
+        CheckpointUnavailable: it cannot be had, for a reason it names.
+    """
+    if is_another_type(stated_type(repo_id)):
+        return stock(repo_id, output_dir, **options)
     asked = Asked(repo_id)
-    _, silent = commit_of(asked, "train_config.json")
-    if silent is not None:
-        raise worded(silent, asked) from silent
     with worded_faults(asked):
-        return stock(repo_id, output_dir)
+        _, silent = commit_of(asked, TRAIN_CONFIG)
+        if silent is not None:
+            raise worded(silent, asked) from silent
+        return stock(repo_id, output_dir, **options)
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.split(".")[0] == "lerobot_dp_plus"
+
+
+def _asked_by_another_policy() -> bool:
+    """Whether the class of another policy is being loaded: LeRobot's `from_pretrained` of it asks for the base's config."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, "lerobot_dp_plus.patches"):
+        frame = frame.f_back
+    asks = None if frame is None else frame.f_locals.get("cls")
+    return isinstance(asks, type) and hasattr(asks, "config_class") and not _is_ours(asks)

@@ -5,55 +5,25 @@
 - A distributed resume makes the policy without weights and fills it from shards later; that is as strict as loading a file.
 - The end of a training publishes the policy, both pipelines and a card of LeRobot's in four commits; ours is one.
 
-Each is held only if LeRobot has it (see `host_hooks`), and passes on what is no policy of this package.
+These are answers: `lerobot_dp_plus/patches.py` says to which functions, and puts them in place. What is no policy of this
+package goes to the stock function.
 """
 
-import functools
-import importlib
-import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lerobot_dp_plus.host_hooks import HostChanged, arguments, is_mentioned, is_ours
 from lerobot_dp_plus.policies.host_data import note_training
-from lerobot_dp_plus.policies.host_hooks import HostChanged, arguments, demand, is_mentioned, is_ours, rebind, takes
 from lerobot_dp_plus.policies.resuming import say_what_is_left
 
-#: What holds the functions of a training; made known by `prepare`, so that its script imports them as they are held here.
-MODULES = ("lerobot.common.train_utils", "lerobot.distributed", "lerobot.policies.factory")
-PUBLISHED = ("cfg", "model", "preprocessor", "postprocessor", "dataset_meta", "peft_model")
 
-
-def prepare() -> None:
-    """Install everything, also where LeRobot's training has not been imported yet.
+def check_scripts() -> None:
+    """See that LeRobot's training script, where it is imported or running, ends as `check_end` wants.
 
     Raises:
-        HostChanged: as `install`.
+        HostChanged: as `check_end`.
     """
-    for name in MODULES:
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name)
-    install()
-
-
-def install() -> None:
-    """Hold what is imported of LeRobot's training; doing it again changes nothing.
-
-    Raises:
-        HostChanged: LeRobot has one of these by name and calls it otherwise.
-    """
-    training = sys.modules.get("lerobot.configs.train")
-    if training is not None:
-        lost = "nothing would refuse --ema.enable for a policy that keeps an average of its own"
-        stock = demand(training.TrainPipelineConfig, "validate", lost, None)
-        if not hasattr(stock, "stock"):
-            training.TrainPipelineConfig.validate = _around(stock, _validated)
-    for module in MODULES:
-        for name, door in DOORS.items():
-            function = getattr(sys.modules.get(module), name, None)
-            if function is not None and not hasattr(function, "stock") and _is_held(function, name):
-                rebind(function, _around(function, door))
     for running in ("lerobot.scripts.lerobot_train", "__main__"):
         script: Any = sys.modules.get(running)
         if hasattr(script, "train") and hasattr(script, "update_policy"):
@@ -69,30 +39,17 @@ def check_end(script: Any) -> None:
     if not any(is_mentioned(script, name) for name in ("publish_trained_model", "push_model_to_hub")):
         raise HostChanged(
             f"{script.__name__} calls neither publish_trained_model nor push_model_to_hub at its end",
-            NEEDED["publish_trained_model"][1],
+            "a training would be pushed without its card, in several commits",
         )
 
 
-def _is_held(stock: Any, name: str) -> bool:
-    needed, lost = NEEDED[name]
-    if takes(stock, *needed):
-        return True
-    if name == "make_policy" and not takes(stock, "defer_weight_load") and "lerobot.distributed" not in sys.modules:
-        return False  # 0.6.1 has no shards to resume from and always loads
-    raise HostChanged(f"{stock.__module__}.{name} does not take {', '.join(needed)} any more", lost)
+def validated(stock: Any, cfg: Any, **others: Any) -> Any:
+    """`TrainPipelineConfig.validate`: its policy is told of the training, and what will not be done is said or refused.
 
-
-def _around(stock: Callable[..., Any], door: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(stock)
-    def held(*given: Any, **named: Any) -> Any:
-        return door(stock, *given, **named)
-
-    held.stock = stock  # type: ignore[attr-defined]
-    return held
-
-
-def _validated(stock: Any, cfg: Any, *given: Any, **named: Any) -> Any:
-    result = stock(cfg, *given, **named)  # also finds the policy of --policy.path and of a resumed training
+    Raises:
+        ValueError: as `refuse_two_averages`.
+    """
+    result = stock(cfg, **others)  # also finds the policy of --policy.path and of a resumed training
     if is_ours(cfg.policy):
         note_training(cfg)
         if cfg.resume:
@@ -127,7 +84,8 @@ def refuse_two_averages(cfg: Any) -> None:
         )
 
 
-def _wrapped_blocks(stock: Any, *given: Any, **named: Any) -> Any:
+def wrapped_blocks(stock: Any, *given: Any, **named: Any) -> Any:
+    """`set_fsdp_wrap_modules`: the blocks of the network that a config of ours chose."""
     call = arguments(stock, given, named)
     plugin: Any = getattr(call["accelerator"].state, "fsdp_plugin", None)
     ours = is_ours(getattr(call["policy"], "config", None)) and plugin is not None
@@ -137,7 +95,8 @@ def _wrapped_blocks(stock: Any, *given: Any, **named: Any) -> Any:
     return stock(*given, **named)
 
 
-def _made_policy(stock: Any, *given: Any, **named: Any) -> Any:
+def made_policy(stock: Any, *given: Any, **named: Any) -> Any:
+    """`make_policy`: one that is filled later is watched until it is."""
     policy, call = stock(*given, **named), arguments(stock, given, named)
     cfg = call["cfg"]
     if is_ours(cfg) and call.get("defer_weight_load") and cfg.pretrained_path and not cfg.use_peft:
@@ -147,7 +106,8 @@ def _made_policy(stock: Any, *given: Any, **named: Any) -> Any:
     return policy
 
 
-def _published(stock: Any, *given: Any, **named: Any) -> Any:
+def published(stock: Any, *given: Any, **named: Any) -> Any:
+    """`publish_trained_model`: one commit with our card."""
     call = arguments(stock, given, named)
     if not is_ours(call["model"].config) or call.get("peft_model") is not None:
         return stock(*given, **named)  # an adapter is no checkpoint of ours
@@ -155,11 +115,3 @@ def _published(stock: Any, *given: Any, **named: Any) -> Any:
 
     pipelines = (call["preprocessor"], call["postprocessor"])
     return publish_training(call["model"], call["cfg"], call["dataset_meta"], pipelines)
-
-
-DOORS = {"set_fsdp_wrap_modules": _wrapped_blocks, "make_policy": _made_policy, "publish_trained_model": _published}
-NEEDED = {
-    "set_fsdp_wrap_modules": (("accelerator", "policy"), "another network than the preset's could not be sharded"),
-    "make_policy": (("cfg", "defer_weight_load"), "weights of a resumed sharded training would not be checked"),
-    "publish_trained_model": (PUBLISHED, "a training would be pushed without its card, in several commits"),
-}

@@ -127,9 +127,9 @@ def check_fields(folder: Path, saved: dict[str, Any], token: str | bool | None =
     """
     if not saved["type"].startswith(OUR_TYPES):
         return
-    fields = formats.complete(saved["type"], saved, unversioned=1)
-    del fields["type"]
     try:
+        fields = formats.complete(saved["type"], saved, unversioned=1)
+        del fields["type"]
         kind = PreTrainedConfig.get_choice_class(saved["type"])
         check_spelling(kind, fields)
         draccus.decode(kind, fields)

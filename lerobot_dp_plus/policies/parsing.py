@@ -1,47 +1,166 @@
-"""How a file and the command line become one config: draccus, mended in three places for the policies of this package.
+"""How a file and the command line become one config: draccus, mended in four places for the policies of this package.
 
+- A field may be given by its former name (`former_names`), in a file or as a flag.
 - A file of an older format means by what it leaves out what it meant when it was written (`formats`).
 - Draccus merges file and command line field by field, and then refuses what the file says about the member of an axis
   that the command line has switched away from. `without_former_members` drops that before the merge: fields the new
   member has too keep the file's value, the others are gone. What the command line itself names is always checked.
-- Draccus takes null for any number, and words what it refuses by its own insides; `check_spelling` looks first.
-- Draccus drops the reason when a config refuses a value and says only that it couldn't make the class, and the field's
-  name when a value has the wrong type; `parsing_words` finds both, and LeRobot prints them as its one line of error.
-- Draccus takes the comment above a field for its help, `#:` included, and a per cent sign for a format; both are mended.
+- Draccus takes null for any number, and words what it refuses by its own insides; `check_spelling` looks first. It also
+  drops the reason when a config refuses a value and says only that it couldn't make the class, and the field's name when
+  a value has the wrong type; `parsing_words` finds both, and LeRobot prints them as its one line of error.
 
-`install` puts them into draccus's parser, so that LeRobot's own commands have them; configs of others pass untouched.
+`parse_known_args` answers for draccus's own (`lerobot_dp_plus/patches.py` puts it there), so that LeRobot's commands have
+all this. Before it parses it asks whose config it is, and leaves those of others to draccus.
 """
 
 import argparse
 import dataclasses
 import functools
-import inspect
+import itertools
 import logging
-import re
+import sys
 import traceback
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import draccus
 import mergedeep
-from draccus import argparsing
-from draccus.utils import DecodingError, ParsingError
-from draccus.wrappers import docstring
+from draccus import cfgparsing
+from draccus.argparsing import ArgumentParser
+from draccus.utils import CONFIG_ARG, DecodingError, ParsingError, deflatten
 from lerobot.configs import PreTrainedConfig
+from lerobot.configs import parser as host_parser
 
-from lerobot_dp_plus.policies import formats, spelling
-from lerobot_dp_plus.policies.host_hooks import HostChanged, demand
+from lerobot_dp_plus.policies import formats, former_names, spelling
+from lerobot_dp_plus.policies.ownership import is_our_type, stated_type
 from lerobot_dp_plus.policies.parsing_words import attempts, frames, names_a_field, reasons, worded
 
 logger = logging.getLogger(__name__)
 
 PACKAGE = "lerobot_dp_plus"
 TYPE = draccus.CHOICE_TYPE_KEY
+
+
+def parse_known_args(stock: Any, parser: ArgumentParser, *, args: Sequence[str] | None = None, **others: Any) -> Any:
+    """Draccus's `ArgumentParser.parse_known_args`, which reads a config of ours as this module says.
+
+    Raises:
+        DecodingError: a value cannot be used: naming the field, the value and what is legal.
+    """
+    given = list(sys.argv[1:] if args is None else args)
+    prefix = place_of_ours(parser.config_class, parser.config_path, given)
+    if prefix is None:
+        try:
+            return stock(parser, args=args, **others)
+        except ParsingError as error:
+            told = _our_reason(error, path_is_ours(parser.config_class))
+            if told is None:
+                raise
+            raise DecodingError((), told) from error
+    # Of this one parser; the class keeps draccus's.
+    parser._postprocessing = functools.partial(_read, parser)  # type: ignore[method-assign]
+    return stock(parser, args=former_names.in_flags(given, prefix), **others)
+
+
+def place_of_ours(config: type, file: Path | str | None, given: Sequence[str]) -> str | None:
+    """Where flags have the fields of a policy of ours: "" for its own config, "policy." for a script's; None if of no one.
+
+    Args:
+        config: what is parsed.
+        file: the config file, unless `given` names another.
+        given: the command line.
+    """
+    if _is_ours(config):
+        return ""
+    if not _has_policy(config):
+        return None
+    whole = _value_of(given, "policy")
+    parts = (
+        {TYPE: _value_of(given, f"policy.{TYPE}")},
+        _mapping(lambda: _parsed(whole)) if whole is not None else {},
+        _mapping(lambda: _content(_value_of(given, CONFIG_ARG) or file)).get("policy"),
+    )
+    named = (part[TYPE] for part in parts if isinstance(part, Mapping) and part.get(TYPE) is not None)
+    return "policy." if is_our_type(next(named, None)) else None
+
+
+def path_is_ours(config: type) -> bool:
+    """Whether a script with such a config is run with the checkpoint of a policy of ours, by `--policy.path`.
+
+    LeRobot takes that flag off the command line before it parses, and reads the checkpoint by itself.
+    """
+    path = host_parser.get_path_arg("policy") if _has_policy(config) else None
+    return path is not None and is_our_type(stated_type(path))
+
+
+def _read(parser: ArgumentParser, parsed_args: argparse.Namespace) -> Any:
+    """Draccus's `_postprocessing`: the config that its file and the command line make together."""
+    given = {name: _parsed(value) for name, value in vars(parsed_args).items()}
+    saved = _content(given.pop(CONFIG_ARG, parser.config_path))
+    flags = deflatten(given, sep=".")
+    config = parser.config_class
+    try:
+        kept = without_former_members(config, as_written(config, saved), flags)
+        merged = mergedeep.merge(kept, flags)
+        check_spelling(config, merged)
+        return draccus.decode(config, merged)
+    except ParsingError as error:
+        told = _our_reason(error, concerns_us=True)
+        if told is None:
+            raise
+        raise DecodingError((), told) from error
+
+
+def _our_reason(error: ParsingError, concerns_us: bool) -> str | None:
+    """What is behind `error` in one line, where draccus was making a config of ours or one of ours was refused.
+
+    Of a script that is run for another policy only what this package itself has raised, such as of its checkpoint.
+    """
+    if concerns_us:
+        about_us = _about_us(error)
+        ours = [each for each in reasons(error) if _passed_us(each) or (about_us and names_a_field(each))]
+    else:
+        ours = [each for each in reasons(error) if each is not error and _raised_by_us(each)]
+    return worded(ours[-1]) if ours else None
+
+
+def _parsed(text: str) -> Any:
+    """What a flag's text means, as draccus reads it; `include FILE` is the content of that file."""
+    value = cfgparsing.parse_string(text)
+    if isinstance(value, str) and value.startswith("include"):
+        with open(value.removeprefix("include "), encoding="utf-8") as file:
+            return cfgparsing.load_config(file)
+    return value
+
+
+def _content(path: Path | str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return cfgparsing.load_config(file, file=path)
+
+
+def _mapping(read: Any) -> Mapping[str, Any]:
+    """What `read` finds, if that can be read and is a mapping; else draccus says what is wrong with it."""
+    try:
+        found = read()
+    except Exception:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _value_of(given: Sequence[str], name: str) -> str | None:
+    """The last value of `--name=value` or `--name value`."""
+    found = None
+    for flag, following in itertools.pairwise([*given, "--"]):
+        if flag.startswith(f"--{name}="):
+            found = flag.removeprefix(f"--{name}=")
+        elif flag == f"--{name}" and not following.startswith("--"):
+            found = following
+    return found
 
 
 def as_written(config: type, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,63 +248,20 @@ def _is_ours(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__module__.split(".")[0] == PACKAGE
 
 
-def _said_by_us(reason: BaseException) -> bool:
+def _has_policy(config: type) -> bool:
+    return dataclasses.is_dataclass(config) and "policy" in (field.name for field in dataclasses.fields(config))
+
+
+def _passed_us(reason: BaseException) -> bool:
     return any(PACKAGE in Path(frame.filename).parts for frame in traceback.extract_tb(reason.__traceback__))
+
+
+def _raised_by_us(reason: BaseException) -> bool:
+    trace = traceback.extract_tb(reason.__traceback__)
+    return bool(trace) and PACKAGE in Path(trace[-1].filename).parts
 
 
 def _about_us(error: BaseException) -> bool:
     """Whether draccus was making a config of this package when it raised `error`."""
     tried = (frame.get("cls") for each in [error, *attempts(error)] for frame in frames(each.__traceback__))
     return any(_is_ours(cls) for cls in tried)
-
-
-def _as_help(docs: Any) -> Any:
-    """A field's comments, less the colon of `#:`, and with per cent signs that argparse takes for no format."""
-    texts = {each.name: getattr(docs, each.name) for each in dataclasses.fields(docs)}
-    return dataclasses.replace(
-        docs, **{name: re.sub(r"(?m)^: ?", "", text).replace("%", "%%") for name, text in texts.items()}
-    )
-
-
-def install() -> None:
-    """Mend draccus's parser, once for this process.
-
-    Raises:
-        HostChanged: it merges file and command line in another place now.
-    """
-    lost = "a flag could not choose another member of an axis than the file has"
-    original = demand(argparsing.ArgumentParser, "_postprocessing", lost, None, parsed_args=None)
-    demand(getattr(argparsing, "mergedeep", None), "merge", lost, {}, {})
-    if "mergedeep" not in inspect.unwrap(original).__code__.co_names:
-        raise HostChanged("draccus's ArgumentParser._postprocessing does not call mergedeep any more", lost)
-    if getattr(original, "mended_by", None) == PACKAGE:
-        return
-
-    @functools.wraps(original)
-    def _postprocessing(self: argparsing.ArgumentParser, parsed_args: argparse.Namespace) -> Any:
-        def merge(saved: dict[str, Any], given: dict[str, Any]) -> Any:
-            written = as_written(self.config_class, saved)
-            merged = mergedeep.merge(without_former_members(self.config_class, written, given), given)
-            check_spelling(self.config_class, merged)
-            return merged
-
-        try:
-            with patch.object(argparsing, "mergedeep", SimpleNamespace(merge=merge)):
-                return original(self, parsed_args)
-        except ParsingError as error:
-            about_us = _about_us(error)
-            ours = [each for each in reasons(error) if _said_by_us(each) or (about_us and names_a_field(each))]
-            if not ours:
-                raise
-            raise DecodingError((), worded(ours[-1])) from error
-
-    read_comments = docstring.get_attribute_docstring
-
-    @functools.wraps(read_comments)
-    def get_attribute_docstring(some_dataclass: type, field_name: str) -> Any:
-        found = read_comments(some_dataclass, field_name)
-        return _as_help(found) if _is_ours(some_dataclass) else found
-
-    docstring.get_attribute_docstring = get_attribute_docstring
-    _postprocessing.mended_by = PACKAGE  # type: ignore[attr-defined]
-    argparsing.ArgumentParser._postprocessing = _postprocessing  # type: ignore[method-assign]

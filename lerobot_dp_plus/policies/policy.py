@@ -13,10 +13,10 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
-from lerobot_dp_plus import heads
+from lerobot_dp_plus import heads, patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import candidates, checkpoint, host_training, sharding
+from lerobot_dp_plus.policies import candidates, checkpoint, sharding
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
@@ -30,7 +30,7 @@ from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
 from lerobot_dp_plus.policies.windows import check_finite
 
-host_training.prepare()
+patches.prepare_training()
 
 
 class DpPlusPolicy(PreTrainedPolicy):

@@ -34,6 +34,7 @@ from lerobot_dp_plus.hub.card import write_card
 from lerobot_dp_plus.hub.patience import Patience
 from lerobot_dp_plus.hub.publication import Publication, read_json, size_of_dataset, training_step
 from lerobot_dp_plus.hub.upload import Repository, Uploaded
+from lerobot_dp_plus.policies import former_names, sharding
 from lerobot_dp_plus.policies.checkpoint import (
     AVERAGE,
     AVERAGED_MODEL,
@@ -43,7 +44,6 @@ from lerobot_dp_plus.policies.checkpoint import (
     read_weights,
     write_weights,
 )
-from lerobot_dp_plus.policies.sharding import whole_state
 
 if TYPE_CHECKING:
     from lerobot.configs.train import TrainPipelineConfig
@@ -91,7 +91,7 @@ def stage_checkpoint(pretrained: Path, folder: Path, with_pipelines: bool = True
         raise FileNotFoundError(f"{pretrained} holds no {', '.join(missing)}: it cannot be used by others")
     for name in names:
         if name in (CONFIG_NAME, TRAIN_CONFIG):
-            public = without_folders(read_json(pretrained / name))
+            public = without_folders(former_names.in_config(read_json(pretrained / name)))
             (folder / name).write_text(json.dumps(public, indent=4) + "\n", encoding="utf-8")
         else:
             shutil.copyfile(pretrained / name, folder / name)
@@ -136,7 +136,7 @@ def push_model_to_hub(
     if peft_model is not None:
         # An adapter is no checkpoint of ours: LeRobot's own way.
         return PreTrainedPolicy.push_model_to_hub(policy, cfg, peft_model, state_dict, dataset_meta)
-    weights = whole_state(policy.state_dict() if state_dict is None else state_dict)
+    weights = sharding.whole_state(policy.state_dict() if state_dict is None else state_dict)
     return None if weights is None else _push_training(policy, cfg, weights, dataset_meta)
 
 
@@ -148,7 +148,7 @@ def publish_training(
     Raises:
         PushFailed: as `push_model_to_hub`.
     """
-    weights = whole_state(policy.state_dict())
+    weights = sharding.whole_state(policy.state_dict())
     try:
         return None if weights is None else _push_training(policy, cfg, weights, dataset_meta, pipelines)
     finally:
@@ -184,7 +184,7 @@ def push_to_hub(
     """
     if (preprocessor is None) != (postprocessor is None):
         raise ValueError("preprocessor and postprocessor: give both, or neither to push them by themselves")
-    weights = whole_state(policy.state_dict())
+    weights = sharding.whole_state(policy.state_dict())
     if weights is None:
         return None
     with tempfile.TemporaryDirectory() as temporary:

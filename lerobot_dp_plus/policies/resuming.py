@@ -12,6 +12,8 @@ from typing import Any
 
 import draccus
 
+from lerobot_dp_plus.policies.former_names import in_config
+
 logger = logging.getLogger(__name__)
 
 OUR_TYPES = "dp_plus_"
@@ -38,7 +40,7 @@ def say_what_is_left(config: Any) -> None:
     folder = Path(checkpoint) / "pretrained_model"
     if int(os.environ.get("RANK", "0")) or not (folder / "train_config.json").is_file():
         return
-    saved = json.loads((folder / "train_config.json").read_text(encoding="utf-8"))
+    saved = in_config(json.loads((folder / "train_config.json").read_text(encoding="utf-8")))
     given = json.loads(json.dumps(draccus.encode(config), default=str))
     for flag, value, in_force in ignored(saved, given, _first_group(Path(checkpoint))):
         logger.warning(

@@ -11,7 +11,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, constants
 from lerobot.configs import PreTrainedConfig
 from safetensors.torch import load_file
 
-from lerobot_dp_plus.policies import fetching, host_loading
+from lerobot_dp_plus import patches
+from lerobot_dp_plus.policies import fetching
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
@@ -22,7 +23,7 @@ SIZE = (KEPT / WEIGHTS).stat().st_size
 RESOLVE_WEIGHTS = r"/resolve/.*/model\.safetensors"
 DOORS = {"policy": DpPlusPolicy.from_pretrained, "config": PreTrainedConfig.from_pretrained}
 
-host_loading.install(FORMAT_VERSION)
+patches.install()
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import pytest
 from lerobot.scripts import lerobot_eval, lerobot_train
 from loading_hub import KEPT, REPO, replace_on_hub
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.cli import main
-from lerobot_dp_plus.policies import host_loading
-from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 
-host_loading.install(FORMAT_VERSION)
+patches.install()
 FAULTS = {
     "no such repository": "alice/polizy: no folder here, and no model on the Hub that this token may see (404)",
     "a field of a newer version": "The fields `churn` are not valid for DPMpp2M",

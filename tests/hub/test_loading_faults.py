@@ -15,8 +15,7 @@ from lerobot.policies import make_pre_post_processors
 from loading_hub import DOORS, KEPT, REPO, RESOLVE_WEIGHTS, WEIGHTS, Quick, cached, replace_on_hub, same_weights
 from safetensors.torch import load_file, save_file
 
-from lerobot_dp_plus.policies import host_loading
-from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.policies.loading_errors import (
     Asked,
     CheckpointUnavailable,
@@ -28,7 +27,7 @@ from lerobot_dp_plus.policies.loading_errors import (
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.policies.versions import DISTRIBUTION
 
-host_loading.install(FORMAT_VERSION)  # the training's doors as well, now that they are there
+patches.install()  # the training's doors as well, now that they are there
 
 
 # No network

@@ -10,8 +10,8 @@ from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from safetensors.torch import load_file, save_file
 
 import lerobot_dp_plus
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.policies import host_loading
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusFlowPolicy, DpPlusPolicy
 from lerobot_dp_plus.policies.versions import DISTRIBUTION
@@ -20,7 +20,7 @@ KEPT = Path(__file__).parents[1] / "checkpoints" / f"format_{FORMAT_VERSION}"
 WEIGHTS = "model.safetensors"
 UPGRADE = rf"{DISTRIBUTION} 99\.1 wrote it and {lerobot_dp_plus.__version__} is installed: upgrade"
 
-host_loading.install(FORMAT_VERSION)
+patches.install()
 pytestmark = pytest.mark.usefixtures("no_connections")
 
 

@@ -19,7 +19,7 @@ from lerobot.processor import PolicyProcessorPipeline
 from lerobot.scripts import lerobot_eval, lerobot_train
 from safetensors.torch import load_file
 
-from lerobot_dp_plus.policies import host_loading
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
@@ -28,7 +28,7 @@ FLOW, DIT = KEPT / "dp_plus_flow", KEPT / "dp_plus_dit"
 REPO = "alice/policy"
 CHECKPOINT = ("config.json", "model.safetensors")
 
-host_loading.install(FORMAT_VERSION)
+patches.install()
 
 
 def push(hub, folder=FLOW, repo_id=REPO, tag=None, private=False) -> str:

@@ -11,8 +11,8 @@ from lerobot.scripts import lerobot_train
 from made_up_datasets import CONFIG, WINDOWS, make_dataset
 from torch.utils.data import DataLoader
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.loading import MemoryDataset, fast_loading
-from lerobot_dp_plus.loading.install import only_pictures_that_are_used
 from lerobot_dp_plus.loading.memory import identical
 
 
@@ -98,14 +98,14 @@ def test_a_negative_limit_is_refused():
 def test_only_pictures_that_a_policy_uses_are_read(root, wanted):
     make_dataset(root / "image", "image")
     policy = SimpleNamespace(
-        observation_delta_indices=[-2, -1, 0, 1], action_delta_indices=[0], reward_delta_indices=None
+        type="act", observation_delta_indices=[-2, -1, 0, 1], action_delta_indices=[0], reward_delta_indices=None
     )
     if wanted is not None:
-        policy.camera_delta_indices = wanted
+        policy.type, policy.camera_delta_indices, policy.follow = "dp_plus_flow", wanted, lambda fps: None
     meta = LeRobotDatasetMetadata("made/up", root=root / "image")
-    with only_pictures_that_are_used():
-        deltas = factory.resolve_delta_timestamps(policy, meta)
-    stock = factory.resolve_delta_timestamps(policy, meta)
+    patches.install()
+    deltas = factory.resolve_delta_timestamps(policy, meta)
+    stock = factory.resolve_delta_timestamps.stock(policy, meta)
     assert len(meta.camera_keys) == 2
     for key in meta.camera_keys:
         assert deltas[key] == [step / 10 for step in wanted or policy.observation_delta_indices]
@@ -164,11 +164,11 @@ def test_what_lerobot_is_told_besides_goes_through(root, monkeypatch):
         return {key: [-0.1, 0.0] for key in ds_meta.features}
 
     monkeypatch.setattr(factory, "resolve_delta_timestamps", resolve_delta_timestamps)
-    policy = SimpleNamespace(camera_delta_indices=[0])
-    with only_pictures_that_are_used():
-        by_position = factory.resolve_delta_timestamps(policy, meta, {"a": "b"})
-        by_name = factory.resolve_delta_timestamps(policy, meta, rename_map={"c": "d"})
-        as_now = factory.resolve_delta_timestamps(policy, meta)
+    patches.install()
+    policy = SimpleNamespace(type="dp_plus_flow", camera_delta_indices=[0], follow=lambda fps: None)
+    by_position = factory.resolve_delta_timestamps(policy, meta, {"a": "b"})
+    by_name = factory.resolve_delta_timestamps(policy, meta, rename_map={"c": "d"})
+    as_now = factory.resolve_delta_timestamps(policy, meta)
     assert told == [{"a": "b"}, {"c": "d"}, None]
     assert by_position == by_name == as_now
     assert all(as_now[key] == ([0.0] if key in meta.camera_keys else [-0.1, 0.0]) for key in meta.features)

@@ -15,9 +15,10 @@ from lerobot.policies import factory, make_policy_config
 from tiny import PRESETS, config, frame, learned, network, noise, policy, trained, training_batch, window
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
+from lerobot_dp_plus import patches
+from lerobot_dp_plus.host_hooks import HostChanged
 from lerobot_dp_plus.networks import DiTConfig, UNet1dConfig
 from lerobot_dp_plus.policies import host_training
-from lerobot_dp_plus.policies.host_hooks import HostChanged
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusFlowPolicy, DpPlusPolicy, DpPlusUnetPolicy
 from lerobot_dp_plus.selection import Coherent
 
@@ -41,7 +42,7 @@ def wrap(monkeypatch):
     module.set_fsdp_wrap_modules = set_fsdp_wrap_modules
     monkeypatch.setitem(sys.modules, "lerobot.distributed", module)
     monkeypatch.setattr(factory, "make_policy", make_policy)  # its other function of that version
-    host_training.install()
+    patches.install()
     return module.set_fsdp_wrap_modules
 
 
@@ -226,7 +227,7 @@ def make_policy(cfg, ds_meta=None, env_cfg=None, rename_map=None, defer_weight_l
 @pytest.fixture
 def made_later(monkeypatch):
     monkeypatch.setattr(factory, "make_policy", make_policy)
-    host_training.install()
+    patches.install()
     return lambda cfg, **named: factory.make_policy(cfg=cfg, defer_weight_load=True, **named)
 
 
@@ -316,7 +317,7 @@ def test_what_is_not_deferred_loads_as_ever(monkeypatch, tmp_path):
     origin = trained("dp_plus_flow")
     origin.save_pretrained(tmp_path)
     monkeypatch.setattr(factory, "make_policy", make_policy)
-    host_training.install()
+    patches.install()
     made = factory.make_policy(asked(tmp_path))
     assert all(torch.equal(value, made.state_dict()[key]) for key, value in origin.state_dict().items())
     new = config("dp_plus_flow")

@@ -11,9 +11,10 @@ from lerobot.policies import factory
 from lerobot.scripts import lerobot_eval, lerobot_train
 from tiny import ENV_STATE, config
 
-from lerobot_dp_plus.policies import host_hooks, host_loading, host_training, parsing
+from lerobot_dp_plus import host_hooks, patches
+from lerobot_dp_plus.host_hooks import HostChanged
+from lerobot_dp_plus.policies import host_loading, host_training
 from lerobot_dp_plus.policies.environment_check import checked_environments
-from lerobot_dp_plus.policies.host_hooks import HostChanged
 
 
 def module(name: str, source: str, **names) -> ModuleType:
@@ -25,8 +26,8 @@ def module(name: str, source: str, **names) -> ModuleType:
 
 
 def test_all_hooks_hold_on_the_lerobot_that_is_installed():
-    host_loading.install(1)
-    host_training.prepare()
+    patches.install()
+    patches.prepare_training()
     host_training.check_end(lerobot_train)
     assert host_hooks.is_mentioned(lerobot_train, "make_train_eval_datasets")
     for script in (lerobot_train, lerobot_eval):
@@ -84,7 +85,7 @@ def test_whether_a_script_still_calls_something():
 
 
 def opened(owner, name, door):
-    host_loading._wrap(owner, name, door)
+    patches.hold(owner, name, door, "a checkpoint that cannot be had would not be explained", first=2)
     return getattr(owner, name)
 
 
@@ -116,24 +117,24 @@ def test_a_door_takes_the_first_arguments_by_position_whatever_they_are_called_n
 )
 def test_a_door_that_moved_is_named(owner):
     with pytest.raises(HostChanged, match=r"train_utils\.resolve_resume_checkpoint.*would not be explained"):
-        host_loading._wrap(owner, "resolve_resume_checkpoint", host_loading._resume_door)
+        opened(owner, "resolve_resume_checkpoint", host_loading.resume_door)
 
 
 def test_a_door_of_a_class_that_moved_is_named():
     with pytest.raises(HostChanged, match=r"Config\.from_pretrained is gone"):
-        host_loading._wrap(type("Config", (), {}), "from_pretrained", host_loading._train_config_door)
+        opened(type("Config", (), {}), "from_pretrained", host_loading.train_config_door)
 
 
 # The command line
 
 
 def test_a_parser_that_merges_elsewhere_is_named(monkeypatch):
-    monkeypatch.setattr(argparsing.ArgumentParser, "_postprocessing", lambda self, parsed_args: None)
-    with pytest.raises(HostChanged, match=r"does not call mergedeep any more.*another member of an axis"):
-        parsing.install()
-    monkeypatch.delattr(argparsing.ArgumentParser, "_postprocessing")
-    with pytest.raises(HostChanged, match="_postprocessing is gone"):
-        parsing.install()
+    monkeypatch.setattr(argparsing.ArgumentParser, "parse_known_args", lambda self, args=None, **more: None)
+    with pytest.raises(HostChanged, match=r"does not call _postprocessing any more.*another member of an axis"):
+        patches.install()
+    monkeypatch.delattr(argparsing.ArgumentParser, "parse_known_args")
+    with pytest.raises(HostChanged, match="parse_known_args is gone"):
+        patches.install()
 
 
 # A training
@@ -157,23 +158,23 @@ def test_another_way_to_the_hub_is_named():
 def test_a_function_of_the_next_training_with_other_parameters_is_named(monkeypatch, name, source, lost):
     monkeypatch.setitem(sys.modules, "lerobot.distributed", module("lerobot.distributed", source))
     with pytest.raises(HostChanged, match=f"{name} does not take .* any more.*{lost}"):
-        host_training.install()
+        patches.install()
 
 
 def test_a_training_that_is_validated_otherwise_is_named(monkeypatch):
     training = SimpleNamespace(TrainPipelineConfig=type("TrainPipelineConfig", (), {}))
     monkeypatch.setitem(sys.modules, "lerobot.configs.train", training)
     with pytest.raises(HostChanged, match=r"TrainPipelineConfig\.validate is gone.*--ema\.enable"):
-        host_training.install()
+        patches.install()
 
 
 def test_installing_again_changes_nothing(monkeypatch):
-    host_training.install()
+    patches.install()
     held = sys.modules["lerobot.configs.train"].TrainPipelineConfig.validate
     monkeypatch.setattr(factory, "make_policy", lambda cfg, defer_weight_load=False: None)
-    host_training.install()
+    patches.install()
     made = factory.make_policy
-    host_training.install()
+    patches.install()
     assert factory.make_policy is made and made.stock is not made
     assert sys.modules["lerobot.configs.train"].TrainPipelineConfig.validate is held
 

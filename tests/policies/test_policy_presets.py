@@ -11,10 +11,11 @@ from lerobot.datasets import factory
 from lerobot.policies import make_policy_config
 from tiny import PRESETS
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.auxiliary import Outcome
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import STEPS, Span, Tokens
-from lerobot_dp_plus.policies import configuration_dp_plus, host_loading, timing
+from lerobot_dp_plus.policies import timing
 from lerobot_dp_plus.policies.windows import Windows
 
 USUAL = {"device": "cpu", "push_to_hub": False}
@@ -91,7 +92,7 @@ def test_tokens_are_as_long_as_the_horizon_allows(kind, horizon, patch):
 
 def test_lerobot_asks_for_the_frames_of_the_datasets_rate():
     """Its trainer knows the rate before the policy is made; this is the call in which it reads the indices."""
-    host_loading.install(configuration_dp_plus.FORMAT_VERSION)
+    patches.install()
     features = {key: {"dtype": "float32"} for key in ("observation.state", "action")}
     made = preset("dp_plus_flow")
     deltas = factory.resolve_delta_timestamps(made, SimpleNamespace(fps=30, features=features, stats={}))
@@ -132,7 +133,12 @@ def test_observations_are_every_kth_step_and_the_dynamics_sees_the_same_two():
     dynamics = Outcome(steps=2).needs(3, 3)
     windows = Windows(3, 6, stride=2, observation_stride=3, others={"dynamics": dynamics})
     assert windows.seen == [-12, -6, 0]
-    assert dynamics.observations == (-3, 0, 1, 2)  # in use a step is one frame, so the newest two are three frames apart
+    assert dynamics.observations == (
+        -3,
+        0,
+        1,
+        2,
+    )  # in use a step is one frame, so the newest two are three frames apart
     assert windows.predicted == [-4, -2, 0, 2, 4, 6]
 
 

@@ -8,10 +8,10 @@ import pytest
 from lerobot.configs import parser
 from lerobot.configs.train import TrainPipelineConfig
 
-from lerobot_dp_plus.policies import host_loading, resuming
-from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
+from lerobot_dp_plus import patches
+from lerobot_dp_plus.policies import resuming
 
-host_loading.install(FORMAT_VERSION)
+patches.install()
 
 
 def parsed(*flags: str) -> TrainPipelineConfig:

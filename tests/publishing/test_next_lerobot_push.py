@@ -13,9 +13,10 @@ from lerobot.common import train_utils
 from lerobot.policies import make_policy_config, make_pre_post_processors
 from safetensors.torch import load_file, save_file
 
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.cli import main as cli
 from lerobot_dp_plus.hub.patience import Patience
-from lerobot_dp_plus.policies import host_training, publication
+from lerobot_dp_plus.policies import publication
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 from lerobot_dp_plus.publishing.checks import actions_of
 
@@ -47,7 +48,7 @@ def stock_publication(cfg, model, preprocessor, postprocessor, dataset_meta, *, 
 def end_of_training(monkeypatch):
     """`train_utils.publish_trained_model` as a training script finds it after our plugin was imported."""
     monkeypatch.setattr(train_utils, "publish_trained_model", stock_publication, raising=False)
-    host_training.install()
+    patches.install()
     return lambda *given, **named: train_utils.publish_trained_model(*given, **named)
 
 

@@ -1,18 +1,4 @@
-"""Where this package takes hold of LeRobot, and what it says when LeRobot has moved.
-
-| hook | held by | what it is for |
-|---|---|---|
-| `PreTrainedConfig.from_pretrained`, `DataProcessorPipeline.from_pretrained`, `TrainPipelineConfig.from_pretrained`, `resolve_resume_checkpoint` | `host_loading.py` | one message when a checkpoint cannot be had |
-| draccus's `ArgumentParser._postprocessing` | `parsing.py` | an axis' member changes by a flag; reasons are kept |
-| `TrainPipelineConfig.validate` | `host_training.py` | no average of an average; a policy is told of renamed features |
-| `resolve_delta_timestamps` | `host_data.py` | steps follow the data's rate; no windows of text |
-| `set_fsdp_wrap_modules`, `make_policy(defer_weight_load)`, `publish_trained_model` (newer than 0.6.1) | `host_training.py` | blocks of the network chosen; strict resume from shards; one commit with our card |
-| `make_policy`, `make_env_pre_post_processors` of its scripts | `environment_check.py` | an environment that does not fit |
-| `make_train_eval_datasets`, `resolve_delta_timestamps` | `loading/install.py` | training from memory |
-
-A hook is bound by what it needs: a name that is there, and a call that its signature takes. Versions are not looked at.
-Where LeRobot has no such name yet, nothing is held; where it had one and has changed it, `HostChanged` says so.
-"""
+"""What a patch of LeRobot is made of, and what is said when LeRobot has moved; the patches are in `patches.py`."""
 
 import importlib.metadata
 import inspect
@@ -21,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-#: Types of policies that hooks act on; everybody else's pass untouched.
+#: Types of policies that patches act on; everybody else's pass untouched.
 OUR_TYPES = "dp_plus_"
 #: The modules whose names may hold a function of LeRobot's: `python -m` runs one of its scripts as `__main__`.
 HOLDERS = ("lerobot", "__main__")
@@ -45,19 +31,13 @@ def demand(owner: Any, name: str, lost: str, *given: Any, **named: Any) -> Calla
         HostChanged: there is none, or it takes other arguments; `lost` completes "without this hook …".
     """
     found = getattr(owner, name, None)
-    where = f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
     if not callable(found):
-        raise HostChanged(f"{where} is gone", lost)
+        raise HostChanged(f"{full_name(owner, name)} is gone", lost)
     try:
         inspect.signature(found).bind(*given, **named)
     except TypeError as error:
-        raise HostChanged(f"{where} is called otherwise now ({error})", lost) from error
+        raise HostChanged(f"{full_name(owner, name)} is called otherwise now ({error})", lost) from error
     return found
-
-
-def takes(function: Callable[..., Any], *names: str) -> bool:
-    """Whether `function` has parameters of all these names."""
-    return set(names) <= inspect.signature(function).parameters.keys()
 
 
 def arguments(function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -86,17 +66,22 @@ def rebind(original: Any, replacement: Any) -> None:
 def is_mentioned(module: Any, name: str) -> bool:
     """Whether any function of `module` uses the global `name`: a hook in its place is then asked."""
     own = (inspect.unwrap(value) for value in vars(module).values() if inspect.isfunction(value))
-    return any(
-        name in code.co_names
-        for function in own
-        if function.__module__ == module.__name__
-        for code in _codes(function.__code__)
-    )
+    return any(mentions(function, name) for function in own if function.__module__ == module.__name__)
+
+
+def mentions(function: Callable[..., Any], name: str) -> bool:
+    """Whether `function` uses a global or an attribute `name`."""
+    return any(name in code.co_names for code in _codes(inspect.unwrap(function).__code__))
 
 
 def is_ours(config: Any) -> bool:
     """Whether a policy's config is one of this package's types."""
     return str(getattr(config, "type", "")).startswith(OUR_TYPES)
+
+
+def full_name(owner: Any, name: str) -> str:
+    """`Class.method`, `module.function`: what a message calls it."""
+    return f"{getattr(owner, '__name__', type(owner).__name__)}.{name}"
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

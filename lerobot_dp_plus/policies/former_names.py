@@ -1,0 +1,82 @@
+"""Fields of a policy's config that were called otherwise: the old names go on working, in files and as flags.
+
+`FORMER_NAMES` is the table, and an entry in it is all that a renaming takes. `formats` asks for the fields of files,
+`parsing` for flags. Members and fields of an axis are not in it, only the fields of the config itself.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from draccus.utils import DecodingError
+
+logger = logging.getLogger(__name__)
+
+#: What a field was called, and what it is called now.
+FORMER_NAMES: dict[str, str] = {"foresight": "dynamics", "perception": "state_estimation"}
+#: Former names that this process has been told of.
+_told: set[str] = set()
+
+
+def in_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields`, a config of ours as a file spells it, under today's names, in the same order.
+
+    Raises:
+        DecodingError: it has a former name and today's; naming both and the way out.
+    """
+    for former, name in FORMER_NAMES.items():
+        if former in fields:
+            _refuse_both(former, name, name in fields, "the config file")
+            _tell(former, name)
+    return {FORMER_NAMES.get(key, key): value for key, value in fields.items()}
+
+
+def in_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's config of ours, or that of a training with it as `policy`, under today's names.
+
+    Raises:
+        DecodingError: as `in_fields`.
+    """
+    policy = config.get("policy")
+    return {**config, "policy": in_fields(policy)} if isinstance(policy, Mapping) else in_fields(config)
+
+
+def in_flags(flags: Sequence[str], prefix: str = "") -> list[str]:
+    """A command line with today's names in the flags that set a field of ours, `--foresight.type=none`, say.
+
+    Args:
+        flags: the command line. A value that follows its flag stays as it is.
+        prefix: what stands before a field's name: "policy." on a script's command line.
+
+    Raises:
+        DecodingError: a former name and today's are both set; naming both and the way out.
+    """
+    renamed = list(flags)
+    for former, name in FORMER_NAMES.items():
+        at = [index for index, flag in enumerate(flags) if _sets(flag, prefix + former)]
+        if at:
+            _refuse_both(former, name, any(_sets(flag, prefix + name) for flag in flags), "the command line")
+            _tell(former, name)
+        for index in at:
+            renamed[index] = f"--{prefix}{name}{flags[index].removeprefix(f'--{prefix}{former}')}"
+    return renamed
+
+
+def _sets(flag: str, field: str) -> bool:
+    """Whether `flag` sets `field` or one below it."""
+    return flag.startswith(f"--{field}") and flag[len(field) + 2 :][:1] in ("", "=", ".")
+
+
+def _refuse_both(former: str, name: str, both: bool, where: str) -> None:
+    if both:
+        raise DecodingError(
+            (),
+            f"policy.{former} and policy.{name}: {where} gives both, and they are one field, which was renamed. Legal is "
+            f"one of them. Give policy.{name} alone",
+        )
+
+
+def _tell(former: str, name: str) -> None:
+    if former not in _told:
+        _told.add(former)
+        logger.warning("policy.%s is called policy.%s now; the old name still works", former, name)
