@@ -225,13 +225,7 @@ def test_training_with_an_environment_of_another_rate_stops_before_the_first_upd
 
 
 def test_half_precision_trains_in_full_precision_weights(datasets, tmp_path):
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)  # one process usually trains with one precision
-    try:
-        checkpoints = train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_dit", "--policy.use_amp=true")
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    checkpoints = train(datasets[STATE_ONLY], tmp_path / "train", "dp_plus_dit", "--policy.use_amp=true")
     folder = checkpoints / "last" / "pretrained_model"
     assert PreTrainedConfig.from_pretrained(folder).dtype == "bfloat16"
     weights = load_file(folder / "model.safetensors")
