@@ -4,15 +4,16 @@ import copy
 import os
 import pickle
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models import ResNet18_Weights, resnet18
 
-from lerobot_dp_plus.encoders import ImageEncoderConfig, ObservationEncoder, PatchesConfig, ResNet18Config
+from lerobot_dp_plus.encoders import ImageEncoderConfig, ObservationEncoder, PatchesConfig, ResNet18Config, pretrained
 from lerobot_dp_plus.encoders.pretrained import Frozen, check_digest, fetch
 
 TOP, WRIST = "observation.images.top", "observation.images.wrist"
@@ -130,11 +131,17 @@ def test_the_digest_is_filled_in_and_stays(kind: type, weights: str) -> None:
         assert other.revised() is other, "what is trained is saved, and needs no digest"
 
 
-def test_the_digest_is_of_the_content_alone(source: nn.Module, weights: str, tmp_path: Path) -> None:
-    """Not of the file's name, nor of the order in it; of every number."""
+def test_the_digest_is_of_the_content_alone(
+    source: nn.Module, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of where it comes from, its name or its order; of every number."""
     state, elsewhere = source.state_dict(), tmp_path / "other.safetensors"
-    save_file(dict(reversed(state.items())), elsewhere, metadata={"made": "later"})
+    save_file(state, elsewhere, metadata={"made": "later"})
     assert fetch(str(elsewhere)).digest == fetch(weights).digest
+    monkeypatch.setattr(pretrained, "_read", cache(pretrained._read.__wrapped__))  # what is made up is not remembered
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", lambda self, **options: state)
+    assert list(state) != sorted(state)
+    assert fetch("IMAGENET1K_V1").digest == fetch(weights).digest
     changed = {**state, "bn1.running_mean": state["bn1.running_mean"].clone()}
     changed["bn1.running_mean"][3] += 1e-6
     save_file(changed, elsewhere)
@@ -161,6 +168,7 @@ def test_weights_are_those_of_the_file_as_it_is_now(tmp_path: Path, monkeypatch:
     for folder, state in zip("ab", states, strict=True):
         (tmp_path / folder).mkdir()
         save_file(state, tmp_path / folder / "trunk.safetensors")
+        os.utime(tmp_path / folder / "trunk.safetensors", (1, 1))
     built: list[Tensor] = []
     for folder in "ab":
         monkeypatch.chdir(tmp_path / folder)

@@ -64,21 +64,24 @@ def test_the_gradient_of_smoothness_is_its_closed_form_in_any_units(
 def test_every_candidate_is_pulled_by_what_its_own_observation_shows(
     mode: Callable[[], AbstractContextManager],
 ) -> None:
-    """E = ½‖a − o‖² with o the newest state: x₁ ← x₁ − s·(x₁ − o), in physical units."""
+    """E = ½k‖a − o‖² with k and o of the newest state: x₁ ← x₁ − s·k·(x₁ − o), in physical units."""
     path = PATHS["squared_cosine"]
 
     def to_the_state(chunks: Tensor, scene: Scene) -> Tensor:
-        goal = scene.states["observation.state"][:, -1]  # (B, A)
+        goal, stiffness = (scene.states[key][:, -1, None, None] for key in ("observation.state", "stiffness"))
         assert chunks.shape == (B, N, H, A)
-        return (chunks - goal[:, None, None]).square().sum((2, 3)) / 2
+        return (stiffness * (chunks - goal).square()).sum((2, 3)) / 2
 
     with mode():
         denoise, x_t, t, x1 = some_denoiser(path)
         goal = UNITS.physical(torch.randn(B, 2, A, dtype=torch.float64))
-        around = situation(path, energy=to_the_state, scene=Scene({"observation.state": goal}))
+        stiffness = torch.rand(B, 2, 1, dtype=torch.float64)
+        scene = Scene({"observation.state": goal, "stiffness": stiffness})
+        around = situation(path, energy=to_the_state, scene=scene)
         found = Gradient(strength=0.3).wrap(denoise, around)(x_t, t)
         of_chunks = UNITS.normalised(goal[:, -1]).repeat_interleave(N, 0)[:, None]
-        torch.testing.assert_close(found.x1, x1 - 0.3 * (x1 - of_chunks))
+        pull = 0.3 * stiffness[:, -1].repeat_interleave(N, 0)[:, None]
+        torch.testing.assert_close(found.x1, x1 - pull * (x1 - of_chunks))
         torch.testing.assert_close(path.interpolate(*found, t), x_t)
 
 
