@@ -18,6 +18,7 @@ aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, i
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
 options.py          the options of every command, readable without imports
-resuming.py         a folder of episodes belongs to one set of arguments, whichever expert writes it
+production.py       many episodes on all cores, resumable, then one dataset: the same for every expert
+episode_files.py    an episode a file until then, and the workers that play them
 publication.py      `--push-to-hub` of every demos command; push.py does it later
 """
