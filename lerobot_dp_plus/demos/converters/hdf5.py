@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lerobot_dp_plus.demos.converters.common import reading, require
+from lerobot_dp_plus.demos.converters.common import Array, reading, require
 
 _CONTIGUOUS = 1  # h5py.h5d.CONTIGUOUS
 
@@ -27,7 +25,7 @@ def open_hdf5(path: Path, command: str) -> Iterator[Any]:
         yield file
 
 
-def array(file: Any, path: Path, key: str) -> Any:
+def array(file: Any, path: Path, key: str) -> Array:
     """The array `key` of an open file, of numbers and completely written.
 
     Raises:
@@ -46,13 +44,7 @@ def array(file: Any, path: Path, key: str) -> Any:
         unwritten = _unwritten(found)
     if unwritten:
         raise ValueError(f"{where}: {unwritten}, so they would read as zeros; the recording was cut short")
-    return found
-
-
-def block(found: Any, where: str, first: int, last: int) -> np.ndarray:
-    """Rows first … last − 1."""
-    with reading(f"{where} (frames {first} to {last})"):
-        return found[first:last]
+    return Array(found, where)
 
 
 def one_length(lengths: dict[str, int], where: str) -> int:

@@ -12,33 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGE, OBS_STATE
 
-from lerobot_dp_plus.demos.converters.common import (
-    BLOCK,
-    Columns,
-    Recording,
-    check_feature,
-    gather,
-    names_of,
-    number_feature,
-    numbers,
-    picture_feature,
-    picture_shape,
-    pictures,
-    reading,
-    width_of,
-)
+from lerobot_dp_plus.demos.converters import common
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
+from lerobot_dp_plus.demos.features import number_feature, picture_feature
 from lerobot_dp_plus.demos.pusht_features import FPS, IMAGE_SHAPE, ROBOT_TYPE, TASK, PushTEnv, keypoints, pusht_features
 
-#: Numbers up to this size are read once; beyond it, episode by episode.
-_KEEP_BYTES = 256 * 2**20
-STATE, ENVIRONMENT_STATE, ACTION, IMAGE = (
-    "observation.state",
-    "observation.environment_state",
-    "action",
-    "observation.image",
-)
-PLAIN = {"state": STATE, "action": ACTION, "img": IMAGE}
+PLAIN = {"state": OBS_STATE, "action": ACTION, "img": OBS_IMAGE}
 
 
 @dataclass(frozen=True)
@@ -49,38 +30,20 @@ class Replay:
     arrays: Mapping[str, Any]
     ends: np.ndarray
 
-    def where(self, key: str) -> str:
-        """How messages name an array."""
-        return f"{self.source}: {key}"
-
-    def header(self, key: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and dtype of an array that has one row for every frame.
+    def array(self, key: str) -> Array:
+        """An array that has one row for every frame.
 
         Raises:
             ValueError: there is no such key, or it has more or fewer rows.
         """
+        where = f"{self.source}: {key}"
         if key not in self.arrays:
-            raise ValueError(f"{self.where(key)} is missing; it has {sorted(self.arrays)}")
-        shape, dtype = tuple(self.arrays[key].shape), np.dtype(self.arrays[key].dtype)
-        if not shape or shape[0] != self.ends[-1]:
-            rows = shape[0] if shape else "no"
-            raise ValueError(
-                f"{self.where(key)} has {rows} rows and episode_ends closes at {self.ends[-1]}; must agree"
-            )
-        return shape, dtype
-
-    def block(self, key: str, first: int, last: int) -> np.ndarray:
-        """Rows first … last − 1."""
-        with reading(f"{self.where(key)} (rows {first} to {last})"):
-            return np.asarray(self.arrays[key][first:last])
-
-    def reader(self, key: str) -> Callable[[int, int], np.ndarray]:
-        """`block` for numbers: small arrays are read once, because chunks do not end where episodes do."""
-        shape, dtype = self.header(key)
-        if int(np.prod(shape)) * dtype.itemsize > _KEEP_BYTES:
-            return functools.partial(self.block, key)
-        whole = functools.cache(lambda: self.block(key, 0, shape[0]))
-        return lambda first, last: whole()[first:last]
+            raise ValueError(f"{where} is missing; it has {sorted(self.arrays)}")
+        found = Array(self.arrays[key], where)
+        rows = found.data.shape[0] if found.data.shape else "no"
+        if rows != self.ends[-1]:
+            raise ValueError(f"{where} has {rows} rows and episode_ends closes at {self.ends[-1]}; must agree")
+        return found
 
 
 def check_ends(ends: np.ndarray, where: str) -> np.ndarray:
@@ -126,36 +89,29 @@ def pusht_recording(
 
     A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both: one of the two.
     """
+    found = {key: replay.array(key) for key in _PUSHT}
     for key, width in _PUSHT.items():
-        shape, dtype = replay.header(key)
+        shape = tuple(found[key].data.shape)
         if shape[1:] != (width,):
-            raise ValueError(f"{replay.where(key)} has shape {shape}; PushT's is (N, {width})")
-        width_of(shape, dtype, replay.where(key))
+            raise ValueError(f"{found[key].where} has shape {shape}; PushT's is (N, {width})")
+        found[key].width  # noqa: B018  refuses what holds no numbers
     features = {key: dict(feature) for key, feature in pusht_features().items() if not key.startswith("next.")}
-    carried = {STATE: ["state[0:2]"], ENVIRONMENT_STATE: ["state[2:5] as eight corners"], ACTION: ["action"]}
+    carried = {OBS_STATE: ["state[0:2]"], OBS_ENV_STATE: ["state[2:5] as eight corners"], ACTION: ["action"]}
     if not corners:
-        del features[ENVIRONMENT_STATE], carried[ENVIRONMENT_STATE]
-    drawn = images and "img" not in replay.arrays
+        del features[OBS_ENV_STATE], carried[OBS_ENV_STATE]
+    film = replay.array("img") if images and "img" in replay.arrays else None
     if images:
-        shape = IMAGE_SHAPE if drawn else picture_shape(*replay.header("img"), replay.where("img"))
-        features[IMAGE] = picture_feature(shape, video)
-        carried[IMAGE] = ["drawn by gym-pusht from state" if drawn else "img"]
-    state, action = replay.reader("state"), replay.reader("action")
-    white = _white(replay, "img", white) if images and not drawn else white
+        features[OBS_IMAGE] = picture_feature(IMAGE_SHAPE if film is None else film.picture_shape, video)
+        carried[OBS_IMAGE] = ["drawn by gym-pusht from state" if film is None else "img"]
+    level = 255.0 if film is None else _white(film, white)
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
-        states = numbers(state(first, last), f"{replay.where('state')} (from row {first})")
-        column = {
-            STATE: states[:, :2],
-            ACTION: numbers(action(first, last), f"{replay.where('action')} (from row {first})"),
-        }
+        states = found["state"].numbers(first, last)
+        column = {OBS_STATE: states[:, :2], ACTION: found["action"].numbers(first, last)}
         if corners:
-            column[ENVIRONMENT_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
-        if drawn:
-            column[IMAGE] = draw(states)
-        elif images:
-            assert white is not None
-            column[IMAGE] = _frames(replay, "img", first, last, shape, white, scratch)
+            column[OBS_ENV_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
+        if images:
+            column[OBS_IMAGE] = draw(states) if film is None else film.film(scratch, first, last, level)
         return column
 
     used = {*_PUSHT, *(["img"] if images else [])}
@@ -166,58 +122,41 @@ def plain_recording(
     replay: Replay, *, mapping: Sequence[tuple[str, str]], video: bool, white: float | None, fps: int, task: str
 ) -> Recording:
     """Any buffer: (source key, feature) pairs, several numbers of one feature end to end in the order given."""
+    found: dict[str, list[Array]] = {}
     carried: dict[str, list[str]] = {}
     for key, feature in mapping:
-        shape, _ = replay.header(key)
-        check_feature(feature, len(shape) == 4, replay.where(key))
+        array = replay.array(key)
+        common.check_feature(feature, len(array.data.shape) == 4, array.where)
+        found.setdefault(feature, []).append(array)
         carried.setdefault(feature, []).append(key)
     features: dict[str, dict[str, Any]] = {}
-    whites: dict[str, float] = {}
+    films: dict[str, float] = {}
     for feature, keys in carried.items():
         if feature.startswith("observation.image"):
             if len(keys) > 1:
                 raise ValueError(f"{replay.source}: {keys} cannot all become {feature!r}; one camera, one feature")
-            shape = picture_shape(*replay.header(keys[0]), replay.where(keys[0]))
-            features[feature] = picture_feature(shape, video)
-            whites[feature] = _white(replay, keys[0], white)
+            features[feature] = picture_feature(found[feature][0].picture_shape, video)
+            films[feature] = _white(found[feature][0], white)
         else:
-            widths = {key: width_of(*replay.header(key), replay.where(key)) for key in keys}
-            features[feature] = number_feature([name for key in keys for name in names_of(key, widths[key])])
-    readers = {
-        key: replay.reader(key)
-        for name, keys in carried.items()
-        if not name.startswith("observation.image")
-        for key in keys
-    }
+            names = [common.names_of(key, array.width) for key, array in zip(keys, found[feature], strict=True)]
+            features[feature] = number_feature([name for several in names for name in several])
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
-        column: Columns = {}
-        for feature, keys in carried.items():
-            if feature.startswith("observation.image"):
-                shape = features[feature]["shape"]
-                column[feature] = _frames(replay, keys[0], first, last, shape, whites[feature], scratch)
-            else:
-                parts = [numbers(readers[k](first, last), f"{replay.where(k)} (from row {first})") for k in keys]
-                column[feature] = np.concatenate(parts, axis=1)
-        return column
+        return {
+            feature: arrays[0].film(scratch, first, last, films[feature])
+            if feature in films
+            else np.concatenate([array.numbers(first, last) for array in arrays], axis=1)
+            for feature, arrays in found.items()
+        }
 
     return _recording(replay, features, carried, {key for key, _ in mapping}, columns, fps, task, None)
 
 
-def _white(replay: Replay, key: str, white: float | None) -> float:
+def _white(film: Array, white: float | None) -> float:
     """What white is in pictures of floating point: `white`, or 255 or 1 as the first pictures suggest."""
-    shape, dtype = replay.header(key)
-    if white is not None or dtype == np.uint8:
+    if white is not None or film.data.dtype == np.uint8:
         return 255.0 if white is None else white
-    return 255.0 if replay.block(key, 0, min(shape[0], BLOCK)).max() > 1 else 1.0
-
-
-def _frames(replay: Replay, key: str, first: int, last: int, shape: Any, white: float, scratch: Path) -> np.ndarray:
-    def block(start: int, stop: int) -> np.ndarray:
-        where = f"{replay.where(key)} (from row {first + start})"
-        return pictures(replay.block(key, first + start, first + stop), where, white)
-
-    return gather(last - first, shape, block, scratch)
+    return 255.0 if film.rows(0, min(len(film), common.BLOCK)).max() > 1 else 1.0
 
 
 def _recording(

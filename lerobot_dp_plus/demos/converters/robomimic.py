@@ -11,27 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
 
-from lerobot_dp_plus.demos.converters.common import (
-    Columns,
-    Recording,
-    by_number,
-    existing,
-    gather,
-    names_of,
-    number_feature,
-    numbers,
-    picture_feature,
-    picture_shape,
-    pictures,
-    reading,
-    width_of,
-)
-from lerobot_dp_plus.demos.converters.hdf5 import array, block, one_length, open_hdf5
+from lerobot_dp_plus.demos.converters import common
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
+from lerobot_dp_plus.demos.converters.hdf5 import array, one_length, open_hdf5
+from lerobot_dp_plus.demos.features import number_feature, picture_feature
 
 COMMAND = "convert robomimic"
 DEFAULT_FPS = 20  # robosuite's control frequency
-STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment_state", "action"
 #: What a robot knows of itself; taken for every robot of the file unless state keys are given.
 PROPRIOCEPTION = ("eef_pos", "eef_quat", "gripper_qpos")
 OBJECT = "object"
@@ -66,7 +54,7 @@ def open_robomimic(
     Raises:
         ValueError, FileNotFoundError: a key, mask or demonstration that is missing, damaged or unlike the first.
     """
-    source = existing(source)
+    source = common.existing(source)
     with open_hdf5(source, COMMAND) as file:
         data = file.get("data")
         if data is None or not hasattr(data, "keys"):
@@ -83,8 +71,8 @@ def open_robomimic(
         if environment_keys is None:
             environment_keys = [OBJECT] if OBJECT in offered and not images else []
         carried = {
-            **({STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
-            **({ENVIRONMENT_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
+            **({OBS_STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
+            **({OBS_ENV_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
             **{_camera(key): [f"obs/{key}"] for key in images},
             ACTION: [action_key],
         }
@@ -114,16 +102,16 @@ def open_robomimic(
 
 
 def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
-    present = by_number(list(file["data"]))
+    present = common.by_number(list(file["data"]))
     if filter_key is None:
         demos = present
     else:
         masks = sorted(file["mask"]) if "mask" in file else []
         if filter_key not in masks:
             raise ValueError(f"{source}: mask/{filter_key} is missing; legal for --filter-key are {masks}")
-        with reading(f"{source}: mask/{filter_key}"):
+        with common.reading(f"{source}: mask/{filter_key}"):
             names = file[f"mask/{filter_key}"].asstr()[:]
-        demos = by_number([str(name) for name in names])
+        demos = common.by_number([str(name) for name in names])
         if unknown := sorted(set(demos) - set(present)):
             raise ValueError(f"{source}: mask/{filter_key} names {unknown[:5]}, which are not in data")
         if len(set(demos)) < len(demos):
@@ -135,7 +123,7 @@ def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
 
 def _environment(data: Any, source: Path) -> dict[str, Any]:
     text = data.attrs.get("env_args", "{}")
-    with reading(f"{source}: attribute env_args of data"):
+    with common.reading(f"{source}: attribute env_args of data"):
         found = json.loads(text)
         if not isinstance(found, dict):
             raise ValueError(f"it is a {type(found).__name__}, no mapping")
@@ -170,17 +158,11 @@ def _header(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -
     shapes: dict[str, Any] = {}
     for feature, keys in carried.items():
         for key in keys:
-            where = f"{source}: data/{demo}/{key}"
             found = array(file, source, f"data/{demo}/{key}")
             lengths[key] = len(found)
-            if feature.startswith("observation.image"):
-                shapes[key] = picture_shape(found.shape, found.dtype, where)
-            elif feature.startswith("next."):
-                if found.ndim != 1:
-                    raise ValueError(f"{where} has shape {found.shape}; legal is (T,)")
-                shapes[key] = 1
-            else:
-                shapes[key] = width_of(found.shape, found.dtype, where)
+            if feature.startswith("next.") and found.data.ndim != 1:
+                raise ValueError(f"{found.where} has shape {found.data.shape}; legal is (T,)")
+            shapes[key] = found.picture_shape if feature.startswith("observation.image") else found.width
     length = one_length(lengths, f"{source}: data/{demo}")
     stated = file[f"data/{demo}"].attrs.get("num_samples", length)
     if int(stated) != length:
@@ -196,7 +178,8 @@ def _features(shapes: dict[str, Any], carried: dict[str, list[str]], video: bool
         elif feature == "next.done":
             features[feature] = {"dtype": "bool", "shape": (1,), "names": None}
         else:
-            features[feature] = number_feature([name for key in keys for name in names_of(key, shapes[key])])
+            names = [name for key in keys for name in common.names_of(key, shapes[key])]
+            features[feature] = number_feature(names)
     return features
 
 
@@ -206,27 +189,17 @@ def _read(
     columns: Columns = {}
     for feature, keys in carried.items():
         found = [array(file, source, f"data/{demos[episode]}/{key}") for key in keys]
-        where = [f"{source}: data/{demos[episode]}/{key}" for key in keys]
         if feature.startswith("observation.image"):
-            part = functools.partial(_pictures, found[0], where[0])
-            columns[feature] = gather(len(found[0]), found[0].shape[1:], part, scratch)
-            continue
-        values = [block(one, name, 0, len(one)) for one, name in zip(found, where, strict=True)]
-        if feature == "next.done":
-            columns[feature] = _flags(values[0], where[0])
-        elif feature == "next.reward":
-            columns[feature] = numbers(values[0].astype(np.float64), where[0])
+            columns[feature] = found[0].film(scratch)
+        elif feature == "next.done":
+            columns[feature] = _flags(found[0])
         else:
-            parts = [numbers(one, name) for one, name in zip(values, where, strict=True)]
-            columns[feature] = np.concatenate(parts, axis=1)
+            columns[feature] = np.concatenate([each.numbers() for each in found], axis=1)
     return columns
 
 
-def _pictures(found: Any, where: str, first: int, last: int) -> np.ndarray:
-    return pictures(block(found, where, first, last), where, white=255)
-
-
-def _flags(values: np.ndarray, where: str) -> np.ndarray:
+def _flags(found: Array) -> np.ndarray:
+    values = found.rows(0, len(found))
     if not np.isin(values, (0, 1)).all():
-        raise ValueError(f"{where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
+        raise ValueError(f"{found.where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
     return values.astype(bool)[:, None]
