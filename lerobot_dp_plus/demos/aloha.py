@@ -10,7 +10,7 @@ from lerobot_dp_plus.demos.options import aloha_parser
 from lerobot_dp_plus.demos.production import Demonstrations, produce
 from lerobot_dp_plus.demos.publication import push_if_asked
 from lerobot_dp_plus.environments.aloha_physics import FPS, SENTENCES, require
-from lerobot_dp_plus.hub.card_results import wilson_percent
+from lerobot_dp_plus.hub.intervals import wilson_percent
 
 STOCK_SIZE = (480, 640)
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 import lerobot_dp_plus
 from lerobot_dp_plus.demos.episode_files import end_with_parent, episode_file, load
 from lerobot_dp_plus.demos.writer import write_dataset
+from lerobot_dp_plus.hub.files import write_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -208,6 +209,4 @@ def _claim(folder: Path, recipe: "DataclassInstance", overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob("*.tmp"):
         leftover.unlink()
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps(wanted))
-    partial.rename(note)
+    write_whole(note, json.dumps(wanted))

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from lerobot_dp_plus.evaluation.scenes import ARENA, Scene
+from lerobot_dp_plus.hub.files import whole
 
 AGENT_RADIUS = 15  # of gym-pusht's agent, in the environment's units
 INK = "#22262e"
@@ -61,10 +62,8 @@ def plot_action_distribution(
         _draw(figure.add_subplot(grid[index // columns, index % columns]), scene, sampled, colours)
     figure.text(0.015, 1 - 0.16 / figure.get_figheight(), title, size=15, weight="bold", color=INK, va="top")
     _time_bar(figure, colours, max(sampled.shape[1] for sampled in chunks) * seconds_per_step)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, dpi=150, format="png")
-    temporary.replace(path)
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
 
 
 def _draw(axes: Axes, scene: Scene, sampled: np.ndarray, colours: ListedColormap) -> None:

@@ -5,10 +5,12 @@ The template escapes by default: what an expression gives is escaped unless it i
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from huggingface_hub import CardData
 
 #: Characters that mean something somewhere in GitHub-flavoured Markdown; `<` and `&` also in HTML.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&!]")
@@ -91,3 +93,9 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {"code": code, "codes": codes}
     return made
+
+
+def page(template: Path, metadata: CardData, values: dict[str, Any]) -> str:
+    """A README.md of the Hub: `metadata` as its front matter, and the file `template` filled with `values`."""
+    body = environment().from_string(template.read_text(encoding="utf-8")).render(values)
+    return f"---\n{metadata.to_yaml()}\n---\n\n{body}"

@@ -22,6 +22,7 @@ from lerobot_dp_plus.demos.converters import common
 from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
 from lerobot_dp_plus.demos.converters.hdf5 import array, one_length, open_hdf5
 from lerobot_dp_plus.demos.features import number_feature, picture_feature
+from lerobot_dp_plus.hub.files import by_number
 
 COMMAND = "convert aloha-hdf5"
 FPS = 50
@@ -63,7 +64,7 @@ def open_aloha(
     source = common.existing(source)
     if not source.is_dir():
         raise ValueError(f"{source} is a file; give the folder that holds episode_*.hdf5")
-    files = [source / name for name in common.by_number([path.name for path in source.glob("episode_*.hdf5")])]
+    files = sorted(source.glob("episode_*.hdf5"), key=lambda path: by_number(path.name))
     if not files:
         raise ValueError(
             f"{source} holds no episode_*.hdf5; it has {sorted(path.name for path in source.iterdir())[:8]}"

@@ -5,7 +5,7 @@ import importlib
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,8 +230,3 @@ def names_of(key: str, width: int) -> list[str]:
     """Names of the numbers of a key: the key itself, or key.0, key.1, …"""
     short = key.rsplit("/", 1)[-1]
     return [short] if width == 1 else [f"{short}.{index}" for index in range(width)]
-
-
-def by_number(names: Sequence[str]) -> list[str]:
-    """Names in the order of the numbers in them: demo_2 before demo_10."""
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])

@@ -17,6 +17,7 @@ from lerobot_dp_plus.demos.converters import common
 from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
 from lerobot_dp_plus.demos.converters.hdf5 import array, one_length, open_hdf5
 from lerobot_dp_plus.demos.features import number_feature, picture_feature
+from lerobot_dp_plus.hub.files import by_number
 
 COMMAND = "convert robomimic"
 DEFAULT_FPS = 20  # robosuite's control frequency
@@ -102,7 +103,7 @@ def open_robomimic(
 
 
 def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
-    present = common.by_number(list(file["data"]))
+    present = sorted(file["data"], key=by_number)
     if filter_key is None:
         demos = present
     else:
@@ -111,7 +112,7 @@ def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
             raise ValueError(f"{source}: mask/{filter_key} is missing; legal for --filter-key are {masks}")
         with common.reading(f"{source}: mask/{filter_key}"):
             names = file[f"mask/{filter_key}"].asstr()[:]
-        demos = common.by_number([str(name) for name in names])
+        demos = sorted(map(str, names), key=by_number)
         if unknown := sorted(set(demos) - set(present)):
             raise ValueError(f"{source}: mask/{filter_key} names {unknown[:5]}, which are not in data")
         if len(set(demos)) < len(demos):
