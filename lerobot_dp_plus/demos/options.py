@@ -3,6 +3,7 @@
 import argparse
 import re
 from pathlib import Path
+from typing import Any
 
 from lerobot_dp_plus.options import command, describe
 
@@ -193,8 +194,9 @@ def convert_parser() -> argparse.ArgumentParser:
         formats, "aloha-hdf5", "a folder of ACT or ALOHA episode_*.hdf5", "episodes/", video=True, task=task
     )
     aloha.set_defaults(fps=ALOHA_FPS)
-    aloha.add_argument("--qvel", action="store_true", help="also carry joint velocities, as observation.velocity")
-    aloha.add_argument("--effort", action="store_true", help="also carry joint efforts, as observation.effort")
+    extra: dict[str, Any] = {"action": "append_const", "dest": "extras", "default": []}
+    aloha.add_argument("--qvel", const="qvel", help="also carry joint velocities, as observation.velocity", **extra)
+    aloha.add_argument("--effort", const="effort", help="also carry joint efforts, as observation.effort", **extra)
     aloha.add_argument(
         "--jpeg-order",
         choices=("rgb", "bgr"),

@@ -60,6 +60,13 @@ def link(text: str, address: str) -> Markdown:
     return Markdown(f"[{escape(text)}]({url(address)})")
 
 
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
+    """A table, its cells escaped where they are not `Markdown`; empty text if there is no row."""
+    titles, body = list(head), [[cell if isinstance(cell, Markdown) else escape(cell) for cell in row] for row in rows]
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles), *(f"| {' | '.join(row)} |" for row in body)]
+    return Markdown("\n".join(lines) if body else "")
+
+
 def url(address: str) -> Markdown:
     """An address free of what would end it early, in Markdown and in an HTML attribute."""
     return Markdown(quote(address, safe="/:?#&=%@+,;~-._"))
@@ -91,7 +98,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"code": code, "codes": codes}
+    made.filters["code"] = code
     return made
 
 

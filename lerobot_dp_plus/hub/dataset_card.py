@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCardData
 
-from lerobot_dp_plus.hub.card_markdown import Markdown, one_line, page
+from lerobot_dp_plus.hub.card_markdown import Markdown, code, codes, one_line, page, table
 from lerobot_dp_plus.hub.files import read_json
 
 TEMPLATE = Path(__file__).with_name("dataset.md.jinja")
@@ -114,10 +114,10 @@ def render_dataset_card(folder: Path, repo_id: str, *, license: str | None = Non
         "python": Markdown(loading),
         "version": data.info["codebase_version"],
         "train": f"lerobot train --policy.type=dp_plus_flow --dataset.repo_id={repo_id}",
-        "features": list(features(data.info)),
+        "features": features(data.info),
         "maker": MAKERS.get(str(data.note.get("generator")), maker(data.note)),
         "command": Markdown(one_line(command, "command")) if command else None,
-        "facts": list(facts(data.note)),
+        "facts": facts(data.note),
         "licence": f"{license}." if license else "None is stated: ask the author before you use or pass on this data.",
     }
     metadata = DatasetCardData(
@@ -163,15 +163,16 @@ def attempts(data: Data) -> str:
     return " ".join(parts)
 
 
-def features(info: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """Rows of the table of features."""
+def features(info: dict[str, Any]) -> Markdown:
+    """The table of features."""
+    rows = []
     for name, feature in info["features"].items():
         if name not in COMMON:
             names = feature.get("names") or []
             if isinstance(names, dict):
                 names = [entry for group in names.values() for entry in group]
-            shape = "×".join(map(str, feature["shape"]))
-            yield {"name": name, "dtype": feature["dtype"], "shape": shape, "names": names}
+            rows.append((code(name), feature["dtype"], "×".join(map(str, feature["shape"])), codes(names)))
+    return table(("feature", "type", "shape", "names"), rows)
 
 
 def maker(note: dict[str, Any]) -> str:
@@ -181,8 +182,9 @@ def maker(note: dict[str, Any]) -> str:
     return "How the data were recorded is not noted beside them."
 
 
-def facts(note: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """Everything else the note says, one row each; what is nested is spelled as JSON."""
-    for name, value in note.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield {"what": name.replace("_", " "), "value": text}
+def facts(note: dict[str, Any]) -> Markdown:
+    """The table of everything else the note says; what is nested is spelled as JSON."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in note.items()
+    }
+    return table(("recorded", "value"), [(name.replace("_", " "), text) for name, text in texts.items()])

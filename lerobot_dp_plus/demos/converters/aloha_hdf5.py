@@ -7,7 +7,7 @@ Source: github.com/tonyzhaozh/act and github.com/tonyzhaozh/aloha (record_episod
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -46,7 +46,7 @@ def open_aloha(
     task: str,
     fps: int = FPS,
     video: bool = True,
-    extras: tuple[str, ...] = (),
+    extras: Collection[str] = (),
     jpeg_order: str = "rgb",
 ) -> Iterator[Recording]:
     """The episodes of a folder; every file's headers are read here.
@@ -61,6 +61,7 @@ def open_aloha(
     Raises:
         ValueError, FileNotFoundError: no episodes, or a file that is damaged, incomplete or unlike the first.
     """
+    extras = tuple(name for name in EXTRAS if name in extras)
     source = common.existing(source)
     if not source.is_dir():
         raise ValueError(f"{source} is a file; give the folder that holds episode_*.hdf5")

@@ -79,7 +79,7 @@ def pusht_recording(
     replay: Replay,
     *,
     images: bool,
-    corners: bool,
+    corners: bool | None,
     video: bool,
     white: float | None,
     fps: int,
@@ -87,8 +87,10 @@ def pusht_recording(
 ) -> Recording:
     """PushT's buffer in gym-pusht's terms; pictures are the buffer's own, or drawn by gym-pusht where it has none.
 
-    A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both: one of the two.
+    A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both. So `corners` of None are
+    there where pictures are not.
     """
+    corners = not images if corners is None else corners
     found = {key: replay.array(key) for key in _PUSHT}
     for key, width in _PUSHT.items():
         shape = tuple(found[key].data.shape)
