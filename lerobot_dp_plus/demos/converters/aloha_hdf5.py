@@ -15,28 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import ACTION, OBS_IMAGES, OBS_STATE
 from PIL import Image
 
 from lerobot_dp_plus.demos.aloha_features import JOINT_NAMES as MOTORS
 from lerobot_dp_plus.demos.converters import common
-from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
-from lerobot_dp_plus.demos.converters.hdf5 import array, one_length, open_hdf5
-from lerobot_dp_plus.demos.features import number_feature, picture_feature
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording, Sources
+from lerobot_dp_plus.demos.converters.hdf5 import array, layout, open_hdf5
 from lerobot_dp_plus.hub.files import by_number
 
 COMMAND = "convert aloha-hdf5"
 FPS = 50
-QPOS, ACTION, IMAGES, COMPRESS_LEN = "observations/qpos", "action", "observations/images", "compress_len"
+QPOS, IMAGES, COMPRESS_LEN = "observations/qpos", "observations/images", "compress_len"
 EXTRAS = {"qvel": "observation.velocity", "effort": "observation.effort"}
 _START, _END = b"\xff\xd8", b"\xff\xd9"  # of every JPEG
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What all episodes must agree in: widths of the numbers and (height, width, 3) of the cameras, by key."""
-
-    widths: dict[str, int]
-    cameras: dict[str, tuple[int, int, int]]
 
 
 @contextmanager
@@ -70,27 +62,32 @@ def open_aloha(
         raise ValueError(
             f"{source} holds no episode_*.hdf5; it has {sorted(path.name for path in source.iterdir())[:8]}"
         )
-    inspected = [_inspect(path, extras) for path in files]
-    layout = inspected[0][1]
-    for path, (_, other) in zip(files, inspected, strict=True):
-        if other != layout:
-            raise ValueError(f"{path} has {other}, {files[0]} has {layout}; all episodes of a dataset must agree")
-    features: dict[str, dict[str, Any]] = {}
-    carried: dict[str, list[str]] = {}
-    for key, feature in _numbers(extras).items():
-        width = layout.widths[key]
-        features[feature] = number_feature(MOTORS if width == len(MOTORS) else common.names_of(key, width))
-        carried[feature] = [key]
-    for camera, shape in layout.cameras.items():
-        features[f"observation.images.{camera}"] = picture_feature(shape, video)
-        carried[f"observation.images.{camera}"] = [f"{IMAGES}/{camera}"]
+    lengths: list[int] = []
+    for path in files:
+        with open_hdf5(path, COMMAND) as file:
+            sources = _sources(file, path, extras, jpeg_order)
+            length, shapes = layout(sources, str(path))
+            if not lengths:
+                first, features = shapes, common.features_of(sources, video)
+                carried = {feature: [found.key for found in arrays] for feature, arrays in sources.items()}
+        if shapes != first:
+            raise ValueError(f"{path} has {shapes}, {files[0]} has {first}; all episodes of a dataset must agree")
+        lengths.append(length)
+    for feature in features.values():
+        if feature["shape"] == (len(MOTORS),):
+            feature["names"] = MOTORS
+
+    def read(episode: int, scratch: Path) -> Columns:
+        with open_hdf5(files[episode], COMMAND) as file:
+            return common.columns_of(_sources(file, files[episode], extras, jpeg_order), scratch)
+
     yield Recording(
         source,
         fps,
         task,
         features,
-        [length for length, _ in inspected],
-        functools.partial(_read, files, _numbers(extras), jpeg_order),
+        lengths,
+        read,
         carried,
         [key for key in EXTRAS if key not in extras],
         "aloha",
@@ -98,46 +95,23 @@ def open_aloha(
     )
 
 
-def _numbers(extras: tuple[str, ...]) -> dict[str, str]:
-    return {
-        QPOS: "observation.state",
-        ACTION: ACTION,
-        **{f"observations/{name}": EXTRAS[name] for name in extras},
+def _sources(file: Any, path: Path, extras: Collection[str], jpeg_order: str) -> Sources:
+    """What an episode holds, by feature; ValueError if it has no camera."""
+    sources = {
+        OBS_STATE: [array(file, path, QPOS)],
+        ACTION: [array(file, path, ACTION)],
+        **{EXTRAS[name]: [array(file, path, f"observations/{name}")] for name in extras},
     }
-
-
-def _inspect(path: Path, extras: tuple[str, ...]) -> tuple[int, Layout]:
-    """Frames and layout of an episode from its headers, and the size of each compressed camera from its first frame."""
-    with open_hdf5(path, COMMAND) as file:
-        values = {key: array(file, path, key) for key in _numbers(extras)}
-        cameras = _cameras(file, path, "rgb", None)
-        lengths = {key: len(found) for key, found in (values | cameras).items()}
-        layout = Layout(
-            {key: found.width for key, found in values.items()},
-            {key.rpartition("/")[2]: found.picture_shape for key, found in cameras.items()},
-        )
-        return one_length(lengths, str(path)), layout
-
-
-def _read(files: list[Path], keys: dict[str, str], jpeg_order: str, episode: int, scratch: Path) -> Columns:
-    path = files[episode]
-    with open_hdf5(path, COMMAND) as file:
-        columns = {feature: array(file, path, key).numbers() for key, feature in keys.items()}
-        lengths = array(file, path, COMPRESS_LEN).data[:] if COMPRESS_LEN in file else None
-        for key, found in _cameras(file, path, jpeg_order, lengths).items():
-            columns[f"observation.images.{key.rpartition('/')[2]}"] = found.film(scratch)
-        return columns
-
-
-def _cameras(file: Any, path: Path, jpeg_order: str, lengths: np.ndarray | None) -> dict[str, Array]:
-    """The cameras of an episode by key; ValueError if it has none."""
-    found = {f"{IMAGES}/{name}": array(file, path, f"{IMAGES}/{name}") for name in sorted(file.get(IMAGES) or [])}
-    if not found:
+    cameras = sorted(file.get(IMAGES) or [])
+    if not cameras:
         raise ValueError(f"{path}: {IMAGES} is missing or empty; an episode needs at least one camera")
-    return {
-        key: Compressed(camera.data, camera.where, jpeg_order, lengths) if camera.data.ndim == 2 else camera
-        for key, camera in found.items()
-    }
+    lengths = array(file, path, COMPRESS_LEN).data[:] if COMPRESS_LEN in file else None
+    for camera in cameras:
+        found = array(file, path, f"{IMAGES}/{camera}")
+        if found.data.ndim == 2:
+            found = Compressed(found.data, path, found.key, order=jpeg_order, lengths=lengths)
+        sources[f"{OBS_IMAGES}.{camera}"] = [found]
+    return sources
 
 
 @dataclass(frozen=True)
@@ -158,7 +132,7 @@ class Compressed(Array):
         """(height, width, 3) of the first picture."""
         return self.pictures(0, 1).shape[1:]  # type: ignore[return-value]
 
-    def pictures(self, first: int, last: int, white: float = 255.0) -> np.ndarray:
+    def pictures(self, first: int, last: int) -> np.ndarray:
         """Rows first … last − 1 as pictures (last − first, H, W, 3) uint8.
 
         Raises:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_dp_plus.demos.features import number_feature, picture_feature
+
 type Columns = dict[str, np.ndarray]
 
 #: Pictures of an episode beyond this many bytes are kept in a temporary file while it is written.
@@ -102,14 +104,14 @@ def reading(where: str) -> Iterator[None]:
         raise ValueError(f"{where} cannot be read: {reason}. Is the file truncated or damaged?") from error
 
 
-def check_feature(name: str, is_picture: bool, where: str) -> None:
+def check_feature(name: str, pictures: bool, where: str) -> None:
     """Raise ValueError if `name` is no feature a policy could use for such values."""
     if not _FEATURE.fullmatch(name):
         raise ValueError(f"{where}: {name!r} is no feature; legal are action, observation.*, next.*")
-    if is_picture != name.startswith("observation.image"):
+    if pictures != is_picture(name):
         kind, legal = (
             ("pictures", "observation.image or observation.images.*")
-            if is_picture
+            if pictures
             else ("numbers", "action, next.* or an observation.* that is not an image")
         )
         raise ValueError(f"{where} holds {kind} and cannot become {name!r}; legal is {legal}")
@@ -121,11 +123,19 @@ class Array:
 
     Attributes:
         data: anything with shape, dtype and slices, (T, ...).
-        where: its file and key, for messages.
+        source, key: the file and the name in it.
+        white: what white is in pictures of floating point.
     """
 
     data: Any
-    where: str
+    source: Path
+    key: str
+    white: float = 255.0
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"{self.source}: {self.key}"
 
     def __len__(self) -> int:
         return self.data.shape[0]
@@ -188,7 +198,7 @@ class Array:
                 raise ValueError(f"{where} holds the whole number {most}; float32 has all of them up to {_WHOLE} only")
         return stored
 
-    def pictures(self, first: int, last: int, white: float = 255.0) -> np.ndarray:
+    def pictures(self, first: int, last: int) -> np.ndarray:
         """Rows first … last − 1 as bytes (T, H, W, 3); floating point from black = 0 to `white` is rounded to nearest.
 
         Raises:
@@ -198,13 +208,13 @@ class Array:
         if values.dtype == np.uint8:
             return values
         low, high = float(values.min()), float(values.max())  # NaN fails the comparison as well
-        if not (low >= 0 and high <= white):
+        if not (low >= 0 and high <= self.white):
             raise ValueError(
-                f"{self._from(first)} holds values from {low:g} to {high:g}; legal are 0 to {white:g} (--white)"
+                f"{self._from(first)} holds values from {low:g} to {high:g}; legal are 0 to {self.white:g} (--white)"
             )
-        return np.rint(np.asarray(values, dtype=np.float64) * (255 / white)).astype(np.uint8)
+        return np.rint(np.asarray(values, dtype=np.float64) * (255 / self.white)).astype(np.uint8)
 
-    def film(self, scratch: Path, first: int = 0, last: int | None = None, white: float = 255.0) -> np.ndarray:
+    def film(self, scratch: Path, first: int = 0, last: int | None = None) -> np.ndarray:
         """All `pictures` from first to last − 1, read in blocks; large ones lie in a temporary file in `scratch`.
 
         So an hour of several cameras takes no more memory than the operating system has to spare.
@@ -218,7 +228,7 @@ class Array:
             frames = np.empty(whole, np.uint8)
         for start in range(first, last, BLOCK):
             stop = min(start + BLOCK, last)
-            frames[start - first : stop - first] = self.pictures(start, stop, white)
+            frames[start - first : stop - first] = self.pictures(start, stop)
         return frames
 
     def _from(self, first: int) -> str:
@@ -226,7 +236,39 @@ class Array:
         return f"{self.where} (from row {first})" if first else self.where
 
 
-def names_of(key: str, width: int) -> list[str]:
-    """Names of the numbers of a key: the key itself, or key.0, key.1, …"""
-    short = key.rsplit("/", 1)[-1]
-    return [short] if width == 1 else [f"{short}.{index}" for index in range(width)]
+#: Feature -> the arrays it is made of: numbers end to end, or the one camera.
+type Sources = dict[str, list[Array]]
+
+
+def is_picture(feature: str) -> bool:
+    """Whether LeRobot takes what has this name for a camera."""
+    return feature.startswith("observation.image")
+
+
+def features_of(sources: Sources, video: bool) -> dict[str, dict[str, Any]]:
+    """LeRobot's feature table; cameras as `video` or PNG, numbers named by their keys: key, or key.0, key.1, …
+
+    Raises:
+        ValueError: an array does not suit its feature.
+    """
+    features: dict[str, dict[str, Any]] = {}
+    for feature, arrays in sources.items():
+        if is_picture(feature):
+            features[feature] = picture_feature(arrays[0].picture_shape, video)
+            continue
+        names: list[str] = []
+        for found in arrays:
+            short = found.key.rpartition("/")[2]
+            names += [short] if found.width == 1 else [f"{short}.{index}" for index in range(found.width)]
+        features[feature] = number_feature(names)
+    return features
+
+
+def columns_of(sources: Sources, scratch: Path, first: int = 0, last: int | None = None) -> Columns:
+    """Rows first … last − 1 of every feature; raises ValueError as `Array.numbers` and `Array.pictures` do."""
+    return {
+        feature: arrays[0].film(scratch, first, last)
+        if is_picture(feature)
+        else np.concatenate([found.numbers(first, last) for found in arrays], axis=1)
+        for feature, arrays in sources.items()
+    }

@@ -7,7 +7,7 @@ nine keypoints that Diffusion Policy stores are another set of points, which gym
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGE, OBS_STATE
 
 from lerobot_dp_plus.demos.converters import common
-from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
-from lerobot_dp_plus.demos.features import number_feature, picture_feature
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording, Sources
+from lerobot_dp_plus.demos.features import picture_feature
 from lerobot_dp_plus.demos.pusht_features import FPS, IMAGE_SHAPE, ROBOT_TYPE, TASK, PushTEnv, keypoints, pusht_features
 
 PLAIN = {"state": OBS_STATE, "action": ACTION, "img": OBS_IMAGE}
@@ -39,7 +39,7 @@ class Replay:
         where = f"{self.source}: {key}"
         if key not in self.arrays:
             raise ValueError(f"{where} is missing; it has {sorted(self.arrays)}")
-        found = Array(self.arrays[key], where)
+        found = Array(self.arrays[key], self.source, key)
         rows = found.data.shape[0] if found.data.shape else "no"
         if rows != self.ends[-1]:
             raise ValueError(f"{where} has {rows} rows and episode_ends closes at {self.ends[-1]}; must agree")
@@ -103,9 +103,9 @@ def pusht_recording(
         del features[OBS_ENV_STATE], carried[OBS_ENV_STATE]
     film = replay.array("img") if images and "img" in replay.arrays else None
     if images:
+        film = None if film is None else _with_white(film, white)
         features[OBS_IMAGE] = picture_feature(IMAGE_SHAPE if film is None else film.picture_shape, video)
         carried[OBS_IMAGE] = ["drawn by gym-pusht from state" if film is None else "img"]
-    level = 255.0 if film is None else _white(film, white)
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
         states = found["state"].numbers(first, last)
@@ -113,7 +113,7 @@ def pusht_recording(
         if corners:
             column[OBS_ENV_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
         if images:
-            column[OBS_IMAGE] = draw(states) if film is None else film.film(scratch, first, last, level)
+            column[OBS_IMAGE] = draw(states) if film is None else film.film(scratch, first, last)
         return column
 
     used = {*_PUSHT, *(["img"] if images else [])}
@@ -124,41 +124,28 @@ def plain_recording(
     replay: Replay, *, mapping: Sequence[tuple[str, str]], video: bool, white: float | None, fps: int, task: str
 ) -> Recording:
     """Any buffer: (source key, feature) pairs, several numbers of one feature end to end in the order given."""
-    found: dict[str, list[Array]] = {}
-    carried: dict[str, list[str]] = {}
+    sources: Sources = {}
     for key, feature in mapping:
-        array = replay.array(key)
-        common.check_feature(feature, len(array.data.shape) == 4, array.where)
-        found.setdefault(feature, []).append(array)
-        carried.setdefault(feature, []).append(key)
-    features: dict[str, dict[str, Any]] = {}
-    films: dict[str, float] = {}
+        found = replay.array(key)
+        common.check_feature(feature, len(found.data.shape) == 4, found.where)
+        sources.setdefault(feature, []).append(_with_white(found, white) if common.is_picture(feature) else found)
+    carried = {feature: [found.key for found in arrays] for feature, arrays in sources.items()}
     for feature, keys in carried.items():
-        if feature.startswith("observation.image"):
-            if len(keys) > 1:
-                raise ValueError(f"{replay.source}: {keys} cannot all become {feature!r}; one camera, one feature")
-            features[feature] = picture_feature(found[feature][0].picture_shape, video)
-            films[feature] = _white(found[feature][0], white)
-        else:
-            names = [common.names_of(key, array.width) for key, array in zip(keys, found[feature], strict=True)]
-            features[feature] = number_feature([name for several in names for name in several])
+        if common.is_picture(feature) and len(keys) > 1:
+            raise ValueError(f"{replay.source}: {keys} cannot all become {feature!r}; one camera, one feature")
+    features = common.features_of(sources, video)
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
-        return {
-            feature: arrays[0].film(scratch, first, last, films[feature])
-            if feature in films
-            else np.concatenate([array.numbers(first, last) for array in arrays], axis=1)
-            for feature, arrays in found.items()
-        }
+        return common.columns_of(sources, scratch, first, last)
 
     return _recording(replay, features, carried, {key for key, _ in mapping}, columns, fps, task, None)
 
 
-def _white(film: Array, white: float | None) -> float:
-    """What white is in pictures of floating point: `white`, or 255 or 1 as the first pictures suggest."""
-    if white is not None or film.data.dtype == np.uint8:
-        return 255.0 if white is None else white
-    return 255.0 if film.rows(0, min(len(film), common.BLOCK)).max() > 1 else 1.0
+def _with_white(film: Array, white: float | None) -> Array:
+    """`film`, of floating point with `white` as white, or with 255 or 1 as the first pictures suggest."""
+    if white is None and film.data.dtype != np.uint8:
+        white = 255.0 if film.rows(0, min(len(film), common.BLOCK)).max() > 1 else 1.0
+    return replace(film, white=255.0 if white is None else white)
 
 
 def _recording(

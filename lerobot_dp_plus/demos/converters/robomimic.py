@@ -3,7 +3,6 @@
 Source: robomimic's documentation of its dataset format (robomimic.github.io, "Dataset Structure").
 """
 
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+from lerobot.utils.constants import ACTION, DONE, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE, REWARD
 
 from lerobot_dp_plus.demos.converters import common
-from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording
-from lerobot_dp_plus.demos.converters.hdf5 import array, one_length, open_hdf5
-from lerobot_dp_plus.demos.features import number_feature, picture_feature
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording, Sources
+from lerobot_dp_plus.demos.converters.hdf5 import array, layout, open_hdf5
+from lerobot_dp_plus.demos.features import OUTCOME
 from lerobot_dp_plus.hub.files import by_number
 
 COMMAND = "convert robomimic"
@@ -74,27 +73,32 @@ def open_robomimic(
         carried = {
             **({OBS_STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
             **({OBS_ENV_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
-            **{_camera(key): [f"obs/{key}"] for key in images},
+            **{f"{OBS_IMAGES}.{key.removesuffix('_image')}": [f"obs/{key}"] for key in images},
             ACTION: [action_key],
         }
         if not (state_keys or environment_keys or images):
             raise ValueError(f"{source}: no observation chosen; --state-keys may name {sorted(offered)}")
         first = file[f"data/{demos[0]}"]
-        ends = {feature: key for feature, key in (("next.reward", "rewards"), ("next.done", "dones")) if key in first}
-        carried |= {feature: [key] for feature, key in ends.items()}
+        carried |= {feature: [key] for feature, key in ((REWARD, "rewards"), (DONE, "dones")) if key in first}
         headers = [_header(file, source, demo, carried) for demo in demos]
         for demo, (_, features) in zip(demos, headers, strict=True):
             if features != headers[0][1]:
                 raise ValueError(
                     f"{source}: data/{demo} has {features}, data/{demos[0]} has {headers[0][1]}; all must agree"
                 )
+        features = common.features_of(_sources(file, source, demos[0], carried), video)
+        features |= {feature: OUTCOME[feature] for feature in features if feature == DONE}
+
+        def read(episode: int, scratch: Path) -> Columns:
+            return common.columns_of(_sources(file, source, demos[episode], carried), scratch)
+
         yield Recording(
             source,
             fps or int(environment.get("env_kwargs", {}).get("control_freq", DEFAULT_FPS)),
             task or str(environment.get("env_name", "")),
-            _features(headers[0][1], carried, video),
+            features,
             [length for length, _ in headers],
-            functools.partial(_read, file, source, demos, carried),
+            read,
             carried,
             sorted({f"obs/{key}" for key in offered}.difference(*carried.values())),
             _robot(environment),
@@ -149,58 +153,34 @@ def _is_picture(found: Any) -> bool:
     return found.ndim == 4 and found.shape[-1] == 3 and found.dtype == np.uint8
 
 
-def _camera(key: str) -> str:
-    return f"observation.images.{key.removesuffix('_image')}"
-
-
 def _header(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
     """Frames of a demonstration, and width or picture shape of every key."""
-    lengths: dict[str, int] = {}
-    shapes: dict[str, Any] = {}
-    for feature, keys in carried.items():
-        for key in keys:
-            found = array(file, source, f"data/{demo}/{key}")
-            lengths[key] = len(found)
-            if feature.startswith("next.") and found.data.ndim != 1:
-                raise ValueError(f"{found.where} has shape {found.data.shape}; legal is (T,)")
-            shapes[key] = found.picture_shape if feature.startswith("observation.image") else found.width
-    length = one_length(lengths, f"{source}: data/{demo}")
+    sources = _sources(file, source, demo, carried)
+    for found in (each for feature in (REWARD, DONE) for each in sources.get(feature, [])):
+        if found.data.ndim != 1:
+            raise ValueError(f"{found.where} has shape {found.data.shape}; legal is (T,)")
+    length, shapes = layout(sources, f"{source}: data/{demo}", f"data/{demo}/")
     stated = file[f"data/{demo}"].attrs.get("num_samples", length)
     if int(stated) != length:
         raise ValueError(f"{source}: data/{demo} has {length} frames and num_samples={stated}; must agree")
     return length, shapes
 
 
-def _features(shapes: dict[str, Any], carried: dict[str, list[str]], video: bool) -> dict[str, dict[str, Any]]:
-    features: dict[str, dict[str, Any]] = {}
-    for feature, keys in carried.items():
-        if feature.startswith("observation.image"):
-            features[feature] = picture_feature(shapes[keys[0]], video)
-        elif feature == "next.done":
-            features[feature] = {"dtype": "bool", "shape": (1,), "names": None}
-        else:
-            names = [name for key in keys for name in common.names_of(key, shapes[key])]
-            features[feature] = number_feature(names)
-    return features
+def _sources(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -> Sources:
+    sources = {
+        feature: [array(file, source, f"data/{demo}/{key}") for key in keys] for feature, keys in carried.items()
+    }
+    if DONE in sources:
+        sources[DONE] = [Flags(found.data, source, found.key) for found in sources[DONE]]
+    return sources
 
 
-def _read(
-    file: Any, source: Path, demos: list[str], carried: dict[str, list[str]], episode: int, scratch: Path
-) -> Columns:
-    columns: Columns = {}
-    for feature, keys in carried.items():
-        found = [array(file, source, f"data/{demos[episode]}/{key}") for key in keys]
-        if feature.startswith("observation.image"):
-            columns[feature] = found[0].film(scratch)
-        elif feature == "next.done":
-            columns[feature] = _flags(found[0])
-        else:
-            columns[feature] = np.concatenate([each.numbers() for each in found], axis=1)
-    return columns
+class Flags(Array):
+    """An array of 0 and 1."""
 
-
-def _flags(found: Array) -> np.ndarray:
-    values = found.rows(0, len(found))
-    if not np.isin(values, (0, 1)).all():
-        raise ValueError(f"{found.where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
-    return values.astype(bool)[:, None]
+    def numbers(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows first … last − 1 as booleans (T, 1); ValueError if any is neither 0 nor 1."""
+        values = self.rows(first, len(self) if last is None else last)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{self.where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
+        return values.astype(bool)[:, None]
