@@ -117,34 +117,20 @@ class Pace:
 
 @dataclass(frozen=True)
 class TransferStyle:
-    """One person's way of passing the cube on.
-
-    Attributes:
-        pace: durations.
-        hover: height above the grasp, metres, from which the right hand comes down.
-        aside: (2,) metres by which the hover point is off the cube's vertical.
-        pitch: of the right hand while it grasps, radians below the horizontal.
-        offset: (2,) metres from the cube's centre to where the fingers close, (x, y).
-        meeting: (3,) where the cube is handed over.
-        wait: (3,) where the left hand waits.
-        wait_pitch, left_pitch: of the left hand while it waits (up) and while it takes the cube.
-        bite: metres the left hand's pinch point stays short of the cube's centre.
-        stand_off: metres between waiting fingers and the cube before the left hand closes in.
-        lag: share of a move by which the left hand starts later.
-    """
+    """One person's way of passing the cube on. Lengths are metres, angles radians below the horizontal."""
 
     pace: Pace
-    hover: float
-    aside: np.ndarray
-    pitch: float
-    offset: np.ndarray
-    meeting: np.ndarray
-    wait: np.ndarray
-    wait_pitch: float
-    left_pitch: float
-    bite: float
-    stand_off: float
-    lag: float
+    hover: float  # height above the grasp from which the right hand comes down
+    aside: np.ndarray  # (2,) how far the hover point is off the cube's vertical
+    pitch: float  # of the right hand while it grasps
+    offset: np.ndarray  # (2,) from the cube's centre to where the fingers close, (x, y)
+    meeting: np.ndarray  # (3,) where the cube is handed over
+    wait: np.ndarray  # (3,) where the left hand waits
+    wait_pitch: float  # of the left hand while it waits, pointing up
+    left_pitch: float  # of the left hand while it takes the cube
+    bite: float  # how far the left hand's pinch point stays short of the cube's centre
+    stand_off: float  # between waiting fingers and the cube before the left hand closes in
+    lag: float  # share of a move by which the left hand starts later
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "TransferStyle":
@@ -163,65 +149,55 @@ class TransferStyle:
             lag=rng.uniform(0.0, 0.3),
         )
 
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The right hand picks the cube up and holds it out, the left hand takes it, the right hand lets go and leaves."""
+        pace = self.pace
+        yield Move(pace.idle, left, right)
 
-def transfer_moves(style: TransferStyle, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
-    """The right hand picks the cube up and holds it out, the left hand takes it, the right hand lets go and leaves."""
-    pace = style.pace
-    yield Move(pace.idle, left, right)
+        cube = look()[0]
+        grasp = Hand(
+            np.array([*(cube[:2] + self.offset), table_height(self.pitch, 0.004)]), turned("right", self.pitch), OPEN
+        )
+        waiting = Hand(self.wait, turned("left", self.wait_pitch, np.pi / 2, facing("left", self.wait)), OPEN)
+        above = grasp.by(*self.aside, self.hover)
+        above = replace(above, rotation=turned("right", self.pitch, yaw=facing("right", above.position)))
+        yield Move(pace.reach, waiting, above, self.lag)
+        yield Move(pace.descend, waiting, grasp)
+        holding = replace(grasp, grip=SHUT)
+        yield Move(pace.grasp, waiting, holding)
 
-    cube = look()[0]
-    grasp = Hand(
-        np.array([*(cube[:2] + style.offset), table_height(style.pitch, 0.004)]), turned("right", style.pitch), OPEN
-    )
-    waiting = Hand(style.wait, turned("left", style.wait_pitch, np.pi / 2, facing("left", style.wait)), OPEN)
-    above = grasp.by(*style.aside, style.hover)
-    above = replace(above, rotation=turned("right", style.pitch, yaw=facing("right", above.position)))
-    yield Move(pace.reach, waiting, above, style.lag)
-    yield Move(pace.descend, waiting, grasp)
-    holding = replace(grasp, grip=SHUT)
-    yield Move(pace.grasp, waiting, holding)
-
-    offering = carried(holding, look()[0], style.meeting)
-    near = Hand(style.meeting - [style.bite + style.stand_off, 0, 0], turned("left", style.left_pitch, np.pi / 2), OPEN)
-    yield Move(pace.lift, near, offering, style.lag)
-    yield Move(pace.settle, near, offering)
-    # How the cube really sits now decides where the left hand goes.
-    taking = near.at(look()[0][:3] - [style.bite, 0, 0])
-    yield Move(pace.join, taking, offering)
-    taken = replace(taking, grip=SHUT)
-    yield Move(pace.grasp, taken, offering)
-    freed = replace(offering, grip=OPEN)
-    yield Move(pace.release, taken, freed)
-    back = freed.rotation.apply([0.09, 0.0, 0.0])  # backwards along the right hand's own axis
-    yield Move(pace.retreat, taken, freed.by(*back))
-    yield Move(6, taken, freed.by(*back))
+        offering = carried(holding, look()[0], self.meeting)
+        near = Hand(self.meeting - [self.bite + self.stand_off, 0, 0], turned("left", self.left_pitch, np.pi / 2), OPEN)
+        yield Move(pace.lift, near, offering, self.lag)
+        yield Move(pace.settle, near, offering)
+        # How the cube really sits now decides where the left hand goes.
+        taking = near.at(look()[0][:3] - [self.bite, 0, 0])
+        yield Move(pace.join, taking, offering)
+        taken = replace(taking, grip=SHUT)
+        yield Move(pace.grasp, taken, offering)
+        freed = replace(offering, grip=OPEN)
+        yield Move(pace.release, taken, freed)
+        back = freed.rotation.apply([0.09, 0.0, 0.0])  # backwards along the right hand's own axis
+        yield Move(pace.retreat, taken, freed.by(*back))
+        yield Move(6, taken, freed.by(*back))
 
 
 @dataclass(frozen=True)
 class InsertionStyle:
-    """One person's way of putting the peg into the socket.
+    """One person's way of putting the peg into the socket. Lengths are metres, angles radians below the horizontal.
 
-    Attributes:
-        pace: durations.
-        hover: (2,) heights above the grasps, left and right.
-        aside: (2, 2) metres by which the hover points are off the objects' verticals.
-        pitch: (2,) of the hands, radians below the horizontal.
-        offset: (2,) metres along x from the objects' centres to where the fingers close.
-        meeting: (3,) where the open end of the socket waits for the peg.
-        gap: metres between peg and socket before the insertion.
-        push: metres by which the hands press on after the peg has met the pin.
-        lag: share of a move by which the left hand starts later.
+    What the two hands have each comes as (left, right).
     """
 
     pace: Pace
-    hover: np.ndarray
-    aside: np.ndarray
-    pitch: np.ndarray
-    offset: np.ndarray
-    meeting: np.ndarray
-    gap: float
-    push: float
-    lag: float
+    hover: np.ndarray  # (2,) heights above the grasps
+    aside: np.ndarray  # (2, 2) how far the hover points are off the objects' verticals
+    pitch: np.ndarray  # (2,) of the hands
+    offset: np.ndarray  # (2,) along x from the objects' centres to where the fingers close
+    meeting: np.ndarray  # (3,) where the open end of the socket waits for the peg
+    gap: float  # between peg and socket before the insertion
+    push: float  # how far the hands press on after the peg has met the pin
+    lag: float  # share of a move by which the left hand starts later
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "InsertionStyle":
@@ -237,44 +213,43 @@ class InsertionStyle:
             lag=rng.uniform(0.0, 0.3),
         )
 
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The right hand lifts the peg, the left hand the socket; they line up in the air and the peg slides in."""
+        pace = self.pace
+        yield Move(pace.idle, left, right)
 
-def insertion_moves(style: InsertionStyle, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
-    """The right hand lifts the peg, the left hand the socket; they line up in the air and the peg slides in."""
-    pace = style.pace
-    yield Move(pace.idle, left, right)
-
-    peg, socket = look()
-    above, grasps = [], []
-    for side, target, i in (("left", socket, 0), ("right", peg, 1)):
-        pitch = float(style.pitch[i])
-        grasp = np.array([target[0] + style.offset[i], target[1], table_height(pitch, 0.004)])
-        hover = grasp + np.array([*style.aside[i], style.hover[i]])
-        above.append(Hand(hover, turned(side, pitch, yaw=facing(side, hover)), OPEN))
-        grasps.append(Hand(grasp, turned(side, pitch), OPEN))
-    yield Move(pace.reach, above[0], above[1], style.lag)
-    yield Move(pace.descend, grasps[0], grasps[1])
-    left, right = (replace(hand, grip=SHUT) for hand in grasps)
-    yield Move(pace.grasp, left, right)
-
-    def lined_up(gap: float) -> tuple[Hand, Hand]:
-        """Both objects level and on one axis, their ends `gap` apart; where they sit in the hands is seen afresh."""
         peg, socket = look()
-        level = Rotation.identity()
-        ahead = np.array([_SPAN, 0.0, 0.0])
-        return (
-            carried(left, socket, style.meeting - ahead, level),
-            carried(right, peg, style.meeting + ahead + np.array([gap, 0.0, 0.0]), level),
-        )
+        above, grasps = [], []
+        for side, target, i in (("left", socket, 0), ("right", peg, 1)):
+            pitch = float(self.pitch[i])
+            grasp = np.array([target[0] + self.offset[i], target[1], table_height(pitch, 0.004)])
+            hover = grasp + np.array([*self.aside[i], self.hover[i]])
+            above.append(Hand(hover, turned(side, pitch, yaw=facing(side, hover)), OPEN))
+            grasps.append(Hand(grasp, turned(side, pitch), OPEN))
+        yield Move(pace.reach, above[0], above[1], self.lag)
+        yield Move(pace.descend, grasps[0], grasps[1])
+        left, right = (replace(hand, grip=SHUT) for hand in grasps)
+        yield Move(pace.grasp, left, right)
 
-    left, right = left.by(0, 0, 0.05), right.by(0, 0, 0.05)
-    yield Move(pace.release, left, right)
-    left, right = lined_up(style.gap)
-    yield Move(pace.lift, left, right)
-    yield Move(pace.settle, left, right)
-    left, right = lined_up(style.gap)
-    yield Move(pace.release, left, right)
-    yield Move(pace.settle, left, right)
-    left, right = lined_up(-0.018)
-    yield Move(pace.join, left, right)
-    left, right = lined_up(-_DEPTH - style.push)
-    yield Move(pace.press, left, right)
+        def lined_up(gap: float) -> tuple[Hand, Hand]:
+            """Both objects level and on one axis, their ends `gap` apart; where they sit in the hands is seen afresh."""
+            peg, socket = look()
+            level = Rotation.identity()
+            ahead = np.array([_SPAN, 0.0, 0.0])
+            return (
+                carried(left, socket, self.meeting - ahead, level),
+                carried(right, peg, self.meeting + ahead + np.array([gap, 0.0, 0.0]), level),
+            )
+
+        left, right = left.by(0, 0, 0.05), right.by(0, 0, 0.05)
+        yield Move(pace.release, left, right)
+        left, right = lined_up(self.gap)
+        yield Move(pace.lift, left, right)
+        yield Move(pace.settle, left, right)
+        left, right = lined_up(self.gap)
+        yield Move(pace.release, left, right)
+        yield Move(pace.settle, left, right)
+        left, right = lined_up(-0.018)
+        yield Move(pace.join, left, right)
+        left, right = lined_up(-_DEPTH - self.push)
+        yield Move(pace.press, left, right)

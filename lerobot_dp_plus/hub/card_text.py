@@ -44,18 +44,14 @@ def headline(upload: Upload) -> Markdown:
 def horizon_words(upload: Upload) -> str:
     """Horizons and the frame rate."""
     config = upload.config
-    fps, executed = config.get("fps"), config["n_action_steps"]
-    first = (
-        f"A chunk begins with the oldest of the {config['n_obs_steps']} observations"
-        if config["n_obs_steps"] > 1
-        else ""
-    )
-    first = f"{first} (T_o) and" if first else "A chunk begins with the current step and"
+    fps, executed, seen = config.get("fps"), config["n_action_steps"], config["n_obs_steps"]
+    begin = f"the oldest of the {seen} observations (T_o)" if seen > 1 else "the current step"
     rate = (
         f", {executed / fps:g} s at the data's {fps} frames per second" if fps else "; the frame rate is not recorded"
     )
     return (
-        f"{first} has {config['horizon']} actions (T_p); {executed} are executed (T_a) from the current step on{rate}."
+        f"A chunk begins with {begin} and has {config['horizon']} actions (T_p); {executed} are executed (T_a) from the "
+        f"current step on{rate}."
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-EVAL_INFO, REPORT = "eval_info.json", "report.json"
+from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT
 
 
 class Found(NamedTuple):

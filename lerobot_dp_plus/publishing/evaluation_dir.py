@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.evaluation.report import read_report
+from lerobot_dp_plus.hub.card_folder import PICTURE, VIDEOS
+from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT
 from lerobot_dp_plus.hub.files import read_json, write_whole
-from lerobot_dp_plus.publishing.evaluation_beside import EVAL_INFO, REPORT
 
-PICTURE, VIDEOS = "action_distribution.png", "videos"
 #: Films beyond these are left out: the page shows two, and everybody who evaluates downloads them.
 MOST_VIDEOS, MOST_MEGABYTES = 4, 8.0
 #: What holds paths of the machine the evaluation ran on.
