@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from lerobot_dp_plus.demos.aloha_waypoints import Hand, InsertionStyle, TransferStyle
+from lerobot_dp_plus.demos.aloha_waypoints import Hand, InsertionStyle, Style, TransferStyle
 from lerobot_dp_plus.environments.aloha_physics import ARM_DOF, JOINTS, SUBSTEPS, check_task, load_model, require
 
-type Style = TransferStyle | InsertionStyle
-_STYLES: dict[str, type[TransferStyle] | type[InsertionStyle]] = {
-    "transfer_cube": TransferStyle,
-    "insertion": InsertionStyle,
-}
+_STYLES: dict[str, type[Style]] = {"transfer_cube": TransferStyle, "insertion": InsertionStyle}
 _STIFF = (0.99, 0.99, 0.001, 0.5, 2.0)  # MuJoCo's solimp of the weld between hand and motion-capture body
 
 

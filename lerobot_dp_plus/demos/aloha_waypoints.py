@@ -9,8 +9,10 @@ World: x from left to right, y away from the viewer, z up, metres; the table's s
 x = −0.47, the right arm at x = +0.47, both at y = 0.5.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -79,78 +81,77 @@ def carried(hand: Hand, held: np.ndarray, position: np.ndarray, rotation: Rotati
     return Hand(np.asarray(position) + turn.apply(hand.position - held[:3]), turn * hand.rotation, hand.grip)
 
 
+def typical(steps: int) -> dict[str, Any]:
+    """Metadata of a duration: control steps of a person of ordinary tempo."""
+    return {"typical": steps}
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long things take, in control steps of 20 ms."""
 
     idle: int
-    reach: int
-    descend: int
-    grasp: int
-    lift: int
-    settle: int
-    join: int
-    press: int
-    release: int
-    retreat: int
+    reach: int = field(metadata=typical(46))
+    descend: int = field(metadata=typical(24))
+    grasp: int = field(metadata=typical(14))
+    lift: int = field(metadata=typical(42))
+    settle: int = field(metadata=typical(8))
+    join: int = field(metadata=typical(30))
+    press: int = field(metadata=typical(26))
+    release: int = field(metadata=typical(12))
+    retreat: int = field(metadata=typical(30))
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Pace":
-        tempo = rng.uniform(0.85, 1.2)  # a hasty or a calm person; each part varies besides
+        tempo = rng.uniform(0.85, 1.2)  # a hasty or a calm person; each part varies by 12 % besides
+        idle = int(rng.integers(1, 6))
+        parts = {each.name: each.metadata["typical"] for each in fields(cls) if each.metadata}
+        return cls(idle, **{name: max(2, round(s * tempo * rng.uniform(0.88, 1.12))) for name, s in parts.items()})
 
-        def steps(typical: float, spread: float = 0.12) -> int:
-            return max(2, round(typical * tempo * rng.uniform(1 - spread, 1 + spread)))
 
-        return cls(
-            idle=int(rng.integers(1, 6)),
-            reach=steps(46),
-            descend=steps(24),
-            grasp=steps(14),
-            lift=steps(42),
-            settle=steps(8),
-            join=steps(30),
-            press=steps(26),
-            release=steps(12),
-            retreat=steps(30),
-        )
+def between(*bounds: Any, degrees: bool = False) -> dict[str, Any]:
+    """Metadata of a field that is drawn evenly; `bounds` are what `Generator.uniform` takes."""
+    return {"bounds": bounds, "degrees": degrees}
 
 
 @dataclass(frozen=True)
-class TransferStyle:
-    """One person's way of passing the cube on. Lengths are metres, angles radians below the horizontal."""
+class Style(ABC):
+    """One person's way of doing a task. Lengths are metres, angles radians below the horizontal."""
 
     pace: Pace
-    hover: float  # height above the grasp from which the right hand comes down
-    aside: np.ndarray  # (2,) how far the hover point is off the cube's vertical
-    pitch: float  # of the right hand while it grasps
-    offset: np.ndarray  # (2,) from the cube's centre to where the fingers close, (x, y)
-    meeting: np.ndarray  # (3,) where the cube is handed over
-    wait: np.ndarray  # (3,) where the left hand waits
-    wait_pitch: float  # of the left hand while it waits, pointing up
-    left_pitch: float  # of the left hand while it takes the cube
-    bite: float  # how far the left hand's pinch point stays short of the cube's centre
-    stand_off: float  # between waiting fingers and the cube before the left hand closes in
-    lag: float  # share of a move by which the left hand starts later
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "TransferStyle":
-        return cls(
-            pace=Pace.draw(rng),
-            hover=rng.uniform(0.05, 0.10),
-            aside=rng.uniform(-0.02, 0.02, 2),
-            pitch=np.radians(rng.uniform(70, 80)),
-            offset=rng.uniform(-0.003, 0.003, 2),
-            meeting=rng.uniform([-0.02, 0.47, 0.20], [0.03, 0.53, 0.27]),
-            wait=rng.uniform([-0.17, 0.47, 0.22], [-0.11, 0.53, 0.30]),
-            wait_pitch=np.radians(rng.uniform(-20, -10)),
-            left_pitch=np.radians(rng.uniform(-6, 8)),
-            bite=rng.uniform(0.0, 0.007),
-            stand_off=rng.uniform(0.07, 0.10),
-            lag=rng.uniform(0.0, 0.3),
-        )
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """The pace first, then the other fields in their order."""
+        drawn: dict[str, Any] = {"pace": Pace.draw(rng)}
+        for each in (each for each in fields(cls) if each.metadata):
+            value = rng.uniform(*each.metadata["bounds"])
+            drawn[each.name] = np.radians(value) if each.metadata["degrees"] else value
+        return cls(**drawn)
+
+    @abstractmethod
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The choreography from where the hands are; `look` is asked between moves."""
+
+
+@dataclass(frozen=True)
+class TransferStyle(Style):
+    """One person's way of passing the cube on."""
+
+    hover: float = field(metadata=between(0.05, 0.10))  # height above the grasp from which the right hand comes down
+    aside: np.ndarray = field(metadata=between(-0.02, 0.02, 2))  # how far the hover point is off the cube's vertical
+    pitch: float = field(metadata=between(70, 80, degrees=True))  # of the right hand while it grasps
+    offset: np.ndarray = field(metadata=between(-0.003, 0.003, 2))  # (x, y) of the fingers from the cube's centre
+    meeting: np.ndarray = field(metadata=between([-0.02, 0.47, 0.20], [0.03, 0.53, 0.27]))  # where it is handed over
+    wait: np.ndarray = field(metadata=between([-0.17, 0.47, 0.22], [-0.11, 0.53, 0.30]))  # where the left hand waits
+    wait_pitch: float = field(metadata=between(-20, -10, degrees=True))  # of the left hand while it waits, pointing up
+    left_pitch: float = field(metadata=between(-6, 8, degrees=True))  # of the left hand while it takes the cube
+    bite: float = field(metadata=between(0.0, 0.007))  # the left hand pinches so far short of the cube's centre
+    stand_off: float = field(metadata=between(0.07, 0.10))  # from fingers to cube before the left hand closes in
+    lag: float = field(metadata=between(0.0, 0.3))  # share of a move by which the left hand starts later
 
     def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
-        """The right hand picks the cube up and holds it out, the left hand takes it, the right hand lets go and leaves."""
+        """The right hand lifts the cube and holds it out, the left hand takes it, the right hand lets go."""
         pace = self.pace
         yield Move(pace.idle, left, right)
 
@@ -183,35 +184,21 @@ class TransferStyle:
 
 
 @dataclass(frozen=True)
-class InsertionStyle:
-    """One person's way of putting the peg into the socket. Lengths are metres, angles radians below the horizontal.
+class InsertionStyle(Style):
+    """One person's way of putting the peg into the socket. What the two hands have each comes as (left, right)."""
 
-    What the two hands have each comes as (left, right).
-    """
-
-    pace: Pace
-    hover: np.ndarray  # (2,) heights above the grasps
-    aside: np.ndarray  # (2, 2) how far the hover points are off the objects' verticals
-    pitch: np.ndarray  # (2,) of the hands
-    offset: np.ndarray  # (2,) along x from the objects' centres to where the fingers close
-    meeting: np.ndarray  # (3,) where the open end of the socket waits for the peg
-    gap: float  # between peg and socket before the insertion
-    push: float  # how far the hands press on after the peg has met the pin
-    lag: float  # share of a move by which the left hand starts later
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> "InsertionStyle":
-        return cls(
-            pace=Pace.draw(rng),
-            hover=rng.uniform(0.05, 0.10, 2),
-            aside=rng.uniform(-0.02, 0.02, (2, 2)),
-            pitch=np.radians(rng.uniform(70, 80, 2)),
-            offset=np.array([rng.uniform(-0.025, -0.01), rng.uniform(0.01, 0.025)]),
-            meeting=rng.uniform([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24]),
-            gap=rng.uniform(0.03, 0.05),
-            push=rng.uniform(0.006, 0.012),
-            lag=rng.uniform(0.0, 0.3),
-        )
+    hover: np.ndarray = field(metadata=between(0.05, 0.10, 2))  # heights above the grasps
+    aside: np.ndarray = field(metadata=between(-0.02, 0.02, (2, 2)))  # of the hover points from the objects' verticals
+    pitch: np.ndarray = field(metadata=between(70, 80, 2, degrees=True))  # of the hands
+    offset: np.ndarray = field(
+        metadata=between([-0.025, 0.01], [-0.01, 0.025])
+    )  # along x, of the fingers from the centres
+    meeting: np.ndarray = field(
+        metadata=between([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24])
+    )  # where the socket's open end waits
+    gap: float = field(metadata=between(0.03, 0.05))  # between peg and socket before the insertion
+    push: float = field(metadata=between(0.006, 0.012))  # how far the hands press on after the peg has met the pin
+    lag: float = field(metadata=between(0.0, 0.3))  # share of a move by which the left hand starts later
 
     def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
         """The right hand lifts the peg, the left hand the socket; they line up in the air and the peg slides in."""
@@ -232,7 +219,7 @@ class InsertionStyle:
         yield Move(pace.grasp, left, right)
 
         def lined_up(gap: float) -> tuple[Hand, Hand]:
-            """Both objects level and on one axis, their ends `gap` apart; where they sit in the hands is seen afresh."""
+            """Both objects level and on one axis, their ends `gap` apart, by how they sit in the hands now."""
             peg, socket = look()
             level = Rotation.identity()
             ahead = np.array([_SPAN, 0.0, 0.0])
