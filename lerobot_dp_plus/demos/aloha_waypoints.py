@@ -190,12 +190,8 @@ class InsertionStyle(Style):
     hover: np.ndarray = field(metadata=between(0.05, 0.10, 2))  # heights above the grasps
     aside: np.ndarray = field(metadata=between(-0.02, 0.02, (2, 2)))  # of the hover points from the objects' verticals
     pitch: np.ndarray = field(metadata=between(70, 80, 2, degrees=True))  # of the hands
-    offset: np.ndarray = field(
-        metadata=between([-0.025, 0.01], [-0.01, 0.025])
-    )  # along x, of the fingers from the centres
-    meeting: np.ndarray = field(
-        metadata=between([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24])
-    )  # where the socket's open end waits
+    offset: np.ndarray = field(metadata=between([-0.025, 0.01], [-0.01, 0.025]))  # fingers from centres, along x
+    meeting: np.ndarray = field(metadata=between([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24]))  # of the socket's open end
     gap: float = field(metadata=between(0.03, 0.05))  # between peg and socket before the insertion
     push: float = field(metadata=between(0.006, 0.012))  # how far the hands press on after the peg has met the pin
     lag: float = field(metadata=between(0.0, 0.3))  # share of a move by which the left hand starts later

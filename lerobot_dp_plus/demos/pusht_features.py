@@ -8,24 +8,11 @@ import numpy as np
 
 from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
 
-# The other files take PushTEnv from here: pygame warns at its first import about a package of its own.
+# The other files take gym_pusht's names from here, where pygame's warning about a package of its own is held back.
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
-    from gym_pusht.envs.pusht import PushTEnv, pymunk_to_shapely
-
-__all__ = [
-    "CORNERS",
-    "FPS",
-    "IMAGE_SHAPE",
-    "ROBOT_TYPE",
-    "SUCCESS_COVERAGE",
-    "TASK",
-    "PushTEnv",
-    "episode_columns",
-    "keypoints",
-    "pusht_features",
-    "pymunk_to_shapely",
-]
+    from gym_pusht.envs.pusht import PushTEnv
+    from gym_pusht.envs.pusht import pymunk_to_shapely as pymunk_to_shapely
 
 TASK = "Push the T-shaped block onto the T-shaped target."
 ROBOT_TYPE = "2d pointer"
