@@ -10,8 +10,8 @@ What we add, each only when neither the command line nor the config file decides
   for, here or in `lerobot-train`, is refused by `policies/host_training.py`;
 - `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
 - `train`, `eval`: `--env.obs_type` and `--eval.batch_size`, see `environment.py`;
-- `train` on a CPU: `--policy.dtype=float32` instead of a config file's half precision where the processor only imitates it,
-  which takes tens of times as long; the command line's own is kept;
+- `train` on a CPU: `--policy.dtype=float32` where the config file names a half precision that the processor only imitates,
+  which would take tens of times as long. A precision on the command line is kept;
 - a `--dataset.repo_id`, which LeRobot wants, for a `--dataset.root` that comes without.
 
 What is not there is refused before LeRobot is imported (`sources.py`), and it prints less (`quiet.py`).
@@ -140,7 +140,7 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
 
 
 def imitates_precision(given: Given) -> bool:
-    """Whether a training on this CPU would be slow by the precision that its config file, and not the command line, names."""
+    """Whether this CPU only imitates the precision that the config file names; False where the command line names one."""
     named = given.get("policy.dtype")
     told = any(args.value_of(given.arguments, f"policy.{key}") is not None for key in ("dtype", "use_amp"))
     if told or named in (None, "float32"):

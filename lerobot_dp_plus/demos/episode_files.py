@@ -24,7 +24,7 @@ def load(path: Path, *names: str) -> dict[str, np.ndarray]:
 
 
 def played_once(path: Path, play: Callable[[], Mapping[str, np.ndarray]]) -> Path:
-    """`path`, which holds what `play` returned; a file that is there already is not played again, and none is half there."""
+    """Keep what `play` returns in the file `path`, whole or not at all, unless it is there already; returns `path`."""
     if not path.exists():
         partial = path.with_suffix(f".{os.getpid()}.tmp")
         with partial.open("wb") as file:

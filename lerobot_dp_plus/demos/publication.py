@@ -41,7 +41,7 @@ def exit_status(parser: argparse.ArgumentParser, argv: list[str] | None, write: 
 def push_if_asked(options: argparse.Namespace, root: Path, patience: Patience | None = None) -> int:
     """Push the finished dataset in `root` if `--push-to-hub` was given; returns the exit status.
 
-    The data stay where they are, whatever the Hub does: 1 says that they are not there, and how to push them later.
+    The data stay in `root`, whatever the Hub does. 1 means that it did not take them; a message says how to push them later.
     """
     if options.push_to_hub is None:
         return 0

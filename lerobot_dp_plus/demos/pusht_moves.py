@@ -18,8 +18,8 @@ GAP = 6.0  # pixels between disc and T at the approach point
 STRIDE = 1.0  # pixels per sub-step of the model
 _REACH = 140.0  # longest travel in pixels
 _SPACING = 9.0  # pixels between neighbouring contacts
-_CONTINUED = np.array([0.0, 0.2, -0.2, 0.45, -0.45, 0.75, -0.75])  # the same, going on from where the disc is
-_HEADINGS = np.array([0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9])  # radians off the inward normal
+_HEADINGS = np.array([0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9])  # of a push, radians off the inward normal
+_CONTINUED = np.array([0.0, 0.2, -0.2, 0.45, -0.45, 0.75, -0.75])  # the same, of a push on from where the disc is
 _MARGIN = 19.0  # of the disc's centre from the boxes on the way round
 _RING = 28.0  # of the ring's nodes from the T's corners
 

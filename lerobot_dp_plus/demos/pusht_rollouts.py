@@ -93,7 +93,11 @@ def play(player: Player, seeds: list[int], candidates: int, disturbed: float) ->
 
 
 def best(env: PushTEnv, proposals: np.ndarray, player: Player) -> int:
-    """Index of the candidate (N, L, 2) that ends nearest the goal, halfway through counted as much; success beats all."""
+    """Index of the best of the candidates (N, L, 2).
+
+    A candidate that succeeds is best. Of the others it is the one nearest to the goal, half of it measured after the
+    steps that will be played and half at its end.
+    """
     state, costs = state_of(env), np.empty(len(proposals))
     for n, targets in enumerate(proposals):
         outcome = simulate(state, targets)

@@ -27,7 +27,7 @@ class Markdown(str):
 def escape(text: object) -> Markdown:
     """`text` on one line, every special character escaped; an underscore inside a word means nothing and stays.
 
-    What would make a list at the start of a line is left: the template starts no line with an expression.
+    What means something at the start of a line only, such as a dash, is left as it is.
     """
     line = " ".join(str(text).split())
 

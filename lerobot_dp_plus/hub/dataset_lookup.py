@@ -32,7 +32,7 @@ def home() -> Path:
 
 
 def cached(repo_id: str) -> Path | None:
-    """A whole copy in LeRobot's cache, which it does not open by itself without asking the Hub; None if there is none."""
+    """A whole copy in LeRobot's cache, None if there is none. LeRobot itself asks the Hub before it opens one."""
     snapshots = home() / "hub" / f"datasets--{repo_id.replace('/', '--')}" / "snapshots"
     whole = [each for each in snapshots.glob("*") if (each / "meta/info.json").is_file() and (each / "data").is_dir()]
     return max(whole, key=lambda each: each.stat().st_mtime, default=None)
@@ -48,7 +48,7 @@ def require_on_hub(repo_id: str, token: str | bool | None = None) -> None:
 
 
 def asking[**P, T](ask: Callable[P, T]) -> Callable[P, T]:
-    """`ask(repo_id, …)`, which asks the Hub about a dataset, without its waiting and with its faults in one line."""
+    """`ask(repo_id, …)`, a question to the Hub about a dataset, that gives up soon and says in one line what is wrong."""
 
     def asked(*args: P.args, **options: P.kwargs) -> T:
         try:

@@ -1,4 +1,4 @@
-"""The evaluation that lies beside the weights: found by what it says it is about, never by its place alone."""
+"""The evaluation that lies beside the weights. What counts is the SHA-256 in its report, never its place alone."""
 
 import json
 from collections.abc import Iterator

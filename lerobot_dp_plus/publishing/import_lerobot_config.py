@@ -1,4 +1,4 @@
-"""LeRobot's diffusion config as ours; what cannot be carried over is refused, what only training feels is noted."""
+"""LeRobot's diffusion config as ours; what cannot be carried over is refused, what matters to training only is noted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
