@@ -60,7 +60,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
             if key == "dataset" and _is_folder_of_data(value) and not _gives_dataset(arguments):
                 translated += [f"--dataset.root={value}", f"--dataset.repo_id={local_name(value)}"]
             else:
-                translated.append(f"--{full}={_trained(value) if full == f'{key}.path' else value}")
+                translated.append(f"--{full}={trained(value) if full == f'{key}.path' else value}")
         previous = argument
     return translated
 
@@ -99,7 +99,7 @@ def local_name(folder: str) -> str:
     return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(folder).resolve().name).strip('-.') or 'dataset'}"
 
 
-def _trained(value: str) -> str:
+def trained(value: str) -> str:
     """The last checkpoint where `value` is the folder of a training, otherwise the value as it is."""
     try:
         return str(pretrained_folder(Path(value)))

@@ -28,7 +28,7 @@ class Command:
     runs_host: bool = False
 
     def __call__(self, arguments: list[str]) -> int:
-        """Exit status. What is illegal is refused before anything heavy is imported, and `--help` answered."""
+        """Run it; returns the exit status. `--help` and what is illegal are answered before anything heavy is imported."""
         if self.runs_host:
             arguments = translate(arguments)
             _called(self.parser)().parse_known_args(arguments)

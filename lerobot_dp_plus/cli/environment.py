@@ -1,6 +1,5 @@
 """What the environment of an evaluation should be like, where nobody has said: what it shows, how many run at once."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from lerobot_dp_plus.cli.given import Given
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures, obs_type, policy_sees_pictures
+from lerobot_dp_plus.hub.files import read_json
 
 #: Episodes played at once: each step of all of them is one call of the policy. ALOHA's hold a renderer each.
 TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10}
@@ -71,7 +71,6 @@ def _config_of(path: str, given: Given) -> dict[str, Any]:
 
         file = Checkpoint(path, revision=given.get("policy.pretrained_revision")).fetch("config.json")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except ValueError:
         return {}  # refused where it is loaded, with what is wrong
-    return config if isinstance(config, dict) else {}

@@ -43,7 +43,7 @@ def near_miss(word: str, known: list[str]) -> str:
 
 
 class _NeverRaised(Exception):
-    """Stands in for the exception LeRobot's parser would flatten into an exit status."""
+    """Stands in for the exception that LeRobot's parser turns into an exit status, so that it never meets one."""
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _is_draccus(error: BaseException) -> bool:
 
 
 def is_plain(error: BaseException) -> bool:
-    """Whether its message says all, and where in the code it was raised nothing."""
+    """Whether the message of `error` is enough: the place in the code would tell a user nothing."""
     return (
         _is_draccus(error)
         or isinstance(error, (UsageError, argparse.ArgumentError, FileNotFoundError, ImportError))

@@ -10,8 +10,8 @@ What we add, each only when neither the command line nor the config file decides
   for, here or in `lerobot-train`, is refused by `policies/host_training.py`;
 - `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
 - `train`, `eval`: `--env.obs_type` and `--eval.batch_size`, see `environment.py`;
-- `train` on a CPU: `--policy.dtype=float32` instead of a config file's half precision where the processor only imitates it,
-  which takes tens of times as long; the command line's own is kept;
+- `train` on a CPU: `--policy.dtype=float32` where the config file names a half precision that the processor only imitates,
+  which would take tens of times as long. A precision on the command line is kept;
 - a `--dataset.repo_id`, which LeRobot wants, for a `--dataset.root` that comes without.
 
 What is not there is refused before LeRobot is imported (`sources.py`), and it prints less (`quiet.py`).
@@ -23,14 +23,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from lerobot_dp_plus.cli import arguments as args
 from lerobot_dp_plus.cli.environment import environment_defaults
 from lerobot_dp_plus.cli.errors import plain_parsing, say
-from lerobot_dp_plus.cli.given import Given, read_config
-from lerobot_dp_plus.cli.given import lookup as _lookup
+from lerobot_dp_plus.cli.given import Given
 from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, quiet
 from lerobot_dp_plus.cli.sources import refuse_missing
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
@@ -113,35 +111,35 @@ def run(name: str, arguments: list[str]) -> None:
 
 def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list[str]:
     """What we add to `arguments` for script `name` (module docstring)."""
-    config = read_config(args.value_of(arguments, "config_path"))
+    given = Given.read(arguments)
 
-    def decided(*keys: str) -> bool:
-        return args.value_of(arguments, ".".join(keys)) is not None or _lookup(config, keys) is not None
+    def is_open(key: str) -> bool:
+        return given.get(key) is None
 
     added = []
-    has_policy = args.mentions(arguments, "policy") or _lookup(config, ("policy",)) is not None
-    if name == "train" and has_policy and not decided("policy", "push_to_hub") and not decided("policy", "repo_id"):
+    has_policy = args.mentions(arguments, "policy") or not is_open("policy")
+    if name == "train" and has_policy and is_open("policy.push_to_hub") and is_open("policy.repo_id"):
         added.append("--policy.push_to_hub=false")
-    if from_memory and not decided("num_workers") and _is_state_only(arguments, config):
+    info = given.dataset_info() if from_memory and is_open("num_workers") else None
+    if info is not None and not dataset_has_pictures(info):
+        # On this disk and without images, the data fit in memory, and workers only cost time.
         added.append("--num_workers=0")
-    policy = args.value_of(arguments, "policy.type") or _lookup(config, ("policy", "type")) or ""
-    host_averages = str(args.value_of(arguments, "ema.enable") or _lookup(config, ("ema", "enable"))).lower() == "true"
-    if name == "train" and host_averages and policy.startswith("dp_plus_") and not decided("policy", "ema", "enabled"):
+    averages_ours = str(given.get("policy.type")).startswith("dp_plus_") and is_open("policy.ema.enabled")
+    if name == "train" and str(given.get("ema.enable")).lower() == "true" and averages_ours:
         added.append("--policy.ema.enabled=false")
-    env = args.value_of(arguments, "env.type") or _lookup(config, ("env", "type"))
-    if env in ("pusht", "aloha_lite") and not decided("eval", "use_async_envs"):
+    if given.get("env.type") in ("pusht", "aloha_lite") and is_open("eval.use_async_envs"):
         added.append("--eval.use_async_envs=false")
-    if name == "train" and imitates_precision(Given(arguments, config)):
+    if name == "train" and imitates_precision(given):
         added.append("--policy.dtype=float32")
-    added += environment_defaults(Given(arguments, config))
-    root = args.value_of(arguments, "dataset.root") or _lookup(config, ("dataset", "root"))
-    if name == "train" and root is not None and not decided("dataset", "repo_id"):
+    added += environment_defaults(given)
+    root = given.get("dataset.root")
+    if name == "train" and root is not None and is_open("dataset.repo_id"):
         added.append(f"--dataset.repo_id={args.local_name(str(root))}")
     return added
 
 
 def imitates_precision(given: Given) -> bool:
-    """Whether a training on this CPU would be slow by the precision that its config file, and not the command line, names."""
+    """Whether this CPU only imitates the precision that the config file names; False where the command line names one."""
     named = given.get("policy.dtype")
     told = any(args.value_of(given.arguments, f"policy.{key}") is not None for key in ("dtype", "use_amp"))
     if told or named in (None, "float32"):
@@ -152,12 +150,6 @@ def imitates_precision(given: Given) -> bool:
 
     device = given.get("policy.device") or ("cuda" if torch.cuda.is_available() else "cpu")
     return device == "cpu" and emulated(str(named), "cpu")
-
-
-def _is_state_only(arguments: list[str], config: dict[str, Any]) -> bool:
-    """Whether the dataset is on this disk and has no images: then it fits in memory and workers only cost time."""
-    info = Given(arguments, config).dataset_info()
-    return info is not None and not dataset_has_pictures(info)
 
 
 @contextmanager

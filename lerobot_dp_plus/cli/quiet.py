@@ -76,7 +76,7 @@ def plain_bars(stream: TextIO | None = None) -> Iterator[None]:
 
 
 class _Lines:
-    """A stream for tqdm that knows no cursor: what it redraws becomes lines, and what it erases nothing."""
+    """A stream without a cursor. What tqdm draws again becomes a line; what it only erases is not written."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.last = stream, ""
@@ -111,7 +111,7 @@ def told_of_videos(script: ModuleType) -> Iterator[None]:
 
 
 def hold_back_torchcodec() -> None:
-    """LeRobot's 100-line trace about a missing ffmpeg, for whatever it imports, is not said: the pyav fallback works."""
+    """From now on LeRobot's 100 lines about a missing ffmpeg are not printed: it reads videos with pyav all the same."""
     logger = logging.getLogger("lerobot.utils.import_utils")
     if not hasattr(logger, "dp_plus_torchcodec"):
         logger.dp_plus_torchcodec = False  # type: ignore[attr-defined]
@@ -125,12 +125,12 @@ def hold_back_torchcodec() -> None:
 
 
 def absent_torchcodec() -> bool:
-    """Whether LeRobot has found that torchcodec cannot be loaded, since it has been held back."""
+    """Whether LeRobot has found, since `hold_back_torchcodec`, that torchcodec cannot be loaded."""
     return bool(getattr(logging.getLogger("lerobot.utils.import_utils"), "dp_plus_torchcodec", False))
 
 
 def loadable(version: Callable[[str], str]) -> Callable[[str], str]:
-    """`lerobot info`'s question for a package's version, of one that is installed and cannot be loaded too."""
+    """`version`, by which `lerobot info` asks for a package's version, with an answer for one that cannot be loaded."""
 
     def asked(package: str) -> str:
         try:

@@ -7,7 +7,7 @@ import difflib
 import re
 from pathlib import Path
 
-from lerobot_dp_plus.cli.arguments import INFO
+from lerobot_dp_plus.cli.arguments import INFO, trained
 from lerobot_dp_plus.cli.errors import UsageError
 from lerobot_dp_plus.cli.given import Given, NotThere
 
@@ -40,8 +40,8 @@ def _check_checkpoint(key: str, value: str, revision: str | None) -> None:
     folder = Path(value)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            inside = [below for below in _checkpoints(folder) if (below / "config.json").is_file()]
-            found = f"; the checkpoint is {inside[0]}" if inside else "; expected a checkpoint's pretrained_model"
+            inside = trained(value)
+            found = f"; the checkpoint is {inside}" if inside != value else "; expected a checkpoint's pretrained_model"
             raise NotThere(f"{key}={value!r} holds no config.json{found}")
         return
     if folder.exists():
@@ -118,10 +118,6 @@ def nearest(path: Path) -> str | None:
         return None
     whole = existing.joinpath(close[0], *missing[1:])
     return str(whole if whole.is_dir() else existing / close[0])
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    return [folder / below for below in ("pretrained_model", "checkpoints/last/pretrained_model")]
 
 
 def _did_you_mean(near: str | None) -> str:

@@ -3,6 +3,7 @@
 file                what it holds
 ------------------  -------------------------------------------------------------------------
 writer.py           episodes as arrays -> a LeRobotDataset that exists completely or not at all
+features.py         LeRobot's feature tables: vectors, cameras, what a step brought
 pusht_features.py   LeRobot's feature table of PushT, and the T's eight keypoints
 pusht_model.py      a fast batched quasi-static model of the push: T of two boxes, disc agent
 pusht_simulator.py  gym_pusht's own physics as an exact checker from any state
@@ -18,6 +19,7 @@ aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, i
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
 options.py          the options of every command, readable without imports
-resuming.py         a folder of episodes belongs to one set of arguments, whichever expert writes it
+production.py       many episodes on all cores, resumable, then one dataset: the same for every expert
+episode_files.py    an episode a file until then, and the workers that play them
 publication.py      `--push-to-hub` of every demos command; push.py does it later
 """

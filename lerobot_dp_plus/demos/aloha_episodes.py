@@ -3,7 +3,6 @@
 Kept free of lerobot, so that a spawned worker starts in a second.
 """
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from lerobot_dp_plus.demos.aloha_expert import draw_style, plan
 from lerobot_dp_plus.demos.aloha_replay import Episode, play, rehearse
+from lerobot_dp_plus.demos.episode_files import episode_file, load, played_once
 from lerobot_dp_plus.environments.aloha_physics import TASKS, AlohaPhysics, check_task, sample_objects
 from lerobot_dp_plus.environments.aloha_render import check_picture, render
 
@@ -93,31 +93,23 @@ def pictures(recipe: Recipe, index: int, actions: np.ndarray) -> np.ndarray:
     return np.array(images)
 
 
-def episode_file(folder: Path, index: int) -> Path:
-    """Where episode `index` is kept until the dataset is assembled."""
-    return folder / f"episode_{index:06d}.npz"
-
-
 def generate_file(recipe: Recipe, index: int, folder: Path) -> tuple[bool, bool]:
     """Play episode `index` into its file, unless it is there already; returns (success, completed).
 
     A simulation that becomes unstable is an attempt that failed.
     """
-    path = episode_file(folder, index)
-    if not path.exists():
+
+    def play_it() -> dict[str, np.ndarray]:
         try:
             episode = generate(recipe, index)
-            success, completed = episode.success, bool(episode.completed.any())
         except FloatingPointError:
-            success = completed = False
-        record = {"success": np.array(success), "completed": np.array(completed)}
-        if success and completed:
+            return {"success": np.array(False), "completed": np.array(False)}
+        record = {"success": np.array(episode.success), "completed": np.array(episode.completed.any())}
+        if all(record.values()):
             record |= {key: getattr(episode, key) for key in ("action", "state", "objects", "reward")}
             if recipe.picture is not None:
                 record["image"] = pictures(recipe, index, episode.action)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **record)
-        partial.rename(path)
-    with np.load(path, allow_pickle=False) as kept:
-        return bool(kept["success"]), bool(kept["completed"])
+        return record
+
+    kept = load(played_once(episode_file(folder, index), play_it), "success", "completed")
+    return bool(kept["success"]), bool(kept["completed"])

@@ -12,21 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from lerobot_dp_plus.demos.aloha_waypoints import (
-    Hand,
-    InsertionStyle,
-    Move,
-    TransferStyle,
-    insertion_moves,
-    transfer_moves,
-)
+from lerobot_dp_plus.demos.aloha_waypoints import Hand, InsertionStyle, Style, TransferStyle
 from lerobot_dp_plus.environments.aloha_physics import ARM_DOF, JOINTS, SUBSTEPS, check_task, load_model, require
 
-type Style = TransferStyle | InsertionStyle
-_STYLES: dict[str, type[TransferStyle] | type[InsertionStyle]] = {
-    "transfer_cube": TransferStyle,
-    "insertion": InsertionStyle,
-}
+_STYLES: dict[str, type[Style]] = {"transfer_cube": TransferStyle, "insertion": InsertionStyle}
 _STIFF = (0.99, 0.99, 0.001, 0.5, 2.0)  # MuJoCo's solimp of the weld between hand and motion-capture body
 
 
@@ -93,13 +82,8 @@ def plan(task: str, objects: np.ndarray, style: Style) -> np.ndarray:
     """Joint targets (T, 14) float32 at 50 Hz that play `style` from `objects`, as `sample_objects` gives them."""
     simulation = HandSimulation(task, objects)
     left, right = simulation.start
-    moves: Iterator[Move]
-    if isinstance(style, TransferStyle):
-        moves = transfer_moves(style, left, right, simulation.objects)
-    else:
-        moves = insertion_moves(style, left, right, simulation.objects)
     joints = []
-    for move in moves:
+    for move in style.moves(left, right, simulation.objects):
         paths = _glide(left, move.left, move.steps, move.lag), _glide(right, move.right, move.steps, 0.0)
         for left, right in zip(*paths, strict=True):
             joints.append(simulation.step(left, right))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
 from lerobot_dp_plus.environments.aloha_physics import OBJECT_NAMES
 
 ROBOT_TYPE = "aloha"
@@ -27,19 +28,12 @@ def aloha_features(task: str, environment_state: bool, picture: tuple[int, int] 
         environment_state: also describe the objects' poses.
         picture: (height, width) of the top camera's video, or None for none.
     """
-    features: dict[str, dict[str, Any]] = {
-        "observation.state": {"dtype": "float32", "shape": (len(JOINT_NAMES),), "names": JOINT_NAMES},
-        "action": {"dtype": "float32", "shape": (len(JOINT_NAMES),), "names": JOINT_NAMES},
-        "next.reward": {"dtype": "float32", "shape": (1,), "names": None},
-        "next.success": {"dtype": "bool", "shape": (1,), "names": None},
-        "next.done": {"dtype": "bool", "shape": (1,), "names": None},
-    }
+    features = {"observation.state": number_feature(JOINT_NAMES), "action": number_feature(JOINT_NAMES), **OUTCOME}
     if environment_state:
         names = [f"{thing}_{axis}" for thing in OBJECT_NAMES[task] for axis in _POSE]
-        features["observation.environment_state"] = {"dtype": "float32", "shape": (len(names),), "names": names}
+        features["observation.environment_state"] = number_feature(names)
     if picture is not None:
-        names = ["height", "width", "channels"]
-        features[IMAGE_KEY] = {"dtype": "video", "shape": (*picture, 3), "names": names}
+        features[IMAGE_KEY] = picture_feature((*picture, 3), video=True) | {"names": ["height", "width", "channels"]}
     return features
 
 
@@ -55,9 +49,7 @@ def episode_columns(record: Mapping[str, np.ndarray], environment_state: bool) -
     columns = {
         "observation.state": np.asarray(record["state"], dtype=np.float32),
         "action": np.asarray(record["action"], dtype=np.float32),
-        "next.reward": reward.astype(np.float32)[:, None],
-        "next.success": (reward == 4)[:, None],
-        "next.done": (np.arange(len(reward)) == len(reward) - 1)[:, None],
+        **outcome_columns(reward, reward == 4),
     }
     if environment_state:
         columns["observation.environment_state"] = np.asarray(record["objects"], dtype=np.float32)

@@ -9,8 +9,10 @@ World: x from left to right, y away from the viewer, z up, metres; the table's s
 x = −0.47, the right arm at x = +0.47, both at y = 0.5.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -79,202 +81,158 @@ def carried(hand: Hand, held: np.ndarray, position: np.ndarray, rotation: Rotati
     return Hand(np.asarray(position) + turn.apply(hand.position - held[:3]), turn * hand.rotation, hand.grip)
 
 
+def typical(steps: int) -> dict[str, Any]:
+    """Metadata of a duration: control steps of a person of ordinary tempo."""
+    return {"typical": steps}
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long things take, in control steps of 20 ms."""
 
     idle: int
-    reach: int
-    descend: int
-    grasp: int
-    lift: int
-    settle: int
-    join: int
-    press: int
-    release: int
-    retreat: int
+    reach: int = field(metadata=typical(46))
+    descend: int = field(metadata=typical(24))
+    grasp: int = field(metadata=typical(14))
+    lift: int = field(metadata=typical(42))
+    settle: int = field(metadata=typical(8))
+    join: int = field(metadata=typical(30))
+    press: int = field(metadata=typical(26))
+    release: int = field(metadata=typical(12))
+    retreat: int = field(metadata=typical(30))
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Pace":
-        tempo = rng.uniform(0.85, 1.2)  # a hasty or a calm person; each part varies besides
+        tempo = rng.uniform(0.85, 1.2)  # a hasty or a calm person; each part varies by 12 % besides
+        idle = int(rng.integers(1, 6))
+        parts = {each.name: each.metadata["typical"] for each in fields(cls) if each.metadata}
+        return cls(idle, **{name: max(2, round(s * tempo * rng.uniform(0.88, 1.12))) for name, s in parts.items()})
 
-        def steps(typical: float, spread: float = 0.12) -> int:
-            return max(2, round(typical * tempo * rng.uniform(1 - spread, 1 + spread)))
 
-        return cls(
-            idle=int(rng.integers(1, 6)),
-            reach=steps(46),
-            descend=steps(24),
-            grasp=steps(14),
-            lift=steps(42),
-            settle=steps(8),
-            join=steps(30),
-            press=steps(26),
-            release=steps(12),
-            retreat=steps(30),
-        )
+def between(*bounds: Any, degrees: bool = False) -> dict[str, Any]:
+    """Metadata of a field that is drawn evenly; `bounds` are what `Generator.uniform` takes."""
+    return {"bounds": bounds, "degrees": degrees}
 
 
 @dataclass(frozen=True)
-class TransferStyle:
-    """One person's way of passing the cube on.
-
-    Attributes:
-        pace: durations.
-        hover: height above the grasp, metres, from which the right hand comes down.
-        aside: (2,) metres by which the hover point is off the cube's vertical.
-        pitch: of the right hand while it grasps, radians below the horizontal.
-        offset: (2,) metres from the cube's centre to where the fingers close, (x, y).
-        meeting: (3,) where the cube is handed over.
-        wait: (3,) where the left hand waits.
-        wait_pitch, left_pitch: of the left hand while it waits (up) and while it takes the cube.
-        bite: metres the left hand's pinch point stays short of the cube's centre.
-        stand_off: metres between waiting fingers and the cube before the left hand closes in.
-        lag: share of a move by which the left hand starts later.
-    """
+class Style(ABC):
+    """One person's way of doing a task. Lengths are metres, angles radians below the horizontal."""
 
     pace: Pace
-    hover: float
-    aside: np.ndarray
-    pitch: float
-    offset: np.ndarray
-    meeting: np.ndarray
-    wait: np.ndarray
-    wait_pitch: float
-    left_pitch: float
-    bite: float
-    stand_off: float
-    lag: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "TransferStyle":
-        return cls(
-            pace=Pace.draw(rng),
-            hover=rng.uniform(0.05, 0.10),
-            aside=rng.uniform(-0.02, 0.02, 2),
-            pitch=np.radians(rng.uniform(70, 80)),
-            offset=rng.uniform(-0.003, 0.003, 2),
-            meeting=rng.uniform([-0.02, 0.47, 0.20], [0.03, 0.53, 0.27]),
-            wait=rng.uniform([-0.17, 0.47, 0.22], [-0.11, 0.53, 0.30]),
-            wait_pitch=np.radians(rng.uniform(-20, -10)),
-            left_pitch=np.radians(rng.uniform(-6, 8)),
-            bite=rng.uniform(0.0, 0.007),
-            stand_off=rng.uniform(0.07, 0.10),
-            lag=rng.uniform(0.0, 0.3),
-        )
+    def draw(cls, rng: np.random.Generator) -> Self:
+        """The pace first, then the other fields in their order."""
+        drawn: dict[str, Any] = {"pace": Pace.draw(rng)}
+        for each in (each for each in fields(cls) if each.metadata):
+            value = rng.uniform(*each.metadata["bounds"])
+            drawn[each.name] = np.radians(value) if each.metadata["degrees"] else value
+        return cls(**drawn)
 
-
-def transfer_moves(style: TransferStyle, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
-    """The right hand picks the cube up and holds it out, the left hand takes it, the right hand lets go and leaves."""
-    pace = style.pace
-    yield Move(pace.idle, left, right)
-
-    cube = look()[0]
-    grasp = Hand(
-        np.array([*(cube[:2] + style.offset), table_height(style.pitch, 0.004)]), turned("right", style.pitch), OPEN
-    )
-    waiting = Hand(style.wait, turned("left", style.wait_pitch, np.pi / 2, facing("left", style.wait)), OPEN)
-    above = grasp.by(*style.aside, style.hover)
-    above = replace(above, rotation=turned("right", style.pitch, yaw=facing("right", above.position)))
-    yield Move(pace.reach, waiting, above, style.lag)
-    yield Move(pace.descend, waiting, grasp)
-    holding = replace(grasp, grip=SHUT)
-    yield Move(pace.grasp, waiting, holding)
-
-    offering = carried(holding, look()[0], style.meeting)
-    near = Hand(style.meeting - [style.bite + style.stand_off, 0, 0], turned("left", style.left_pitch, np.pi / 2), OPEN)
-    yield Move(pace.lift, near, offering, style.lag)
-    yield Move(pace.settle, near, offering)
-    # How the cube really sits now decides where the left hand goes.
-    taking = near.at(look()[0][:3] - [style.bite, 0, 0])
-    yield Move(pace.join, taking, offering)
-    taken = replace(taking, grip=SHUT)
-    yield Move(pace.grasp, taken, offering)
-    freed = replace(offering, grip=OPEN)
-    yield Move(pace.release, taken, freed)
-    back = freed.rotation.apply([0.09, 0.0, 0.0])  # backwards along the right hand's own axis
-    yield Move(pace.retreat, taken, freed.by(*back))
-    yield Move(6, taken, freed.by(*back))
+    @abstractmethod
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The choreography from where the hands are; `look` is asked between moves."""
 
 
 @dataclass(frozen=True)
-class InsertionStyle:
-    """One person's way of putting the peg into the socket.
+class TransferStyle(Style):
+    """One person's way of passing the cube on."""
 
-    Attributes:
-        pace: durations.
-        hover: (2,) heights above the grasps, left and right.
-        aside: (2, 2) metres by which the hover points are off the objects' verticals.
-        pitch: (2,) of the hands, radians below the horizontal.
-        offset: (2,) metres along x from the objects' centres to where the fingers close.
-        meeting: (3,) where the open end of the socket waits for the peg.
-        gap: metres between peg and socket before the insertion.
-        push: metres by which the hands press on after the peg has met the pin.
-        lag: share of a move by which the left hand starts later.
-    """
+    hover: float = field(metadata=between(0.05, 0.10))  # height above the grasp from which the right hand comes down
+    aside: np.ndarray = field(metadata=between(-0.02, 0.02, 2))  # how far the hover point is off the cube's vertical
+    pitch: float = field(metadata=between(70, 80, degrees=True))  # of the right hand while it grasps
+    offset: np.ndarray = field(metadata=between(-0.003, 0.003, 2))  # (x, y) of the fingers from the cube's centre
+    meeting: np.ndarray = field(metadata=between([-0.02, 0.47, 0.20], [0.03, 0.53, 0.27]))  # where it is handed over
+    wait: np.ndarray = field(metadata=between([-0.17, 0.47, 0.22], [-0.11, 0.53, 0.30]))  # where the left hand waits
+    wait_pitch: float = field(metadata=between(-20, -10, degrees=True))  # of the left hand while it waits, pointing up
+    left_pitch: float = field(metadata=between(-6, 8, degrees=True))  # of the left hand while it takes the cube
+    bite: float = field(metadata=between(0.0, 0.007))  # the left hand pinches so far short of the cube's centre
+    stand_off: float = field(metadata=between(0.07, 0.10))  # from fingers to cube before the left hand closes in
+    lag: float = field(metadata=between(0.0, 0.3))  # share of a move by which the left hand starts later
 
-    pace: Pace
-    hover: np.ndarray
-    aside: np.ndarray
-    pitch: np.ndarray
-    offset: np.ndarray
-    meeting: np.ndarray
-    gap: float
-    push: float
-    lag: float
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The right hand lifts the cube and holds it out, the left hand takes it, the right hand lets go."""
+        pace = self.pace
+        yield Move(pace.idle, left, right)
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator) -> "InsertionStyle":
-        return cls(
-            pace=Pace.draw(rng),
-            hover=rng.uniform(0.05, 0.10, 2),
-            aside=rng.uniform(-0.02, 0.02, (2, 2)),
-            pitch=np.radians(rng.uniform(70, 80, 2)),
-            offset=np.array([rng.uniform(-0.025, -0.01), rng.uniform(0.01, 0.025)]),
-            meeting=rng.uniform([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24]),
-            gap=rng.uniform(0.03, 0.05),
-            push=rng.uniform(0.006, 0.012),
-            lag=rng.uniform(0.0, 0.3),
+        cube = look()[0]
+        grasp = Hand(
+            np.array([*(cube[:2] + self.offset), table_height(self.pitch, 0.004)]), turned("right", self.pitch), OPEN
         )
+        waiting = Hand(self.wait, turned("left", self.wait_pitch, np.pi / 2, facing("left", self.wait)), OPEN)
+        above = grasp.by(*self.aside, self.hover)
+        above = replace(above, rotation=turned("right", self.pitch, yaw=facing("right", above.position)))
+        yield Move(pace.reach, waiting, above, self.lag)
+        yield Move(pace.descend, waiting, grasp)
+        holding = replace(grasp, grip=SHUT)
+        yield Move(pace.grasp, waiting, holding)
+
+        offering = carried(holding, look()[0], self.meeting)
+        near = Hand(self.meeting - [self.bite + self.stand_off, 0, 0], turned("left", self.left_pitch, np.pi / 2), OPEN)
+        yield Move(pace.lift, near, offering, self.lag)
+        yield Move(pace.settle, near, offering)
+        # How the cube really sits now decides where the left hand goes.
+        taking = near.at(look()[0][:3] - [self.bite, 0, 0])
+        yield Move(pace.join, taking, offering)
+        taken = replace(taking, grip=SHUT)
+        yield Move(pace.grasp, taken, offering)
+        freed = replace(offering, grip=OPEN)
+        yield Move(pace.release, taken, freed)
+        back = freed.rotation.apply([0.09, 0.0, 0.0])  # backwards along the right hand's own axis
+        yield Move(pace.retreat, taken, freed.by(*back))
+        yield Move(6, taken, freed.by(*back))
 
 
-def insertion_moves(style: InsertionStyle, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
-    """The right hand lifts the peg, the left hand the socket; they line up in the air and the peg slides in."""
-    pace = style.pace
-    yield Move(pace.idle, left, right)
+@dataclass(frozen=True)
+class InsertionStyle(Style):
+    """One person's way of putting the peg into the socket. What the two hands have each comes as (left, right)."""
 
-    peg, socket = look()
-    above, grasps = [], []
-    for side, target, i in (("left", socket, 0), ("right", peg, 1)):
-        pitch = float(style.pitch[i])
-        grasp = np.array([target[0] + style.offset[i], target[1], table_height(pitch, 0.004)])
-        hover = grasp + np.array([*style.aside[i], style.hover[i]])
-        above.append(Hand(hover, turned(side, pitch, yaw=facing(side, hover)), OPEN))
-        grasps.append(Hand(grasp, turned(side, pitch), OPEN))
-    yield Move(pace.reach, above[0], above[1], style.lag)
-    yield Move(pace.descend, grasps[0], grasps[1])
-    left, right = (replace(hand, grip=SHUT) for hand in grasps)
-    yield Move(pace.grasp, left, right)
+    hover: np.ndarray = field(metadata=between(0.05, 0.10, 2))  # heights above the grasps
+    aside: np.ndarray = field(metadata=between(-0.02, 0.02, (2, 2)))  # of the hover points from the objects' verticals
+    pitch: np.ndarray = field(metadata=between(70, 80, 2, degrees=True))  # of the hands
+    offset: np.ndarray = field(metadata=between([-0.025, 0.01], [-0.01, 0.025]))  # fingers from centres, along x
+    meeting: np.ndarray = field(metadata=between([-0.03, 0.47, 0.16], [0.03, 0.53, 0.24]))  # of the socket's open end
+    gap: float = field(metadata=between(0.03, 0.05))  # between peg and socket before the insertion
+    push: float = field(metadata=between(0.006, 0.012))  # how far the hands press on after the peg has met the pin
+    lag: float = field(metadata=between(0.0, 0.3))  # share of a move by which the left hand starts later
 
-    def lined_up(gap: float) -> tuple[Hand, Hand]:
-        """Both objects level and on one axis, their ends `gap` apart; where they sit in the hands is seen afresh."""
+    def moves(self, left: Hand, right: Hand, look: Look) -> Iterator[Move]:
+        """The right hand lifts the peg, the left hand the socket; they line up in the air and the peg slides in."""
+        pace = self.pace
+        yield Move(pace.idle, left, right)
+
         peg, socket = look()
-        level = Rotation.identity()
-        ahead = np.array([_SPAN, 0.0, 0.0])
-        return (
-            carried(left, socket, style.meeting - ahead, level),
-            carried(right, peg, style.meeting + ahead + np.array([gap, 0.0, 0.0]), level),
-        )
+        above, grasps = [], []
+        for side, target, i in (("left", socket, 0), ("right", peg, 1)):
+            pitch = float(self.pitch[i])
+            grasp = np.array([target[0] + self.offset[i], target[1], table_height(pitch, 0.004)])
+            hover = grasp + np.array([*self.aside[i], self.hover[i]])
+            above.append(Hand(hover, turned(side, pitch, yaw=facing(side, hover)), OPEN))
+            grasps.append(Hand(grasp, turned(side, pitch), OPEN))
+        yield Move(pace.reach, above[0], above[1], self.lag)
+        yield Move(pace.descend, grasps[0], grasps[1])
+        left, right = (replace(hand, grip=SHUT) for hand in grasps)
+        yield Move(pace.grasp, left, right)
 
-    left, right = left.by(0, 0, 0.05), right.by(0, 0, 0.05)
-    yield Move(pace.release, left, right)
-    left, right = lined_up(style.gap)
-    yield Move(pace.lift, left, right)
-    yield Move(pace.settle, left, right)
-    left, right = lined_up(style.gap)
-    yield Move(pace.release, left, right)
-    yield Move(pace.settle, left, right)
-    left, right = lined_up(-0.018)
-    yield Move(pace.join, left, right)
-    left, right = lined_up(-_DEPTH - style.push)
-    yield Move(pace.press, left, right)
+        def lined_up(gap: float) -> tuple[Hand, Hand]:
+            """Both objects level and on one axis, their ends `gap` apart, by how they sit in the hands now."""
+            peg, socket = look()
+            level = Rotation.identity()
+            ahead = np.array([_SPAN, 0.0, 0.0])
+            return (
+                carried(left, socket, self.meeting - ahead, level),
+                carried(right, peg, self.meeting + ahead + np.array([gap, 0.0, 0.0]), level),
+            )
+
+        left, right = left.by(0, 0, 0.05), right.by(0, 0, 0.05)
+        yield Move(pace.release, left, right)
+        left, right = lined_up(self.gap)
+        yield Move(pace.lift, left, right)
+        yield Move(pace.settle, left, right)
+        left, right = lined_up(self.gap)
+        yield Move(pace.release, left, right)
+        yield Move(pace.settle, left, right)
+        left, right = lined_up(-0.018)
+        yield Move(pace.join, left, right)
+        left, right = lined_up(-_DEPTH - self.push)
+        yield Move(pace.press, left, right)

@@ -1,11 +1,15 @@
 """`dp-plus convert`: data of other projects as a LeRobotDataset, checked frame by frame before it appears."""
 
-import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
 
-from lerobot_dp_plus.demos.converters import aloha_hdf5, common, replay, robomimic
+from lerobot_dp_plus.demos.converters import replay
+from lerobot_dp_plus.demos.converters.aloha_hdf5 import open_aloha
+from lerobot_dp_plus.demos.converters.common import Recording, existing
 from lerobot_dp_plus.demos.converters.npz import open_npz
+from lerobot_dp_plus.demos.converters.robomimic import open_robomimic
 from lerobot_dp_plus.demos.converters.transfer import check_target, transfer
 from lerobot_dp_plus.demos.converters.zarr import open_zarr
 from lerobot_dp_plus.demos.options import convert_parser
@@ -17,10 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         ValueError, FileNotFoundError, FileExistsError: with a complete message; nothing has been written then.
     """
-    args = convert_parser().parse_args(argv)
-    root = args.root.absolute()
-    check_target(root, common.existing(args.source), args.overwrite)
-    with _OPEN[args.format](args) as recording:
+    given = vars(convert_parser().parse_args(argv))
+    target = {name: given.pop(name) for name in ("repo_id", "overwrite", "min_psnr")}
+    opened, root = OPENED[given.pop("format")], given.pop("root").absolute()
+    check_target(root, existing(given["source"]), target["overwrite"])
+    with opened(**given) as recording:
         print(
             f"{recording.source}: {len(recording.lengths)} episodes, {sum(recording.lengths):,} frames, {recording.fps} fps"
         )
@@ -29,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"  {feature} ({recording.features[feature]['dtype']} {shape}) from {', '.join(keys)}")
         if recording.left_out:
             print(f"  left out: {', '.join(recording.left_out)}")
-        note = transfer(recording, root, repo_id=args.repo_id, overwrite=args.overwrite, min_psnr=args.min_psnr)
+        note = transfer(recording, root, **target)
     worst = note["compared"]["least_psnr_db"]
     lossy = "".join(f"; {key} is video, every frame within {decibels:.1f} dB" for key, decibels in worst.items())
     exact = "everything else" if worst else "all"
@@ -40,59 +45,45 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _zarr(args: argparse.Namespace) -> Iterator[common.Recording]:
-    with open_zarr(args.source, args.allow_missing_chunks) as buffer:
-        pusht = args.layout == "pusht" or (args.layout == "auto" and not args.map and replay.is_pusht(buffer))
-        if pusht:
-            if args.map:
-                raise ValueError(f"--map {args.map[0]}: --layout pusht has its own names; legal with --layout plain")
-            yield _pusht(buffer, args, images=args.images if args.images is not None else "img" in buffer.arrays)
+def _zarr(
+    source: Path,
+    allow_missing_chunks: bool,
+    layout: str,
+    map: list[str],
+    images: bool | None,
+    corners: bool | None,
+    **options: Any,
+) -> Iterator[Recording]:
+    with open_zarr(source, allow_missing_chunks) as buffer:
+        if layout == "pusht" or (layout == "auto" and not map and replay.is_pusht(buffer)):
+            if map:
+                raise ValueError(f"--map {map[0]}: --layout pusht has its own names; legal with --layout plain")
+            images = "img" in buffer.arrays if images is None else images
+            yield replay.pusht_recording(buffer, images=images, corners=corners, **options)
             return
-        mapping = _mapping(args.map) or [pair for pair in replay.PLAIN.items() if pair[0] in buffer.arrays]
-        if args.images is not None or args.corners is not None:
+        mapping = _mapping(map) or [pair for pair in replay.PLAIN.items() if pair[0] in buffer.arrays]
+        if images is not None or corners is not None:
             raise ValueError("--images and --corners are PushT's; --map chooses the keys of any other buffer")
-        if not args.fps or not args.task:
-            raise ValueError(f"--fps={args.fps} --task={args.task}: both are needed, the buffer says neither")
-        yield replay.plain_recording(
-            buffer, mapping=mapping, video=args.video, white=args.white, fps=args.fps, task=args.task
-        )
+        if not options["fps"] or not options["task"]:
+            raise ValueError(
+                f"--fps={options['fps']} --task={options['task']}: both are needed, the buffer says neither"
+            )
+        yield replay.plain_recording(buffer, mapping=mapping, **options)
 
 
 @contextmanager
-def _npz(args: argparse.Namespace) -> Iterator[common.Recording]:
-    with open_npz(args.source) as buffer:
-        yield _pusht(buffer, args, images=bool(args.images))
+def _npz(source: Path, images: bool | None, **options: Any) -> Iterator[Recording]:
+    with open_npz(source) as buffer:
+        yield replay.pusht_recording(buffer, images=bool(images), **options)
 
 
-def _pusht(buffer: replay.Replay, args: argparse.Namespace, images: bool) -> common.Recording:
-    corners = args.corners if args.corners is not None else not images
-    return replay.pusht_recording(
-        buffer, images=images, corners=corners, video=args.video, white=args.white, fps=args.fps, task=args.task
-    )
-
-
-def _aloha(args: argparse.Namespace):
-    extras = tuple(name for name in aloha_hdf5.EXTRAS if getattr(args, name))
-    return aloha_hdf5.open_aloha(
-        args.source, task=args.task, fps=args.fps, video=args.video, extras=extras, jpeg_order=args.jpeg_order
-    )
-
-
-def _robomimic(args: argparse.Namespace):
-    return robomimic.open_robomimic(
-        args.source,
-        task=args.task,
-        fps=args.fps,
-        video=args.video,
-        filter_key=args.filter_key,
-        state_keys=args.state_keys,
-        environment_keys=args.environment_keys,
-        image_keys=args.image_keys,
-        action_key=args.action_key,
-    )
-
-
-_OPEN = {"zarr": _zarr, "pusht-npz": _npz, "aloha-hdf5": _aloha, "robomimic": _robomimic}
+#: Format -> what opens a source of it, given the command's options by name.
+OPENED: dict[str, Callable[..., AbstractContextManager[Recording]]] = {
+    "zarr": _zarr,
+    "pusht-npz": _npz,
+    "aloha-hdf5": open_aloha,
+    "robomimic": open_robomimic,
+}
 
 
 def _mapping(pairs: list[str]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import argparse
 import re
 from pathlib import Path
+from typing import Any
 
 from lerobot_dp_plus.options import command, describe
 
@@ -34,56 +35,49 @@ def demos_parser() -> argparse.ArgumentParser:
 
 def pusht_parser() -> argparse.ArgumentParser:
     """`dp-plus demos pusht --root DIR`."""
-    parser = command(
+    parser = _player(
         "dp-plus demos pusht",
         "Many episodes of the PushT expert on all cores, resumable, then one LeRobotDataset.",
         [
             "dp-plus demos pusht --episodes 300 --root data/pusht",
             "dp-plus demos pusht --episodes 300 --images --root data/pixels --push-to-hub alice/pusht_pixels",
         ],
+        episodes=300,
     )
-    parser.add_argument("--root", type=Path, required=True, help=ROOT)
-    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
     parser.add_argument("--images", action="store_true", help="also write rendered 96×96 pixels")
-    parser.add_argument("--workers", type=int, help="processes; all cores when not given")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
     parser.add_argument("--disturbed", type=float, default=DISTURBED, help="share of disturbed executions")
     parser.add_argument("--near", type=float, default=NEAR, help="share of starts near the goal")
-    add_push_arguments(parser)
+    _add_production_arguments(parser)
     return parser
 
 
 def rollouts_parser() -> argparse.ArgumentParser:
     """`dp-plus demos pusht_rollouts --policy DIR --root DIR`."""
-    parser = command(
+    parser = _player(
         "dp-plus demos pusht_rollouts",
         "Episodes of a trained policy whose candidate chunks are judged in the simulator, the best of N played.",
         ["dp-plus demos pusht_rollouts --policy outputs/demo/train/checkpoints/last/pretrained_model --root data/best"],
+        episodes=300,
     )
     parser.add_argument("--policy", type=Path, required=True, help="checkpoint folder of a PushT keypoint policy")
-    parser.add_argument("--root", type=Path, required=True, help=ROOT)
-    parser.add_argument("--episodes", type=int, default=300, help="successful episodes to write")
     parser.add_argument("--seed", type=int, default=20_000, help="environment seed of the first start")
     parser.add_argument("--candidates", type=int, default=16, help="chunks judged at every decision")
     parser.add_argument("--disturbed", type=float, default=0.1, help="share of decisions that play a random candidate")
-    add_push_arguments(parser)
     return parser
 
 
 def aloha_parser() -> argparse.ArgumentParser:
     """`dp-plus demos aloha --task TASK --root DIR`."""
-    parser = command(
+    parser = _player(
         "dp-plus demos aloha",
         "Many episodes of the ALOHA expert on all cores, resumable, then one LeRobotDataset.",
         [
             "dp-plus demos aloha --task transfer_cube --episodes 50 --resolution 120x160 --root data/cube",
             "dp-plus demos aloha --task insertion --cameras none --root data/peg",
         ],
+        episodes=50,
     )
     parser.add_argument("--task", choices=ALOHA_TASKS, required=True, help="what the two arms do")
-    parser.add_argument("--root", type=Path, required=True, help=ROOT)
-    parser.add_argument("--episodes", type=int, default=50, help="completed episodes to write")
     parser.add_argument(
         "--cameras", choices=ALOHA_CAMERAS, default="top", help="none: states and object poses instead of pictures"
     )
@@ -95,11 +89,24 @@ def aloha_parser() -> argparse.ArgumentParser:
         "stock at 480x640 and lite at any other resolution when not given",
     )
     parser.add_argument("--environment-state", action="store_true", help="also record the objects' poses")
-    parser.add_argument("--workers", type=int, help="processes; all cores when not given")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
+    _add_production_arguments(parser)
+    return parser
+
+
+def _player(prog: str, description: str, examples: list[str], episodes: int) -> argparse.ArgumentParser:
+    """A command that plays `episodes` unless told otherwise: where to, how many, and whether to push them."""
+    parser = command(prog, description, examples)
+    parser.add_argument("--root", type=Path, required=True, help=ROOT)
+    parser.add_argument("--episodes", type=int, default=episodes, help="successful episodes to write")
     add_push_arguments(parser)
     return parser
+
+
+def _add_production_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--seed`, `--workers` and `--overwrite`, as `produce` takes them."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run")
+    parser.add_argument("--workers", type=int, help="processes; all cores when not given")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is at root")
 
 
 def push_parser() -> argparse.ArgumentParser:
@@ -187,8 +194,9 @@ def convert_parser() -> argparse.ArgumentParser:
         formats, "aloha-hdf5", "a folder of ACT or ALOHA episode_*.hdf5", "episodes/", video=True, task=task
     )
     aloha.set_defaults(fps=ALOHA_FPS)
-    aloha.add_argument("--qvel", action="store_true", help="also carry joint velocities, as observation.velocity")
-    aloha.add_argument("--effort", action="store_true", help="also carry joint efforts, as observation.effort")
+    extra: dict[str, Any] = {"action": "append_const", "dest": "extras", "default": []}
+    aloha.add_argument("--qvel", const="qvel", help="also carry joint velocities, as observation.velocity", **extra)
+    aloha.add_argument("--effort", const="effort", help="also carry joint efforts, as observation.effort", **extra)
     aloha.add_argument(
         "--jpeg-order",
         choices=("rgb", "bgr"),

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,36 @@ from lerobot_dp_plus.hub.dataset_card import read_note
 from lerobot_dp_plus.hub.datasets import push_dataset
 from lerobot_dp_plus.hub.patience import HubFailure, Patience
 
-#: Generators in provenance.json: their command, and for every option where its value is noted.
-COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
-    "lerobot_dp_plus.demos.pusht": (
-        "pusht",
-        {"episodes": "episodes", "seed": "seed", "disturbed": "disturbed", "near": "near", "images": "images"},
-    ),
+#: Generators in provenance.json: their command, and those of its options that decide about the data.
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lerobot_dp_plus.demos.pusht": ("pusht", ("episodes", "seed", "disturbed", "near", "images")),
     "lerobot_dp_plus.demos.pusht_rollouts": (
         "pusht_rollouts",
-        {
-            "policy": "policy",
-            "episodes": "episodes",
-            "seed": "seed",
-            "candidates": "candidates",
-            "disturbed": "disturbed",
-        },
+        ("policy", "episodes", "seed", "candidates", "disturbed"),
     ),
     "lerobot_dp_plus.demos.aloha": (
         "aloha",
-        {
-            "task": "task",
-            "episodes": "episodes",
-            "seed": "seed",
-            "cameras": "camera",
-            "resolution": "resolution",
-            "look": "look",
-            "environment-state": "environment_state",
-        },
+        ("task", "episodes", "seed", "cameras", "resolution", "look", "environment-state"),
     ),
 }
+
+
+def exit_status(parser: argparse.ArgumentParser, argv: list[str] | None, write: Callable[..., object]) -> int:
+    """Call `write` with the command line's options, then push if asked; 2 for what is illegal, 1 if the Hub failed."""
+    options = parser.parse_args(argv)
+    of_the_push = ("push_to_hub", "private", "license")
+    try:
+        write(**{name: value for name, value in vars(options).items() if name not in of_the_push})
+    except (ValueError, FileExistsError, RuntimeError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    return push_if_asked(options, options.root)
 
 
 def push_if_asked(options: argparse.Namespace, root: Path, patience: Patience | None = None) -> int:
     """Push the finished dataset in `root` if `--push-to-hub` was given; returns the exit status.
 
-    The data stay where they are, whatever the Hub does: 1 says that they are not there, and how to push them later.
+    The data stay in `root`, whatever the Hub does. 1 means that it did not take them; a message says how to push them later.
     """
     if options.push_to_hub is None:
         return 0
@@ -61,12 +57,11 @@ def push(
         FileNotFoundError, ValueError: no complete dataset is in `root`.
     """
     provenance = read_note(root)
-    ours = provenance.get("generator") in COMMANDS
     try:
         made = push_dataset(
             root,
             repo_id,
-            license=license or (LICENSE if ours else None),
+            license=license or (LICENSE if provenance.get("generator") in COMMANDS else None),
             command=command_of(provenance),
             private=private or None,
             patience=patience,
@@ -86,12 +81,14 @@ def command_of(provenance: dict[str, Any]) -> str | None:
     known = COMMANDS.get(str(provenance.get("generator")))
     if known is None:
         return None
-    values = dict(provenance)
+    command, options = known
+    # Two options of the aloha command are noted under other names.
+    values = {"cameras": provenance.get("camera"), **provenance}
     if "height" in values:
         values["resolution"] = f"{values['height']}x{values['width']}"
-    words = [f"dp-plus demos {known[0]} --root DIR"]
-    for option, name in known[1].items():
-        value = values.get(name)
+    words = [f"dp-plus demos {command} --root DIR"]
+    for option in options:
+        value = values.get(option.replace("-", "_"))
         if value is not None and value is not False:
             words.append(f"--{option}" if value is True else f"--{option} {shlex.quote(str(value))}")
     return " ".join(words)

@@ -3,14 +3,12 @@
 Kept free of lerobot, so that a spawned worker starts in a second.
 """
 
-import multiprocessing
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lerobot_dp_plus.demos.episode_files import episode_file, load, played_once
 from lerobot_dp_plus.demos.options import DISTURBED, NEAR
 from lerobot_dp_plus.demos.pusht_expert import Episode, Style, play
 from lerobot_dp_plus.demos.pusht_features import PushTEnv
@@ -91,37 +89,16 @@ def render(start: dict[str, np.ndarray], executed: np.ndarray) -> np.ndarray:
     return np.array(images, dtype=np.uint8)
 
 
-def episode_file(folder: Path, index: int) -> Path:
-    """Where episode `index` is kept until the dataset is assembled."""
-    return folder / f"episode_{index:06d}.npz"
-
-
 def generate_file(recipe: Recipe, index: int, folder: Path) -> bool:
     """Play episode `index` into its file, unless it is there already; returns whether it succeeded."""
-    path = episode_file(folder, index)
-    if not path.exists():
+
+    def play_it() -> dict[str, np.ndarray]:
         episode, start = generate(recipe, index)
         record: dict[str, np.ndarray] = {**start, "success": np.array(episode is not None and episode.success)}
         if episode is not None and episode.success:
             record |= {key: getattr(episode, key) for key in ("agent", "block", "action", "executed", "coverage")}
             if recipe.images:
                 record["image"] = render(start, episode.executed)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **record)
-        partial.rename(path)
-    with np.load(path, allow_pickle=False) as kept:
-        return bool(kept["success"])
+        return record
 
-
-def end_with_parent() -> None:
-    """Worker initialiser: a worker whose parent was killed would wait for work forever; let it end instead."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        raise RuntimeError("end_with_parent is for worker processes; this process has no parent of multiprocessing's")
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return bool(load(played_once(episode_file(folder, index), play_it), "success")["success"])

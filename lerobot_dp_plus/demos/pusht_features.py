@@ -6,24 +6,13 @@ from typing import Any
 
 import numpy as np
 
-# The other files take PushTEnv from here: pygame warns at its first import about a package of its own.
+from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
+
+# The other files take gym_pusht's names from here, where pygame's warning about a package of its own is held back.
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
-    from gym_pusht.envs.pusht import PushTEnv, pymunk_to_shapely
-
-__all__ = [
-    "CORNERS",
-    "FPS",
-    "IMAGE_SHAPE",
-    "ROBOT_TYPE",
-    "SUCCESS_COVERAGE",
-    "TASK",
-    "PushTEnv",
-    "episode_columns",
-    "keypoints",
-    "pusht_features",
-    "pymunk_to_shapely",
-]
+    from gym_pusht.envs.pusht import PushTEnv
+    from gym_pusht.envs.pusht import pymunk_to_shapely as pymunk_to_shapely
 
 TASK = "Push the T-shaped block onto the T-shaped target."
 ROBOT_TYPE = "2d pointer"
@@ -47,20 +36,14 @@ def pusht_features(images: bool = False) -> dict[str, dict[str, Any]]:
     """
     axes = ["x", "y"]
     corners = [f"{axis}{index}" for index in range(len(CORNERS)) for axis in axes]
-    features: dict[str, dict[str, Any]] = {
-        "observation.state": {"dtype": "float32", "shape": (2,), "names": axes},
-        "observation.environment_state": {"dtype": "float32", "shape": (16,), "names": corners},
-        "action": {"dtype": "float32", "shape": (2,), "names": axes},
-        "next.reward": {"dtype": "float32", "shape": (1,), "names": None},
-        "next.success": {"dtype": "bool", "shape": (1,), "names": None},
-        "next.done": {"dtype": "bool", "shape": (1,), "names": None},
+    features = {
+        "observation.state": number_feature(axes),
+        "observation.environment_state": number_feature(corners),
+        "action": number_feature(axes),
+        **OUTCOME,
     }
     if images:
-        features["observation.image"] = {
-            "dtype": "image",
-            "shape": IMAGE_SHAPE,
-            "names": ["height", "width", "channel"],
-        }
+        features["observation.image"] = picture_feature(IMAGE_SHAPE, video=False)
     return features
 
 
@@ -86,14 +69,11 @@ def episode_columns(record: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             `coverage` (T,) after each step, and optionally `image` (T, 96, 96, 3) uint8 before each step.
     """
     coverage = np.asarray(record["coverage"], dtype=np.float64)
-    success = coverage > SUCCESS_COVERAGE
     columns = {
         "observation.state": np.asarray(record["agent"], dtype=np.float32),
         "observation.environment_state": keypoints(*np.asarray(record["block"]).T).astype(np.float32),
         "action": np.asarray(record["action"], dtype=np.float32),
-        "next.reward": np.clip(coverage / SUCCESS_COVERAGE, 0, 1).astype(np.float32)[:, None],
-        "next.success": success[:, None],
-        "next.done": (np.arange(len(coverage)) == len(coverage) - 1)[:, None],
+        **outcome_columns(np.clip(coverage / SUCCESS_COVERAGE, 0, 1), coverage > SUCCESS_COVERAGE),
     }
     if "image" in record:
         columns["observation.image"] = np.asarray(record["image"], dtype=np.uint8)

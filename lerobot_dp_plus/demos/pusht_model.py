@@ -87,15 +87,23 @@ def goal_distance(pose: np.ndarray) -> np.ndarray:
     return np.sqrt((pose[..., 0] - GOAL[0]) ** 2 + (pose[..., 1] - GOAL[1]) ** 2 + (GYRATION * turn) ** 2)
 
 
-def _outline() -> tuple[np.ndarray, np.ndarray, float]:
-    """Points of the T's outline in its frame (n, 2), outward normals times the length they stand for, area."""
+def _faces() -> list[tuple[np.ndarray, np.ndarray]]:
+    """The T's eight faces in its frame, each from corner to corner, once round."""
     x, bar, stem = UPPER[0, 0], UPPER[0, 1], UPPER[1, 0]
     bottom, top = UPPER[1, 1], LOWER[0, 1]
     ring = np.array(
         [(-x, top), (x, top), (x, bar), (stem, bar), (stem, bottom), (-stem, bottom), (-stem, bar), (-x, bar)]
     )
+    return list(zip(ring, np.roll(ring, -1, axis=0), strict=True))
+
+
+FACES = _faces()
+
+
+def _outline() -> tuple[np.ndarray, np.ndarray, float]:
+    """Points of the T's outline in its frame (n, 2), outward normals times the length they stand for, area."""
     points, normals = [], []
-    for start, end in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+    for start, end in FACES:
         count = max(2, round(float(np.linalg.norm(end - start)) / 7.5))
         points.append(start + (end - start) * ((np.arange(count) + 0.5) / count)[:, None])
         normals.append(np.tile(np.array([end[1] - start[1], start[0] - end[0]]) / count, (count, 1)))

@@ -12,14 +12,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse.csgraph import shortest_path
 
-from lerobot_dp_plus.demos.pusht_model import LOWER, RADIUS, UPPER, clearance, push, rotate
+from lerobot_dp_plus.demos.pusht_model import FACES, LOWER, RADIUS, UPPER, clearance, push, rotate
 
 GAP = 6.0  # pixels between disc and T at the approach point
 STRIDE = 1.0  # pixels per sub-step of the model
 _REACH = 140.0  # longest travel in pixels
 _SPACING = 9.0  # pixels between neighbouring contacts
-_CONTINUED = np.array([0.0, 0.2, -0.2, 0.45, -0.45, 0.75, -0.75])  # the same, going on from where the disc is
-_HEADINGS = np.array([0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9])  # radians off the inward normal
+_HEADINGS = np.array([0.0, 0.3, -0.3, 0.6, -0.6, 0.9, -0.9])  # of a push, radians off the inward normal
+_CONTINUED = np.array([0.0, 0.2, -0.2, 0.45, -0.45, 0.75, -0.75])  # the same, of a push on from where the disc is
 _MARGIN = 19.0  # of the disc's centre from the boxes on the way round
 _RING = 28.0  # of the ring's nodes from the T's corners
 
@@ -62,18 +62,10 @@ class Library:
         return Move(self.approach[contact], self.direction[index], float(self.travel[travel]), int(self.face[contact]))
 
 
-def _faces() -> list[tuple[np.ndarray, np.ndarray]]:
-    x, bar, stem, bottom, top = UPPER[0, 0], UPPER[0, 1], UPPER[1, 0], UPPER[1, 1], LOWER[0, 1]
-    ring = np.array(
-        [(-x, top), (x, top), (x, bar), (stem, bar), (stem, bottom), (-stem, bottom), (-stem, bar), (-x, bar)]
-    )
-    return list(zip(ring, np.roll(ring, -1, axis=0), strict=True))
-
-
 def _approaches() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Approach points (K, 2), outward normals (K, 2), face numbers (K,); none where the inner corner is too tight."""
     points, normals, faces = [], [], []
-    for face, (start, end) in enumerate(_faces()):
+    for face, (start, end) in enumerate(FACES):
         length = float(np.linalg.norm(end - start))
         along = (end - start) / length
         normal = np.array([along[1], -along[0]])
@@ -89,7 +81,7 @@ def _approaches() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _ring() -> np.ndarray:
     """Nodes around the T (nodes, 2): three on the arc about each outer corner, one in each inner corner."""
     nodes = []
-    corners = [start for start, _ in _faces()]
+    corners = [start for start, _ in FACES]
     for index, corner in enumerate(corners):
         before, after = corner - corners[index - 1], corners[(index + 1) % len(corners)] - corner
         outs = [np.array([v[1], -v[0]]) / np.linalg.norm(v) for v in (before, after)]

@@ -13,7 +13,7 @@ from lerobot_dp_plus.demos.pusht_simulator import Rollout, State, simulate
 
 _SECURE = SUCCESS_COVERAGE + 0.004  # coverage demanded of a checked plan: contacts carried over may cost a little
 _CHECKED = 10  # plans run exactly per decision
-_SIMILAR = 3  # of them with the same first face and number of moves
+_SIMILAR = 3  # of those plans that begin at the same face and have the same number of moves
 _FORK = 1.08  # plans within this factor of the best are equally good
 _LEAST = 1.0  # pixels (of `goal_distance`'s kind) the first checked move must move the T
 _UNFINISHED = 10  # steps added to a plan that ends short of the goal

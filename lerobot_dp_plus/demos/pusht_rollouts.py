@@ -5,10 +5,6 @@ is nearly always one that brings the T closer. Playing the best of N gives episo
 finish sooner, and choose as a function of the state: the easiest kind to learn from.
 """
 
-import importlib.metadata
-import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +16,13 @@ from lerobot.policies.factory import get_policy_class
 from lerobot.utils.import_utils import register_third_party_plugins
 from tqdm import tqdm
 
-import lerobot_dp_plus
 from lerobot_dp_plus.demos.options import rollouts_parser
-from lerobot_dp_plus.demos.publication import push_if_asked
+from lerobot_dp_plus.demos.production import Demonstrations
+from lerobot_dp_plus.demos.publication import exit_status
+from lerobot_dp_plus.demos.pusht import SIMULATOR
 from lerobot_dp_plus.demos.pusht_features import FPS, ROBOT_TYPE, TASK, PushTEnv, episode_columns, pusht_features
 from lerobot_dp_plus.demos.pusht_model import goal_distance, pose_of_block
 from lerobot_dp_plus.demos.pusht_simulator import simulate, state_of
-from lerobot_dp_plus.demos.writer import write_dataset
 
 REPO_ID = "lerobot_dp_plus/pusht_demos"
 TOGETHER = 8  # episodes whose chunks are sampled in one batch
@@ -97,7 +93,11 @@ def play(player: Player, seeds: list[int], candidates: int, disturbed: float) ->
 
 
 def best(env: PushTEnv, proposals: np.ndarray, player: Player) -> int:
-    """Index of the candidate (N, L, 2) that ends nearest the goal, halfway through counted as much; success beats all."""
+    """Index of the best of the candidates (N, L, 2).
+
+    A candidate that succeeds is best. Of the others it is the one nearest to the goal, half of it measured after the
+    steps that will be played and half at its end.
+    """
     state, costs = state_of(env), np.empty(len(proposals))
     for n, targets in enumerate(proposals):
         outcome = simulate(state, targets)
@@ -147,41 +147,14 @@ def write_pusht_rollouts(
                     if played.success:
                         kept.append(played.record)
                         progress.update()
-    provenance = {
-        "generator": "lerobot_dp_plus.demos.pusht_rollouts",
-        "package_version": lerobot_dp_plus.__version__,
-        "policy": policy.name,
-        "candidates": candidates,
-        "disturbed": disturbed,
-        "seed": seed,
-        "episodes": episodes,
-        "attempted": attempted,
-        "dropped": attempted - episodes,
-        "mean_steps": round(float(np.mean([len(record["action"]) for record in kept])), 1),
-        "simulator": {name: importlib.metadata.version(name) for name in ("gym-pusht", "pymunk")},
-    }
-
-    def columns() -> Iterator[dict[str, np.ndarray]]:
-        for record in tqdm(kept, desc="writing the dataset", unit="episode"):
-            yield episode_columns(record)
-
-    def note(partial: Path) -> None:
-        (partial / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
-
-    write_dataset(root, REPO_ID, FPS, pusht_features(), columns(), TASK, ROBOT_TYPE, extras=note)
-    print(f"{root}: {episodes} episodes kept, {attempted - episodes} of {attempted} dropped as failures")
-    return provenance
+    noted = {"policy": policy.name, "candidates": candidates, "disturbed": disturbed, "seed": seed}
+    demonstrations = Demonstrations(
+        "pusht_rollouts", REPO_ID, FPS, pusht_features(), TASK, ROBOT_TYPE, episode_columns, SIMULATOR
+    )
+    records = tqdm(kept, desc="writing the dataset", unit="episode")
+    return demonstrations.write(root, records, attempted, noted)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of `dp-plus demos pusht_rollouts`; returns the exit status: 2 bad input, 1 the Hub failed."""
-    parser = rollouts_parser()
-    options = parser.parse_args(argv)
-    try:
-        write_pusht_rollouts(
-            options.root, options.policy, options.episodes, options.seed, options.candidates, options.disturbed
-        )
-    except (ValueError, FileExistsError, RuntimeError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
-    return push_if_asked(options, options.root)
+    return exit_status(rollouts_parser(), argv, write_pusht_rollouts)

@@ -108,7 +108,7 @@ def _stored(index: int, key: str, column: Any, feature: Mapping[str, Any]) -> np
     if given.dtype.kind == "f" and dtype.kind == "f":
         kept = np.isfinite(stored)
     else:
-        # Compared as what they were: 2²⁴ + 1 equals its float32 once both are float32.
+        # Compared in the given type: once both are float32, 2²⁴ + 1 would equal what is stored.
         kept = (stored.astype(given.dtype) == given) & ((stored < 0) == (given < 0))
     if not kept.all():
         frame, *place = np.argwhere(~kept)[0].tolist()

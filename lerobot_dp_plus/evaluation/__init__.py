@@ -4,7 +4,6 @@ LeRobot's `eval` runs the episodes; the files here read what it wrote and add wh
 
 | file            | idea                                                                               |
 |-----------------|------------------------------------------------------------------------------------|
-| `intervals.py`  | 95 % Wilson interval of a success rate                                              |
 | `report.py`     | `eval_info.json` → success, interval, score, seeds, latency; table and JSON         |
 | `checkpoint.py` | a saved policy with its processors: observation in, chunks of actions out           |
 | `folders.py`    | where a training keeps its policy, at which step, with which weights               |

@@ -76,7 +76,7 @@ class Checkpoint:
     def _chunks(self, history: Sequence[Observation], count: int) -> torch.Tensor:
         last = self.batch(history[-1], count)
         if not self.policy.config.type.startswith("dp_plus_"):
-            # LeRobot's own policies want stacked frames in predict_action_chunk; what they execute is what they show.
+            # LeRobot's own policies want stacked frames in predict_action_chunk; shown is what they would execute.
             return torch.stack(
                 [self.policy.select_action(dict(last)) for _ in range(self.policy.config.n_action_steps)], 1
             )

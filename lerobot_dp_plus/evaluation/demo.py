@@ -22,7 +22,8 @@ from rich.console import Console
 import lerobot_dp_plus
 from lerobot_dp_plus.evaluation.evaluate import Run, evaluate
 from lerobot_dp_plus.evaluation.options import DEMO_CONFIG, demo_parser
-from lerobot_dp_plus.evaluation.report import print_report, write_atomically
+from lerobot_dp_plus.evaluation.report import print_report
+from lerobot_dp_plus.hub.files import write_whole
 
 PACKAGE = Path(lerobot_dp_plus.__file__).parent
 DATASET = PACKAGE / "assets" / "pusht_demos"
@@ -95,7 +96,7 @@ def keep_or_move_aside(output_dir: Path, wanted: str, console: Console) -> None:
         aside = output_dir.with_name(f"{output_dir.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         output_dir.rename(aside)
         console.print(f"the recipe differs from the one in {output_dir}: that folder is now {aside}")
-    write_atomically(file, wanted)
+    write_whole(file, wanted)
 
 
 def train(config: Path, root: Path, output_dir: Path, overrides: Sequence[str], run: Run) -> None:

@@ -80,7 +80,7 @@ def _measure(
     from lerobot_dp_plus.evaluation.plots import plot_action_distribution
     from lerobot_dp_plus.evaluation.scenes import episode_scenes, obs_type_of, symmetric_scenes
 
-    # Latency and picture are those of the policy that was evaluated, with whatever was switched.
+    # What was switched for the episodes is switched here too: latency and picture are of the same policy.
     checkpoint = Checkpoint.load(folder, policy_switches(extra))
     scenes = symmetric_scenes(obs_type_of(checkpoint))
     for seed in (first_seed + 1, first_seed + 2):

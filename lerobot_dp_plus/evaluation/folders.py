@@ -1,18 +1,11 @@
 """What lies in the folders LeRobot's training writes; reads files only, so that looking costs no imports."""
 
-import hashlib
-import json
 from pathlib import Path
 
+from lerobot_dp_plus.hub.files import sha256, training_step
 from lerobot_dp_plus.policies.folders import pretrained_folder
 
 __all__ = ["pretrained_folder", "training_step", "weights_digest"]
-
-
-def training_step(pretrained: Path) -> int | None:
-    """The training step a `pretrained_model` folder was saved at, or None for a bare policy."""
-    file = pretrained.resolve().parent / "training_state" / "training_step.json"
-    return int(json.loads(file.read_text())["step"]) if file.is_file() else None
 
 
 def weights_digest(folder: Path) -> str:
@@ -24,5 +17,4 @@ def weights_digest(folder: Path) -> str:
     file = folder / "model.safetensors"
     if not file.is_file():
         raise FileNotFoundError(f"{folder} holds no model.safetensors.")
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256(file)

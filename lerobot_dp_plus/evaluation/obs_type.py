@@ -16,7 +16,7 @@ def obs_type(env: str, pictures: bool) -> str | None:
 def policy_sees_pictures(input_features: Mapping[str, Any] | None) -> bool | None:
     """Whether a policy's `input_features`, as its config.json has them, hold a picture; None where none are stated.
 
-    States beside pictures change nothing: those an environment does not show with them are read off them.
+    States beside pictures change nothing: a state that the environment does not show beside pictures is read off them.
     """
     if not input_features:
         return None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -14,16 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from lerobot_dp_plus.evaluation.scenes import ARENA, Scene
+from lerobot_dp_plus.hub.files import whole
 
 AGENT_RADIUS = 15  # of gym-pusht's agent, in the environment's units
 INK = "#22262e"
 
 
-def _time_colours() -> ListedColormap:
-    """plasma without its palest end, which would be lost on a white table."""
-    import matplotlib
-
-    return ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.02, 0.86, 256)), name="plasma_on_white")
+#: plasma without its palest end, which would be lost on a white table.
+COLOURS = ListedColormap(colormaps["plasma"](np.linspace(0.02, 0.86, 256)), name="plasma_on_white")
 
 
 def plot_action_distribution(
@@ -56,18 +55,15 @@ def plot_action_distribution(
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(rows, columns, left=0.015, right=0.985, wspace=0.04, hspace=0.1)
     grid.update(top=1 - 0.78 / figure.get_figheight(), bottom=0.72 / figure.get_figheight())
-    colours = _time_colours()
     for index, (scene, sampled) in enumerate(zip(scenes, chunks, strict=True)):
-        _draw(figure.add_subplot(grid[index // columns, index % columns]), scene, sampled, colours)
+        _draw(figure.add_subplot(grid[index // columns, index % columns]), scene, sampled)
     figure.text(0.015, 1 - 0.16 / figure.get_figheight(), title, size=15, weight="bold", color=INK, va="top")
-    _time_bar(figure, colours, max(sampled.shape[1] for sampled in chunks) * seconds_per_step)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, dpi=150, format="png")
-    temporary.replace(path)
+    _time_bar(figure, max(sampled.shape[1] for sampled in chunks) * seconds_per_step)
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
 
 
-def _draw(axes: Axes, scene: Scene, sampled: np.ndarray, colours: ListedColormap) -> None:
+def _draw(axes: Axes, scene: Scene, sampled: np.ndarray) -> None:
     axes.imshow(scene.image, extent=(0, ARENA, ARENA, 0), interpolation="lanczos", alpha=0.55, zorder=0)
     count, steps, _ = sampled.shape
     start = np.broadcast_to(scene.agent, (count, 1, 2))
@@ -78,7 +74,7 @@ def _draw(axes: Axes, scene: Scene, sampled: np.ndarray, colours: ListedColormap
     axes.add_collection(
         LineCollection(
             list(segments.reshape(-1, 2, 2)),
-            colors=colours(ages),
+            colors=COLOURS(ages),
             linewidths=1.5,
             alpha=opacity,
             capstyle="round",
@@ -87,7 +83,7 @@ def _draw(axes: Axes, scene: Scene, sampled: np.ndarray, colours: ListedColormap
     )
     dots = sampled.transpose(1, 0, 2).reshape(-1, 2)
     axes.scatter(
-        dots[:, 0], dots[:, 1], s=5, color=colours(ages), alpha=min(1.0, 1.5 * opacity), linewidths=0, zorder=3
+        dots[:, 0], dots[:, 1], s=5, color=COLOURS(ages), alpha=min(1.0, 1.5 * opacity), linewidths=0, zorder=3
     )
     axes.add_patch(Circle(tuple(scene.agent), AGENT_RADIUS, facecolor="#3f63dd", edgecolor="white", lw=1.4, zorder=4))
     axes.set(xlim=(0, ARENA), ylim=(ARENA, 0), xticks=[], yticks=[], aspect="equal")
@@ -96,9 +92,9 @@ def _draw(axes: Axes, scene: Scene, sampled: np.ndarray, colours: ListedColormap
         spine.set(color="#c9ced8", linewidth=0.8)
 
 
-def _time_bar(figure: Figure, colours: ListedColormap, seconds: float) -> None:
+def _time_bar(figure: Figure, seconds: float) -> None:
     axes = figure.add_axes((0.3, 0.43 / figure.get_figheight(), 0.4, 0.12 / figure.get_figheight()))
-    bar = figure.colorbar(ScalarMappable(Normalize(0, seconds), colours), cax=axes, orientation="horizontal")
+    bar = figure.colorbar(ScalarMappable(Normalize(0, seconds), COLOURS), cax=axes, orientation="horizontal")
     bar.set_label("seconds into the chunk", size=9, color=INK, labelpad=2)
     bar.ax.tick_params(labelsize=8, length=2, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]

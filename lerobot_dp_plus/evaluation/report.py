@@ -6,7 +6,6 @@ score differ by tens of points in success.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_dp_plus.evaluation.intervals import wilson_interval
 from lerobot_dp_plus.evaluation.options import report_parser
+from lerobot_dp_plus.hub.card_results import pusht_score, read_episodes
+from lerobot_dp_plus.hub.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -60,35 +60,14 @@ def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) ->
         raise FileNotFoundError(
             f"{eval_info} does not exist; LeRobot's eval writes eval_info.json into its output_dir."
         )
-    try:
-        info = json.loads(eval_info.read_text())
-        metrics = [task["metrics"] for task in info["per_task"]]
-        successes = [bool(success) for metric in metrics for success in metric["successes"]]
-        rewards = [float(reward) for metric in metrics for reward in metric["max_rewards"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{eval_info} is not an eval_info.json of LeRobot's eval: {error!r}.") from error
-    if not successes or len(successes) != len(rewards):
-        raise ValueError(f"{eval_info}: {len(successes)} successes and {len(rewards)} rewards; expected equal and ≥ 1.")
-    bad = [index for index, reward in enumerate(rewards) if not math.isfinite(reward)]
-    if bad:
-        raise ValueError(f"{eval_info}: max_rewards of episode {bad[0]} is {rewards[bad[0]]}; expected finite numbers.")
-    low, high = wilson_interval(sum(successes), len(successes))
+    episodes = read_episodes(eval_info)
     return Report(
-        episodes=len(successes),
-        successes=sum(successes),
-        success_percent=100 * sum(successes) / len(successes),
-        interval_percent=(100 * low, 100 * high),
-        score=pusht_score(rewards),
-        seeds=None if first_seed is None else (first_seed, first_seed + len(successes) - 1),
-        eval_seconds=info.get("overall", {}).get("eval_s"),
-        videos=tuple(path for metric in metrics for path in metric.get("video_paths", [])),
+        score=pusht_score(episodes.best_rewards),
+        eval_seconds=episodes.seconds,
+        videos=episodes.videos,
+        **episodes.figures(first_seed),
         **extra,
     )
-
-
-def pusht_score(max_rewards: Sequence[float]) -> float:
-    """Mean over episodes of max over steps of clip(coverage / 0.95, 0, 1), from each episode's largest reward."""
-    return sum(min(max(reward, 0.0), 1.0) for reward in max_rewards) / len(max_rewards)
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
@@ -125,15 +104,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
 def write_report(report: Report, path: Path) -> None:
     """Writes `report` as JSON, complete or not at all."""
-    write_atomically(path, json.dumps(asdict(report), indent=2) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes `text` to a temporary name beside `path`, then renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    write_whole(path, json.dumps(asdict(report), indent=2) + "\n")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -9,21 +9,29 @@ of the folder holds cannot get into the card.
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from lerobot_dp_plus.hub import card_text as text
 from lerobot_dp_plus.hub import card_use as use
 from lerobot_dp_plus.hub.card_folder import Upload
-from lerobot_dp_plus.hub.card_markdown import Markdown, environment
+from lerobot_dp_plus.hub.card_markdown import Markdown, page
 from lerobot_dp_plus.hub.card_words import KINDS, citations
+from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.hub.publication import Publication
 
 CARD = "README.md"
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
+#: What of an upload the template shows, by these names.
+PARTS: tuple[Callable[[Upload], Any], ...] = (
+    *(text.summary, text.headline, text.features, text.horizon_words, text.estimated_words, text.axes),
+    *(text.training, text.results, text.result_words, text.latency_words, text.limits),
+    *(text.version_words, use.install_lines, use.report_command, use.python_lines),
+)
 
 
 def render_card(folder: Path, repo_id: str | None = None) -> str:
@@ -37,43 +45,24 @@ def render_card(folder: Path, repo_id: str | None = None) -> str:
         ValueError: a file of the folder is damaged or contradicts another; named.
     """
     upload = Upload.read(folder, repo_id)
-    template = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
-    parameters = upload.publication.parameters
-    body = template.render(
-        title=upload.title,
-        summary=text.summary(upload),
-        headline=text.headline(upload),
-        note=None if upload.publication.note is None else Markdown(upload.publication.note),
-        picture=upload.picture,
-        videos=[
-            {"source": text.video_source(upload, video), "caption": text.caption(video)} for video in upload.videos
-        ],
-        install=use.install_lines(upload),
-        use_command=use.eval_command(upload) if upload.environment else use.rollout_command(upload),
-        eval_command=use.eval_command(upload),
-        report_command=use.report_command(upload),
-        python=use.python_lines(upload),
-        environment=upload.environment,
-        type=upload.config["type"],
-        features=text.features(upload),
-        horizon_words=text.horizon_words(upload),
-        estimated_words=text.estimated_words(upload),
-        parameter_words=f": {parameters:,} parameters in the network and its encoders." if parameters else ".",
-        axes=text.axes(upload),
-        has_cameras=upload.has_cameras,
-        switchable=upload.config["objective"]["type"] in KINDS,
-        training=text.training(upload),
-        results=text.results(upload),
-        score_name=text.score_name(upload),
-        result_words=text.result_words(upload),
-        selection_words=upload.publication.selection_rule
-        or "how it was chosen among those of its training is not recorded.",
-        latency_words=text.latency_words(upload),
-        limits=text.limits(upload),
-        citations=citations(upload.config, upload.publication.lerobot_policy_dp_plus),
-        version_words=text.version_words(upload),
-    )
-    return f"---\n{metadata(upload).to_yaml()}\n---\n\n{body}"
+    publication = upload.publication
+    evaluating = use.eval_command(upload)
+    values = {
+        "title": upload.title,
+        "note": None if publication.note is None else Markdown(publication.note),
+        "picture": upload.picture,
+        "videos": [{"source": text.video_source(upload, one), "caption": text.caption(one)} for one in upload.videos],
+        "environment": upload.environment,
+        "type": upload.config["type"],
+        "has_cameras": upload.has_cameras,
+        "switchable": upload.config["objective"]["type"] in KINDS,
+        "parameters": publication.parameters,
+        "selection_rule": publication.selection_rule,
+        "use_command": evaluating if upload.environment else use.rollout_command(upload),
+        "eval_command": evaluating,
+        "citations": citations(upload.config, publication.lerobot_policy_dp_plus),
+    }
+    return page(TEMPLATE, metadata(upload), values | {part.__name__: part(upload) for part in PARTS})
 
 
 def metadata(upload: Upload) -> ModelCardData:
@@ -134,12 +123,7 @@ def write_card(folder: Path, repo_id: str | None = None) -> Path:
     """Renders `folder`'s README.md, complete or not at all; a `repo_id` is kept in publication.json. Returns its path."""
     if repo_id is not None:
         replace(Publication.read(folder), repo_id=repo_id).write(folder)
-    rendered = render_card(folder)
-    file = folder / CARD
-    temporary = file.with_name(CARD + ".tmp")
-    temporary.write_text(rendered, encoding="utf-8")
-    temporary.replace(file)
-    return file
+    return write_whole(folder / CARD, render_card(folder))
 
 
 def difference(folder: Path) -> str:

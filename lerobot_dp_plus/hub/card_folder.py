@@ -9,9 +9,17 @@ from typing import Any
 from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-from lerobot_dp_plus.hub.card_results import Episodes, Evaluation, check_same_weights, read_episodes, read_evaluations
+from lerobot_dp_plus.hub.card_results import (
+    EVAL_INFO,
+    Episodes,
+    Evaluation,
+    check_same_weights,
+    read_episodes,
+    read_evaluations,
+)
 from lerobot_dp_plus.hub.card_words import GYMS
-from lerobot_dp_plus.hub.publication import Publication, read_json
+from lerobot_dp_plus.hub.files import by_number, read_json
+from lerobot_dp_plus.hub.publication import Publication
 
 #: Fields of a config that have another name now.
 FORMER_FIELDS = {"foresight": "dynamics", "perception": "state_estimation"}
@@ -71,15 +79,15 @@ class Upload:
             config={FORMER_FIELDS.get(name, name): value for name, value in config.items()},
             training=training,
             publication=publication,
-            episodes=read_episodes(folder),
+            episodes=read_episodes(folder / EVAL_INFO) if (folder / EVAL_INFO).is_file() else None,
             evaluations=(),
             picture=PICTURE if (folder / PICTURE).is_file() else None,
             videos=(),
         )
-        evaluations = read_evaluations(folder, upload.environment, publication.eval_first_seed)
+        evaluations = read_evaluations(folder, upload.episodes, upload.environment, publication.eval_first_seed)
         check_same_weights(folder, evaluations, publication)
         upload = replace(upload, evaluations=evaluations)
-        return replace(upload, videos=upload._choose(sorted((folder / VIDEOS).rglob("*.mp4"), key=_natural), folder))
+        return replace(upload, videos=upload._choose(sorted((folder / VIDEOS).rglob("*.mp4"), key=by_number), folder))
 
     @cached_property
     def environment(self) -> str | None:
@@ -152,11 +160,6 @@ class Upload:
         if episode >= len(outcomes):
             return Video(path, episode, None, None)
         return Video(path, episode, seeds[0] + episode if seeds else None, outcomes[episode])
-
-
-def _natural(file: Path) -> list[Any]:
-    """Sorts episode 9 before episode 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(file))]
 
 
 def _is_repository(name: Any) -> bool:

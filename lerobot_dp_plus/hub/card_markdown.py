@@ -5,10 +5,12 @@ The template escapes by default: what an expression gives is escaped unless it i
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from huggingface_hub import CardData
 
 #: Characters that mean something somewhere in GitHub-flavoured Markdown; `<` and `&` also in HTML.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&!]")
@@ -25,7 +27,7 @@ class Markdown(str):
 def escape(text: object) -> Markdown:
     """`text` on one line, every special character escaped; an underscore inside a word means nothing and stays.
 
-    What would make a list at the start of a line is left: the template starts no line with an expression.
+    What means something at the start of a line only, such as a dash, is left as it is.
     """
     line = " ".join(str(text).split())
 
@@ -56,6 +58,13 @@ def codes(texts: Iterable[object]) -> Markdown:
 def link(text: str, address: str) -> Markdown:
     """A link."""
     return Markdown(f"[{escape(text)}]({url(address)})")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
+    """A table, its cells escaped where they are not `Markdown`; empty text if there is no row."""
+    titles, body = list(head), [[cell if isinstance(cell, Markdown) else escape(cell) for cell in row] for row in rows]
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles), *(f"| {' | '.join(row)} |" for row in body)]
+    return Markdown("\n".join(lines) if body else "")
 
 
 def url(address: str) -> Markdown:
@@ -89,5 +98,11 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"code": code, "codes": codes}
+    made.filters["code"] = code
     return made
+
+
+def page(template: Path, metadata: CardData, values: dict[str, Any]) -> str:
+    """A README.md of the Hub: `metadata` as its front matter, and the file `template` filled with `values`."""
+    body = environment().from_string(template.read_text(encoding="utf-8")).render(values)
+    return f"---\n{metadata.to_yaml()}\n---\n\n{body}"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
-
-from lerobot_dp_plus.hub.publication import Publication, read_json
+from lerobot_dp_plus.hub.files import read_json
+from lerobot_dp_plus.hub.intervals import wilson_percent
+from lerobot_dp_plus.hub.publication import Publication
 
 REPORT, EVAL_INFO = "report.json", "eval_info.json"
 PUSHT = "pusht"
@@ -54,59 +54,74 @@ class Episodes:
 
     Args:
         tasks: (group, outcomes of its episodes) of every task.
+        best_rewards: the largest reward of each episode.
+        videos: paths of films, as LeRobot wrote them down; seconds: how long the evaluation took.
     """
 
     tasks: tuple[tuple[str, tuple[bool, ...]], ...]
     best_rewards: tuple[float, ...]
+    videos: tuple[str, ...] = ()
+    seconds: float | None = None
 
     @property
     def outcomes(self) -> tuple[bool, ...]:
         """Success of every episode of every task."""
         return tuple(success for _, successes in self.tasks for success in successes)
 
+    def figures(self, first_seed: int | None) -> dict[str, Any]:
+        """Number, successes, rate and interval in percent, and environment seeds if the first is known."""
+        count, successes = len(self.outcomes), sum(self.outcomes)
+        return {
+            "episodes": count,
+            "successes": successes,
+            "success_percent": 100 * successes / count,
+            "interval_percent": wilson_percent(successes, count),
+            "seeds": None if first_seed is None else (first_seed, first_seed + count - 1),
+        }
 
-def wilson_percent(successes: int, episodes: int) -> tuple[float, float]:
-    """95 % Wilson interval of a success rate, in percent."""
-    interval = binomtest(successes, episodes).proportion_ci(confidence_level=0.95, method="wilson")
-    return 100 * float(interval.low), 100 * float(interval.high)
 
-
-def read_episodes(folder: Path) -> Episodes | None:
-    """`folder`'s eval_info.json, None if there is none.
+def read_episodes(file: Path) -> Episodes:
+    """What LeRobot's eval wrote into `file`, an eval_info.json.
 
     Raises:
-        ValueError: it is not what LeRobot's eval writes, or holds no episode or a reward that is no finite number.
+        ValueError: it is something else, or holds no episode or a reward that is no finite number.
     """
-    file = folder / EVAL_INFO
-    if not file.is_file():
-        return None
+    info = read_json(file)
     try:
-        entries = [(str(task["task_group"]), task["metrics"]) for task in read_json(file)["per_task"]]
+        entries = [(str(task["task_group"]), task["metrics"]) for task in info["per_task"]]
         tasks = tuple((group, tuple(map(bool, metrics["successes"]))) for group, metrics in entries)
         rewards = tuple(float(reward) for _, metrics in entries for reward in metrics["max_rewards"])
-    except (KeyError, TypeError) as error:
+        videos = tuple(path for _, metrics in entries for path in metrics.get("video_paths", []))
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file} is not an eval_info.json of LeRobot's eval: {error!r}") from error
-    episodes = Episodes(tasks, rewards)
+    episodes = Episodes(tasks, rewards, videos, info.get("overall", {}).get("eval_s"))
     if not episodes.outcomes or len(episodes.outcomes) != len(rewards):
         raise ValueError(
             f"{file}: {len(episodes.outcomes)} successes and {len(rewards)} rewards; expected as many, and some"
         )
-    if not all(map(math.isfinite, rewards)):
-        raise ValueError(f"{file}: max_rewards are not all finite numbers")
+    bad = next((index for index, reward in enumerate(rewards) if not math.isfinite(reward)), None)
+    if bad is not None:
+        raise ValueError(f"{file}: max_rewards are not all finite numbers: that of episode {bad} is {rewards[bad]}")
     return episodes
 
 
-def read_evaluations(folder: Path, environment: str | None, first_seed: int | None) -> tuple[Evaluation, ...]:
+def pusht_score(max_rewards: Sequence[float]) -> float:
+    """Mean over episodes of max over steps of clip(coverage / 0.95, 0, 1), from each episode's largest reward."""
+    return _mean([min(max(reward, 0.0), 1.0) for reward in max_rewards])
+
+
+def read_evaluations(
+    folder: Path, episodes: Episodes | None, environment: str | None, first_seed: int | None
+) -> tuple[Evaluation, ...]:
     """All evaluations in `folder`, the main one first.
 
     Args:
+        episodes: its eval_info.json; first_seed: of these.
         environment: LeRobot's `env.type`; only PushT's rewards make a score.
-        first_seed: of eval_info.json's episodes.
 
     Raises:
         ValueError: a file is not what its name says, or two of them contradict each other; both named.
     """
-    episodes = read_episodes(folder)
     found = []
     if (folder / REPORT).is_file():
         report = _read_report(folder / REPORT, environment)
@@ -115,7 +130,10 @@ def read_evaluations(folder: Path, environment: str | None, first_seed: int | No
             report = replace(report, mean_best_reward=_mean(episodes.best_rewards))
         found.append(report)
     elif episodes is not None:
-        found.append(_of_episodes(episodes, environment, first_seed))
+        score = pusht_score(episodes.best_rewards) if environment == PUSHT else None
+        mean = None if environment == PUSHT else _mean(episodes.best_rewards)
+        figures = episodes.figures(first_seed)
+        found.append(Evaluation(file=EVAL_INFO, score=score, mean_best_reward=mean, **figures))
     found += [_read_report(file, environment) for file in sorted(folder.glob("report_*.json"))]
     return tuple(found)
 
@@ -128,22 +146,6 @@ def check_same_weights(folder: Path, evaluations: Sequence[Evaluation], publishe
         known = {file: value for file, value in named.items() if value is not None}
         if len(set(known.values())) > 1:
             raise ValueError(f"{folder}: figures of different weights cannot share a card; {field} is {known}")
-
-
-def _of_episodes(episodes: Episodes, environment: str | None, first_seed: int | None) -> Evaluation:
-    outcomes, rewards = episodes.outcomes, episodes.best_rewards
-    is_pusht = environment == PUSHT
-    score = _mean([min(max(reward, 0.0), 1.0) for reward in rewards])
-    return Evaluation(
-        file=EVAL_INFO,
-        episodes=len(outcomes),
-        successes=sum(outcomes),
-        success_percent=100 * sum(outcomes) / len(outcomes),
-        interval_percent=wilson_percent(sum(outcomes), len(outcomes)),
-        score=score if is_pusht else None,
-        mean_best_reward=None if is_pusht else _mean(rewards),
-        seeds=None if first_seed is None else (first_seed, first_seed + len(outcomes) - 1),
-    )
 
 
 def _read_report(file: Path, environment: str | None) -> Evaluation:

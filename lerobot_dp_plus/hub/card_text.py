@@ -5,7 +5,7 @@ from typing import Any
 
 from lerobot_dp_plus.hub import card_words as words
 from lerobot_dp_plus.hub.card_folder import HUB_DATASETS, Upload, Video
-from lerobot_dp_plus.hub.card_markdown import Markdown, code, escape, link, url
+from lerobot_dp_plus.hub.card_markdown import Markdown, code, codes, escape, link, table, url
 from lerobot_dp_plus.hub.card_results import Evaluation
 
 UNRECORDED = "not recorded"
@@ -44,35 +44,27 @@ def headline(upload: Upload) -> Markdown:
 def horizon_words(upload: Upload) -> str:
     """Horizons and the frame rate."""
     config = upload.config
-    fps, executed = config.get("fps"), config["n_action_steps"]
-    first = (
-        f"A chunk begins with the oldest of the {config['n_obs_steps']} observations"
-        if config["n_obs_steps"] > 1
-        else ""
-    )
-    first = f"{first} (T_o) and" if first else "A chunk begins with the current step and"
+    fps, executed, seen = config.get("fps"), config["n_action_steps"], config["n_obs_steps"]
+    begin = f"the oldest of the {seen} observations (T_o)" if seen > 1 else "the current step"
     rate = (
         f", {executed / fps:g} s at the data's {fps} frames per second" if fps else "; the frame rate is not recorded"
     )
     return (
-        f"{first} has {config['horizon']} actions (T_p); {executed} are executed (T_a) from the current step on{rate}."
+        f"A chunk begins with {begin} and has {config['horizon']} actions (T_p); {executed} are executed (T_a) from the "
+        f"current step on{rate}."
     )
 
 
-def features(upload: Upload) -> list[dict[str, Any]]:
-    """Rows of the table of observations and actions."""
+def features(upload: Upload) -> Markdown:
+    """The table of observations and actions."""
     mapping = upload.config.get("normalization_mapping") or {}
     imagenet = bool((upload.training.get("dataset") or {}).get("use_imagenet_stats"))
-    return [
-        {
-            "direction": direction,
-            "name": name,
-            "shape": " × ".join(map(str, shape)),
-            "units": words.units(upload.environment, name, shape, kind),
-            "normalisation": words.normalisation(kind, mapping, imagenet),
-        }
-        for direction, name, kind, shape in upload.features
-    ]
+    rows = []
+    for direction, name, kind, shape in upload.features:
+        meaning = words.units(upload.environment, name, shape, kind)
+        normalised = words.normalisation(kind, mapping, imagenet)
+        rows.append((direction, code(name), " × ".join(map(str, shape)), meaning, normalised))
+    return table(("way", "feature", "shape", "what, in which units", "normalised to"), rows)
 
 
 def estimated_words(upload: Upload) -> Markdown | None:
@@ -86,8 +78,8 @@ def estimated_words(upload: Upload) -> Markdown | None:
     )
 
 
-def axes(upload: Upload) -> list[dict[str, Any]]:
-    """Rows of the table of axes."""
+def axes(upload: Upload) -> Markdown:
+    """The table of axes."""
     rows = []
     for axis in words.AXES:
         part = upload.config.get(axis)
@@ -96,29 +88,28 @@ def axes(upload: Upload) -> list[dict[str, Any]]:
         what = words.MEMBERS.get((axis, part["type"]), "")
         if axis == "sampler" and (calls := words.network_calls(part)) is not None:
             what += f"; {calls} network calls a chunk"
-        fields = [field for field in flat(part) if not field.startswith("type=")]
-        rows.append({"axis": axis.replace("_", " "), "member": part["type"], "words": Markdown(what), "fields": fields})
-    return rows
+        rows.append((axis.replace("_", " "), code(part["type"]), Markdown(what), codes(fields(part))))
+    return table(("axis", "member", "what", "fields"), rows)
 
 
-def flat(part: dict[str, Any], prefix: str = "") -> list[str]:
-    """Fields of a part as on the command line: path.type=squared_cosine."""
+def fields(part: dict[str, Any], prefix: str = "") -> list[str]:
+    """Fields of a part but its type, as on the command line: path.type=squared_cosine."""
     lines = []
     for key, value in part.items():
         if isinstance(value, dict):
-            lines += flat(value, f"{prefix}{key}.")
-        else:
+            lines += fields(value, f"{prefix}{key}.")
+        elif prefix or key != "type":
             lines.append(f"{prefix}{key}={value if isinstance(value, str) else json.dumps(value)}")
     return lines
 
 
-def training(upload: Upload) -> list[dict[str, Any]]:
-    """Rows of the table of the training; none where train_config.json is missing."""
+def training(upload: Upload) -> Markdown | None:
+    """The table of the training; None where train_config.json is missing."""
     run, publication, config = upload.training, upload.publication, upload.config
     if not run:
-        return []
+        return None
     dataset, optimizer, scheduler = (run.get(key) or {} for key in ("dataset", "optimizer", "scheduler"))
-    ema = config.get("ema") or {}
+    ema, base, seconds = config.get("ema") or {}, publication.base_model, publication.train_seconds
     steps = f"{run['steps']:,}" if isinstance(run.get("steps"), int) else UNRECORDED
     if publication.step is not None and publication.step != run.get("steps"):
         steps = f"{publication.step:,} of {steps}"
@@ -136,11 +127,11 @@ def training(upload: Upload) -> list[dict[str, Any]]:
             "image augmentation",
             "LeRobot's image transforms" if (dataset.get("image_transforms") or {}).get("enable") else None,
         ),
-        ("fine-tuned from", _repository(publication.base_model)),
-        ("wall clock", _duration(publication.train_seconds)),
+        ("fine-tuned from", base and link(base, f"https://huggingface.co/{base}")),
+        ("wall clock", None if seconds is None else f"{seconds / 60:.1f} minutes"),
         ("hardware", publication.training_hardware),
     ]
-    return [{"what": what, "value": value} for what, value in rows if value is not None]
+    return table(("setting", "value"), [(what, value) for what, value in rows if value is not None])
 
 
 def _data(upload: Upload) -> Markdown:
@@ -166,41 +157,22 @@ def _data(upload: Upload) -> Markdown:
 def _settings(part: dict[str, Any]) -> Markdown | None:
     if not part:
         return None
-    return Markdown(
-        " ".join([code(part.get("type")), *(code(field) for field in flat(part) if not field.startswith("type="))])
-    )
+    return codes([part.get("type"), *fields(part)])
 
 
-def _repository(name: str | None) -> Markdown | None:
-    return None if name is None else link(name, f"https://huggingface.co/{name}")
-
-
-def _duration(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds / 60:.1f} minutes"
-
-
-def score_name(upload: Upload) -> str:
-    """Head of the last column of the results."""
-    return "score" if any(entry.score is not None for entry in upload.evaluations) else "mean best reward"
-
-
-def results(upload: Upload) -> list[dict[str, Any]]:
-    """Rows of the table of results."""
+def results(upload: Upload) -> Markdown:
+    """The table of results."""
     rows = []
+    scored = any(entry.score is not None for entry in upload.evaluations)
     for entry in upload.evaluations:
         value = entry.score if entry.score is not None else entry.mean_best_reward
-        low, high = entry.interval_percent
-        rows.append(
-            {
-                "where": where(upload),
-                "episodes": entry.episodes,
-                "seeds": f"{entry.seeds[0]}–{entry.seeds[1]}" if entry.seeds else UNRECORDED,
-                "success": Markdown(f"**{entry.success_percent:.1f} %** ({entry.successes} of {entry.episodes})"),
-                "interval": f"{low:.1f}–{high:.1f} %",
-                "score": UNRECORDED if value is None else f"{value:.3f}",
-            }
-        )
-    return rows
+        seeds = f"{entry.seeds[0]}–{entry.seeds[1]}" if entry.seeds else UNRECORDED
+        success = Markdown(f"**{entry.success_percent:.1f} %** ({entry.successes} of {entry.episodes})")
+        interval = "{:.1f}–{:.1f} %".format(*entry.interval_percent)
+        score = UNRECORDED if value is None else f"{value:.3f}"
+        rows.append((where(upload), entry.episodes, seeds, success, interval, score))
+    last = "score" if scored else "mean best reward"
+    return table(("evaluation", "episodes", "seeds", "success", "95 % interval", last), rows)
 
 
 def where(upload: Upload) -> str:

@@ -8,89 +8,83 @@ from typing import Any
 
 from lerobot_dp_plus.hub.card_markdown import Markdown
 
-AXES = (
-    "network",
-    "objective",
-    "sampler",
-    "image_encoder",
-    "words",
-    "state_estimation",
-    "dynamics",
-    "auxiliary",
-    "energy",
-    "guidance",
-    "selection",
-    "augmentation",
-)
 
-#: (axis, member) -> what it is.
-MEMBERS: dict[tuple[str, str], str] = {
-    (
-        "network",
-        "unet1d",
-    ): "temporal U-Net, the observation enters by FiLM ([2303.04137](https://arxiv.org/abs/2303.04137))",
-    ("network", "transformer"): "transformer over action tokens that cross-attends to the observation "
-    "([2303.04137](https://arxiv.org/abs/2303.04137))",
-    ("network", "dit"): "diffusion transformer, the observation enters by adaLN-zero "
-    "([2212.09748](https://arxiv.org/abs/2212.09748))",
-    ("objective", "diffusion"): "denoising diffusion ([2006.11239](https://arxiv.org/abs/2006.11239))",
-    ("objective", "flow_matching"): "conditional flow matching ([2210.02747](https://arxiv.org/abs/2210.02747))",
-    ("objective", "shortcut"): "shortcut model ([2410.12557](https://arxiv.org/abs/2410.12557))",
-    ("objective", "regression"): "regression of the chunk, behaviour cloning",
-    ("sampler", "jump"): "jumps along the learned flow map",
-    ("sampler", "ancestral_leading"): "DDPM's own sampler on diffusers' leading timesteps",
-    (
-        "sampler",
-        "ddim_leading",
-    ): "DDIM on diffusers' leading timesteps ([2010.02502](https://arxiv.org/abs/2010.02502))",
-    ("sampler", "ancestral"): "DDPM's own sampler, stochastic ([2006.11239](https://arxiv.org/abs/2006.11239))",
-    ("sampler", "ddim"): "DDIM ([2010.02502](https://arxiv.org/abs/2010.02502))",
-    ("sampler", "euler"): "Euler's method, first order",
-    ("sampler", "heun"): "Heun's method, second order ([2206.00364](https://arxiv.org/abs/2206.00364))",
-    ("sampler", "dpmpp_2m"): "DPM-Solver++ (2M), second order ([2211.01095](https://arxiv.org/abs/2211.01095))",
-    ("image_encoder", "resnet18"): "ResNet-18 with spatial softmax, one crop per sample",
-    ("image_encoder", "small_cnn"): "four convolutions with spatial softmax, for a CPU",
-    ("state_estimation", "none"): "not used",
-    ("state_estimation", "regression"): "reads states off the pictures that were known in training and are not in use "
-    "([1912.12294](https://arxiv.org/abs/1912.12294))",
-    ("image_encoder", "patches"): "tokens of places in the picture, from a convolutional trunk",
-    ("words", "none"): "not used",
-    ("words", "hashed"): "words of the instruction by their hash ([0902.2206](https://arxiv.org/abs/0902.2206))",
-    ("auxiliary", "none"): "not used",
-    ("auxiliary", "next_state"): "a second loss in training: predict the next state",
-    ("energy", "none"): "not used",
-    ("energy", "smoothness"): "chunks without jerks are better",
-    ("energy", "stay_above"): "actions on one side of a limit are better",
-    ("guidance", "none"): "not used",
-    ("guidance", "gradient"): "follows the gradient of the energy",
-    ("guidance", "smoothness"): "prefers chunks without jerks",
-    ("selection", "first"): "one candidate a chunk",
-    (
-        "selection",
-        "coherent",
-    ): "the candidate nearest to what was planned before ([2408.17355](https://arxiv.org/abs/2408.17355))",
-    ("selection", "densest"): "the candidate nearest to all others",
-    (
-        "selection",
-        "lowest_energy",
-    ): "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
-    ("dynamics", "none"): "not used",
-    ("dynamics", "outcome"): "a model of the observations that follow a chunk, learned from the same episodes",
-    ("augmentation", "none"): "not used",
-    ("augmentation", "pusht_mirror"): "PushT's mirror symmetry, an exact one",
-    ("augmentation", "color_jitter"): "brightness, contrast, saturation and hue of images, per sample",
+def _paper(number: str) -> str:
+    return f"([{number}](https://arxiv.org/abs/{number}))"
+
+
+#: axis -> member -> what it is; a card names the axes in this order.
+_WORDS = {
+    "network": {
+        "unet1d": f"temporal U-Net, the observation enters by FiLM {_paper('2303.04137')}",
+        "transformer": f"transformer over action tokens that cross-attends to the observation {_paper('2303.04137')}",
+        "dit": f"diffusion transformer, the observation enters by adaLN-zero {_paper('2212.09748')}",
+    },
+    "objective": {
+        "diffusion": f"denoising diffusion {_paper('2006.11239')}",
+        "flow_matching": f"conditional flow matching {_paper('2210.02747')}",
+        "shortcut": f"shortcut model {_paper('2410.12557')}",
+        "regression": "regression of the chunk, behaviour cloning",
+    },
+    "sampler": {
+        "jump": "jumps along the learned flow map",
+        "ancestral_leading": "DDPM's own sampler on diffusers' leading timesteps",
+        "ddim_leading": f"DDIM on diffusers' leading timesteps {_paper('2010.02502')}",
+        "ancestral": f"DDPM's own sampler, stochastic {_paper('2006.11239')}",
+        "ddim": f"DDIM {_paper('2010.02502')}",
+        "euler": "Euler's method, first order",
+        "heun": f"Heun's method, second order {_paper('2206.00364')}",
+        "dpmpp_2m": f"DPM-Solver++ (2M), second order {_paper('2211.01095')}",
+    },
+    "image_encoder": {
+        "resnet18": "ResNet-18 with spatial softmax, one crop per sample",
+        "small_cnn": "four convolutions with spatial softmax, for a CPU",
+        "patches": "tokens of places in the picture, from a convolutional trunk",
+    },
+    "words": {
+        "none": "not used",
+        "hashed": f"words of the instruction by their hash {_paper('0902.2206')}",
+    },
+    "state_estimation": {
+        "none": "not used",
+        "regression": "reads states off the pictures that were known in training and are not in use "
+        + _paper("1912.12294"),
+    },
+    "dynamics": {
+        "none": "not used",
+        "outcome": "a model of the observations that follow a chunk, learned from the same episodes",
+    },
+    "auxiliary": {"none": "not used", "next_state": "a second loss in training: predict the next state"},
+    "energy": {
+        "none": "not used",
+        "smoothness": "chunks without jerks are better",
+        "stay_above": "actions on one side of a limit are better",
+    },
+    "guidance": {
+        "none": "not used",
+        "smoothness": "prefers chunks without jerks",
+        "gradient": "follows the gradient of the energy",
+    },
+    "selection": {
+        "first": "one candidate a chunk",
+        "coherent": f"the candidate nearest to what was planned before {_paper('2408.17355')}",
+        "densest": "the candidate nearest to all others",
+        "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
+    },
+    "augmentation": {
+        "none": "not used",
+        "pusht_mirror": "PushT's mirror symmetry, an exact one",
+        "color_jitter": "brightness, contrast, saturation and hue of images, per sample",
+    },
 }
+AXES = tuple(_WORDS)
+#: (axis, member) -> what it is.
+MEMBERS = {(axis, member): words for axis, members in _WORDS.items() for member, words in members.items()}
 
-#: sampler -> network calls a chunk, from its num_steps.
+#: sampler -> network calls a chunk, from its num_steps: one a step, but for Heun's method.
 NETWORK_CALLS: dict[str, Callable[[int], int]] = {
-    "ancestral": lambda steps: steps,
-    "ddim": lambda steps: steps,
-    "euler": lambda steps: steps,
+    **{sampler: lambda steps: steps for sampler in _WORDS["sampler"]},
     "heun": lambda steps: 2 * steps - 1,
-    "dpmpp_2m": lambda steps: steps,
-    "ancestral_leading": lambda steps: steps,
-    "ddim_leading": lambda steps: steps,
-    "jump": lambda steps: steps,
 }
 
 KINDS = {
@@ -129,34 +123,37 @@ NORMALISATION = {
     "IDENTITY": "none",
 }
 
-_DIFFUSION_POLICY = """@inproceedings{chi2023diffusionpolicy,
+#: What a policy stands on: always, and by the type of its objective or network.
+_PAPERS = {
+    "": """@inproceedings{chi2023diffusionpolicy,
   title     = {Diffusion Policy: Visuomotor Policy Learning via Action Diffusion},
   author    = {Chi, Cheng and Feng, Siyuan and Du, Yilun and Xu, Zhenjia and Cousineau, Eric and Burchfiel, Benjamin and Song, Shuran},
   booktitle = {Robotics: Science and Systems},
   year      = {2023},
   note      = {arXiv:2303.04137}
-}"""
-_FLOW_MATCHING = """@inproceedings{lipman2023flow,
+}""",
+    "flow_matching": """@inproceedings{lipman2023flow,
   title     = {Flow Matching for Generative Modeling},
   author    = {Lipman, Yaron and Chen, Ricky T. Q. and Ben-Hamu, Heli and Nickel, Maximilian and Le, Matt},
   booktitle = {International Conference on Learning Representations},
   year      = {2023},
   note      = {arXiv:2210.02747}
-}"""
-_SHORTCUT = """@inproceedings{frans2025shortcut,
+}""",
+    "shortcut": """@inproceedings{frans2025shortcut,
   title     = {One Step Diffusion via Shortcut Models},
   author    = {Frans, Kevin and Hafner, Danijar and Levine, Sergey and Abbeel, Pieter},
   booktitle = {International Conference on Learning Representations},
   year      = {2025},
   note      = {arXiv:2410.12557}
-}"""
-_DIT = """@inproceedings{peebles2023dit,
+}""",
+    "dit": """@inproceedings{peebles2023dit,
   title     = {Scalable Diffusion Models with Transformers},
   author    = {Peebles, William and Xie, Saining},
   booktitle = {International Conference on Computer Vision},
   year      = {2023},
   note      = {arXiv:2212.09748}
-}"""
+}""",
+}
 
 
 def units(environment: str | None, feature: str, shape: tuple[int, ...], kind: str) -> str:
@@ -182,13 +179,8 @@ def network_calls(sampler: dict[str, Any]) -> int | None:
 
 def citations(config: dict[str, Any], version: str | None) -> Markdown:
     """BibTeX of what the axes of `config` stand on, and of this package."""
-    entries = [_DIFFUSION_POLICY]
-    if config["objective"]["type"] == "flow_matching":
-        entries.append(_FLOW_MATCHING)
-    if config["objective"]["type"] == "shortcut":
-        entries.append(_SHORTCUT)
-    if config["network"]["type"] == "dit":
-        entries.append(_DIT)
+    used = ("", config["objective"]["type"], config["network"]["type"])
+    entries = [entry for part, entry in _PAPERS.items() if part in used]
     numbered = f"  version = {{{version}}},\n" if version else ""
     entries.append(
         "@software{lerobot_dp_plus,\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from huggingface_hub.hf_api import RepoSibling
 
+from lerobot_dp_plus.hub.files import sha256
+
 
 @dataclass(frozen=True)
 class Kinds:
@@ -60,12 +62,6 @@ def files_in(folder: Path, kinds: Kinds = MODEL) -> dict[str, Path]:
     if missing:
         raise FileNotFoundError(f"{folder} holds no {', '.join(missing)}; it has {', '.join(found) or 'nothing'}")
     return found
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def git_hash(path: Path) -> str:

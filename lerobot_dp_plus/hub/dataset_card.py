@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCardData
 
-from lerobot_dp_plus.hub.card_markdown import Markdown, environment, one_line
-from lerobot_dp_plus.hub.publication import read_json
+from lerobot_dp_plus.hub.card_markdown import Markdown, code, codes, one_line, page, table
+from lerobot_dp_plus.hub.files import read_json
 
 TEMPLATE = Path(__file__).with_name("dataset.md.jinja")
 INFO = "meta/info.json"
@@ -105,33 +105,28 @@ def render_dataset_card(folder: Path, repo_id: str, *, license: str | None = Non
     """
     data = Data.read(folder)
     repo_id = one_line(repo_id, "repo_id")
-    body = (
-        environment()
-        .from_string(TEMPLATE.read_text(encoding="utf-8"))
-        .render(
-            title=repo_id.split("/")[-1],
-            summary=summary(data),
-            tasks=data.tasks,
-            attempts=attempts(data),
-            python=Markdown(
-                f'from lerobot.datasets.lerobot_dataset import LeRobotDataset\ndataset = LeRobotDataset("{repo_id}")'
-            ),
-            version=data.info["codebase_version"],
-            train=f"lerobot train --policy.type=dp_plus_flow --dataset.repo_id={repo_id}",
-            features=list(features(data.info)),
-            maker=MAKERS.get(str(data.note.get("generator")), maker(data.note)),
-            command=Markdown(one_line(command, "command")) if command else None,
-            facts=list(facts(data.note)),
-            licence=f"{license}." if license else "None is stated: ask the author before you use or pass on this data.",
-        )
-    )
+    loading = f'from lerobot.datasets.lerobot_dataset import LeRobotDataset\ndataset = LeRobotDataset("{repo_id}")'
+    values = {
+        "title": repo_id.split("/")[-1],
+        "summary": summary(data),
+        "tasks": data.tasks,
+        "attempts": attempts(data),
+        "python": Markdown(loading),
+        "version": data.info["codebase_version"],
+        "train": f"lerobot train --policy.type=dp_plus_flow --dataset.repo_id={repo_id}",
+        "features": features(data.info),
+        "maker": MAKERS.get(str(data.note.get("generator")), maker(data.note)),
+        "command": Markdown(one_line(command, "command")) if command else None,
+        "facts": facts(data.note),
+        "licence": f"{license}." if license else "None is stated: ask the author before you use or pass on this data.",
+    }
     metadata = DatasetCardData(
         license=license,
         task_categories=["robotics"],
         tags=["LeRobot", "robotics", "lerobot_dp_plus"],
         configs=[{"config_name": "default", "data_files": "data/*/*.parquet"}],
     )
-    return f"---\n{metadata.to_yaml()}\n---\n\n{body}"
+    return page(TEMPLATE, metadata, values)
 
 
 def summary(data: Data) -> str:
@@ -168,15 +163,16 @@ def attempts(data: Data) -> str:
     return " ".join(parts)
 
 
-def features(info: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """Rows of the table of features."""
+def features(info: dict[str, Any]) -> Markdown:
+    """The table of features."""
+    rows = []
     for name, feature in info["features"].items():
         if name not in COMMON:
             names = feature.get("names") or []
             if isinstance(names, dict):
                 names = [entry for group in names.values() for entry in group]
-            shape = "×".join(map(str, feature["shape"]))
-            yield {"name": name, "dtype": feature["dtype"], "shape": shape, "names": names}
+            rows.append((code(name), feature["dtype"], "×".join(map(str, feature["shape"])), codes(names)))
+    return table(("feature", "type", "shape", "names"), rows)
 
 
 def maker(note: dict[str, Any]) -> str:
@@ -186,8 +182,9 @@ def maker(note: dict[str, Any]) -> str:
     return "How the data were recorded is not noted beside them."
 
 
-def facts(note: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """Everything else the note says, one row each; what is nested is spelled as JSON."""
-    for name, value in note.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield {"what": name.replace("_", " "), "value": text}
+def facts(note: dict[str, Any]) -> Markdown:
+    """The table of everything else the note says; what is nested is spelled as JSON."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in note.items()
+    }
+    return table(("recorded", "value"), [(name.replace("_", " "), text) for name, text in texts.items()])

@@ -1,8 +1,7 @@
 """Is a dataset on the Hub? Asked quickly, before LeRobot asks for it and waits."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def home() -> Path:
 
 
 def cached(repo_id: str) -> Path | None:
-    """A whole copy in LeRobot's cache, which it does not open by itself without asking the Hub; None if there is none."""
+    """A whole copy in LeRobot's cache, None if there is none. LeRobot itself asks the Hub before it opens one."""
     snapshots = home() / "hub" / f"datasets--{repo_id.replace('/', '--')}" / "snapshots"
     whole = [each for each in snapshots.glob("*") if (each / "meta/info.json").is_file() and (each / "data").is_dir()]
     return max(whole, key=lambda each: each.stat().st_mtime, default=None)
@@ -49,27 +48,24 @@ def require_on_hub(repo_id: str, token: str | bool | None = None) -> None:
 
 
 def asking[**P, T](ask: Callable[P, T]) -> Callable[P, T]:
-    """`ask(repo_id, …)`, which asks the Hub about a dataset, without its waiting and with its faults in one line."""
+    """`ask(repo_id, …)`, a question to the Hub about a dataset, that gives up soon and says in one line what is wrong."""
 
     def asked(*args: P.args, **options: P.kwargs) -> T:
-        with worded(str(args[0] if args else options.get("repo_id"))), patient(QUICK):
-            return ask(*args, **options)
+        try:
+            with patient(QUICK):
+                return ask(*args, **options)
+        except Exception as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            repo_id = str(args[0] if args else options.get("repo_id"))
+            copy = cached(repo_id)
+            way_out = WAY_OUT if copy is None else f"a copy is in the cache: --dataset.root={copy}"
+            raise DatasetUnavailable(
+                f"dataset {repo_id!r} is not whole on this disk, and {reason}; {way_out}"
+            ) from error
 
     return asked
-
-
-@contextmanager
-def worded(repo_id: str) -> Iterator[None]:
-    """What huggingface_hub raises about a dataset inside, as `DatasetUnavailable`."""
-    try:
-        yield
-    except Exception as error:
-        reason = _reason(error)
-        if reason is None:
-            raise
-        copy = cached(repo_id)
-        way_out = WAY_OUT if copy is None else f"a copy is in the cache: --dataset.root={copy}"
-        raise DatasetUnavailable(f"dataset {repo_id!r} is not whole on this disk, and {reason}; {way_out}") from error
 
 
 def _reason(error: Any) -> str | None:

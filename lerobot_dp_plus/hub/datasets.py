@@ -1,7 +1,7 @@
 """A LeRobotDataset's folder becomes a repository: one commit with its card, and the tag by which LeRobot finds it.
 
-`LeRobotDataset("user/name")` asks for the tag named like the format, such as v3.0, and refuses a repository without. So
-unlike a policy's, that tag moves with main; a push that ends in between is completed by the next.
+`LeRobotDataset("user/name")` asks for the tag named like the format, such as v3.0, and refuses a repository without one.
+So this tag moves with main, unlike the tags of a policy. Where a push ended before it moved the tag, the next push does.
 """
 
 import tempfile

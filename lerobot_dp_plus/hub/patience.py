@@ -153,13 +153,11 @@ def refuse(error: Exception, what: str) -> NoReturn:
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         said = " ".join((error.server_message or error.response.reason_phrase or "").split())
+        hint = ""
         if status == 401 or (status == 404 and isinstance(error, RepositoryNotFoundError)):
-            hint = "log in with `hf auth login`, set HF_TOKEN or pass --token, with a token that may write there"
-            raise HubRefused(f"{what}: the Hub says {status} ({said}): {hint}") from error
-        if status == 403 or isinstance(error, GatedRepoError):
-            hint = "this token has no right to it: check the name USER/NAME and that the token may write"
-            raise HubRefused(f"{what}: the Hub says {status} ({said}): {hint}") from error
-        if status in (409, 412):
-            raise HubConflict(f"{what}: the Hub says {status} ({said})") from error
-        raise HubRefused(f"{what}: the Hub says {status} ({said})") from error
+            hint = ": log in with `hf auth login`, set HF_TOKEN or pass --token, with a token that may write there"
+        elif status == 403 or isinstance(error, GatedRepoError):
+            hint = ": this token has no right to it: check the name USER/NAME and that the token may write"
+        kind = HubConflict if status in (409, 412) else HubRefused
+        raise kind(f"{what}: the Hub says {status} ({said}){hint}") from error
     raise error

@@ -3,7 +3,6 @@
 Everything may be unknown and then stays None; the card leaves the line out or says so. Nothing is guessed.
 """
 
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -18,6 +17,8 @@ from urllib.parse import urlsplit
 from huggingface_hub.constants import CONFIG_NAME, SAFETENSORS_SINGLE_FILE
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 from safetensors import SafetensorError, safe_open
+
+from lerobot_dp_plus.hub.files import read_json, sha256, training_step, write_whole
 
 FILE = "publication.json"
 DISTRIBUTION = "lerobot_policy_dp_plus"
@@ -118,11 +119,7 @@ class Publication:
 
     def write(self, folder: Path) -> Path:
         """Writes publication.json, complete or not at all; returns its path."""
-        file = folder / FILE
-        temporary = file.with_name(FILE + ".tmp")
-        temporary.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(file)
-        return file
+        return write_whole(folder / FILE, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -139,23 +136,6 @@ class Publication:
                 f"{[field.name for field in fields(cls)]}"
             )
         return cls(**stored)
-
-
-def read_json(file: Path, name: str | None = None) -> dict[str, Any]:
-    """The object in `file`, which messages call `name`; empty if there is no such file.
-
-    Raises:
-        ValueError: not JSON, or not an object.
-    """
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{name or file} is truncated or no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{name or file} holds a {type(content).__name__}; expected an object")
-    return content
 
 
 def version(distribution: str) -> str | None:
@@ -175,12 +155,6 @@ def source_of_the_package() -> str | None:
     named = {label.strip().lower(): url.strip() for label, _, url in (entry.partition(",") for entry in urls)}
     repository = named.get("repository") or named.get("source")
     return f"git+{repository}" if repository else None
-
-
-def training_step(folder: Path) -> int | None:
-    """The step LeRobot's training state beside a `pretrained_model` folder names, None if there is none."""
-    step = read_json(folder.resolve().parent / "training_state" / "training_step.json").get("step")
-    return step if isinstance(step, int) else None
 
 
 def size_of_dataset(dataset: dict[str, Any]) -> dict[str, int]:
@@ -208,12 +182,10 @@ def weights_facts(file: Path) -> dict[str, Any]:
     """
     if not file.is_file():
         return {}
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
         with safe_open(file, framework="numpy") as tensors:
             trained = trained_weights(tensors.keys())
             count = sum(math.prod(tensors.get_slice(key).get_shape()) for key in trained)
     except SafetensorError as error:
         raise ValueError(f"{file} is truncated or not a safetensors file: {error}") from error
-    return {"weights_sha256": digest, "parameters": count or None}
+    return {"weights_sha256": sha256(file), "parameters": count or None}

@@ -96,7 +96,7 @@ class Repository:
         assert main.sha is not None
         change = difference(files, main.siblings or (), kinds)
         if not change:
-            # Ours, although its answer was lost; or somebody else's, or an old one.
+            # Equal by an earlier try whose answer was lost, or by somebody else, or since an upload long ago.
             ours = state.parent is not None and not state.late
             return self._uploaded(main.sha, state.previous if ours else main.sha, ours, files)
         if state.parent not in (None, main.sha):
@@ -173,9 +173,13 @@ class Repository:
 
 @dataclass
 class _State:
-    """What earlier tries of the same upload did: made the repository; sent a commit on `parent`; came too late with it.
+    """What earlier tries of the same upload did.
 
-    previous: main's commit then, None in a repository this upload made.
+    Args:
+        made: they made the repository.
+        parent: the commit they built theirs on, None if they sent none; previous: what main was before this upload, None
+            in a repository it made.
+        late: somebody had committed in between.
     """
 
     made: bool = False

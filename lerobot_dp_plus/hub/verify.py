@@ -45,16 +45,14 @@ def download(repository: Repository, commit: str, files: Mapping[str, Path], cac
             raise
 
     folder = repository.patience.keep_trying(work, f"check by downloading {_what(repository, commit)}")
-    wrong = [name for name, path in files.items() if not _same(folder / name, path)]
+    wrong = [
+        name for name, path in files.items() if not (folder / name).is_file() or sha256(folder / name) != sha256(path)
+    ]
     if wrong:
         raise HubDamaged(
             f"{_what(repository, commit)}: what comes back differs from what was sent in {', '.join(wrong[:5])}"
         )
     return folder
-
-
-def _same(got: Path, sent: Path) -> bool:
-    return got.is_file() and sha256(got) == sha256(sent)
 
 
 def _what(repository: Repository, commit: str) -> str:

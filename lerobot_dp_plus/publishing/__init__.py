@@ -8,6 +8,5 @@
 | `evaluation_dir.py`  | figures, picture and films of an evaluation, without this machine's paths                    |
 | `options.py`         | the options of the three commands, readable without imports                                 |
 | `average.py`         | `dp-plus average`: the mean of a training's late checkpoints as one policy                   |
-| `appearing.py`       | folders that are there whole or not at all                                                   |
 | `import_lerobot*.py` | `dp-plus import-lerobot`: LeRobot's `diffusion` checkpoints as `dp_plus_unet`                |
 """

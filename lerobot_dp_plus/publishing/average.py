@@ -15,10 +15,10 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies import get_policy_class
 from torch.optim.swa_utils import AveragedModel
 
+from lerobot_dp_plus.hub.files import appearing, refuse_existing
 from lerobot_dp_plus.policies.checkpoint import write_weights
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
-from lerobot_dp_plus.publishing.appearing import appearing, refuse_existing
 from lerobot_dp_plus.publishing.options import average_parser
 
 #: What was averaged, beside the weights.

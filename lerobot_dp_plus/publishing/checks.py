@@ -31,7 +31,7 @@ def actions_of(folder: Path) -> Tensor:
         config, pretrained_path=str(folder), preprocessor_overrides=overrides
     )
     generator = torch.Generator().manual_seed(SEED)
-    # Numbers of the order of one are legal for every sensor; images have just this range.
+    # Any sensor may read a number between 0 and 1, and images have just this range.
     observation: dict[str, Any] = {
         key: torch.rand(1, *feature.shape, generator=generator)
         for key, feature in (config.input_features or {}).items()

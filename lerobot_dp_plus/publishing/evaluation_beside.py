@@ -1,11 +1,11 @@
-"""The evaluation that lies beside the weights: found by what it says it is about, never by its place alone."""
+"""The evaluation that lies beside the weights. What counts is the SHA-256 in its report, never its place alone."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-EVAL_INFO, REPORT = "eval_info.json", "report.json"
+from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT
 
 
 class Found(NamedTuple):

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lerobot_dp_plus.evaluation.report import read_report, write_atomically
-from lerobot_dp_plus.hub.publication import read_json
-from lerobot_dp_plus.publishing.evaluation_beside import EVAL_INFO, REPORT
+from lerobot_dp_plus.evaluation.report import read_report
+from lerobot_dp_plus.hub.card_folder import PICTURE, VIDEOS
+from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT
+from lerobot_dp_plus.hub.files import read_json, write_whole
 
-PICTURE, VIDEOS = "action_distribution.png", "videos"
 #: Films beyond these are left out: the page shows two, and everybody who evaluates downloads them.
 MOST_VIDEOS, MOST_MEGABYTES = 4, 8.0
 #: What holds paths of the machine the evaluation ran on.
@@ -98,4 +98,4 @@ def _public(value: Any, kept: set[str], key: str = "") -> Any:
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    write_atomically(file, json.dumps(content, indent=2) + "\n")
+    write_whole(file, json.dumps(content, indent=2) + "\n")

@@ -21,11 +21,11 @@ from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors
 
 import lerobot_dp_plus
+from lerobot_dp_plus.hub.files import appearing, refuse_existing
 from lerobot_dp_plus.policies.checkpoint import load_strictly
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusUnetConfig
 from lerobot_dp_plus.policies.loading import filled_from
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusUnetPolicy
-from lerobot_dp_plus.publishing.appearing import appearing, refuse_existing
 from lerobot_dp_plus.publishing.import_lerobot_check import Difference, largest_difference, require_diffusers
 from lerobot_dp_plus.publishing.import_lerobot_config import Translation, translate
 from lerobot_dp_plus.publishing.import_lerobot_source import Source, read_source

@@ -1,4 +1,4 @@
-"""LeRobot's diffusion config as ours; what cannot be carried over is refused, what only training feels is noted."""
+"""LeRobot's diffusion config as ours; what cannot be carried over is refused, what matters to training only is noted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusUnetConfig
 from lerobot_dp_plus.samplers import AncestralLeading, DDIMLeading, Sampler
 
 PREDICTIONS: dict[str, Parametrisation] = {"epsilon": "epsilon", "sample": "x1"}
+#: Fields that mean the same in both.
+ALIKE = (
+    *("license", "n_obs_steps", "horizon", "n_action_steps", "scheduler_warmup_steps"),
+    *("optimizer_lr", "optimizer_eps", "optimizer_weight_decay"),
+)
 #: With batch statistics and no named weights: what a new policy of this config would start from.
 NOMINAL_WEIGHTS = "IMAGENET1K_V1"
 
@@ -45,10 +50,6 @@ def translate(theirs: DiffusionConfig) -> Translation:
     config = DpPlusUnetConfig(
         device="cpu",
         push_to_hub=False,
-        license=theirs.license,
-        n_obs_steps=theirs.n_obs_steps,
-        horizon=theirs.horizon,
-        n_action_steps=theirs.n_action_steps,
         input_features=inputs,
         output_features={ACTION: action},
         normalization_mapping=dict(theirs.normalization_mapping),
@@ -67,12 +68,9 @@ def translate(theirs: DiffusionConfig) -> Translation:
         sampler=sampler_of(theirs),
         ema=EmaConfig(enabled=False),
         mask_padded_actions=theirs.do_mask_loss_for_padding,
-        optimizer_lr=theirs.optimizer_lr,
         optimizer_betas=tuple(theirs.optimizer_betas),  # type: ignore[arg-type]
-        optimizer_eps=theirs.optimizer_eps,
-        optimizer_weight_decay=theirs.optimizer_weight_decay,
-        scheduler_warmup_steps=theirs.scheduler_warmup_steps,
         image_encoder=image_encoder_of(theirs) if theirs.image_features else ResNet18Config(),
+        **{name: getattr(theirs, name) for name in ALIKE},
     )
     return Translation(config, tuple(notes_on(theirs, config)))
 

@@ -15,7 +15,7 @@ from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from torch import Tensor
 
-from lerobot_dp_plus.hub.publication import read_json
+from lerobot_dp_plus.hub.files import read_json
 from lerobot_dp_plus.policies.checkpoint import COMPILED, read_weights
 from lerobot_dp_plus.policies.fetching import Checkpoint
 from lerobot_dp_plus.policies.loading_errors import CheckpointUnavailable

@@ -43,7 +43,7 @@ def publish_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-eval", action="store_true", help="publish without an evaluation, even if one is found")
     parser.add_argument("--eval-seed", type=int, help="the --seed of that evaluation, where it has no report.json")
-    parser.add_argument("--private", action="store_true", help="make the repository private")
+    parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
     parser.add_argument("--dry-run", action="store_true", help="write the folder, show the card, send nothing")
     parser.add_argument("--output", type=Path, help="keep the upload folder here; with --dry-run publish/NAME")
     parser.add_argument("--tag", "--revision", help="name of this version; stepSTEP-HASH of its contents")

@@ -175,22 +175,16 @@ def main(argv: Sequence[str]) -> int:
     options = publish_parser().parse_args(argv)
     if options.no_eval and options.eval_dir is not None:
         raise ValueError(f"--eval-dir={options.eval_dir} and --no-eval contradict each other: give one of them")
-    publisher = Publisher(
-        repo_id=Repository(options.repo_id).repo_id,
-        token=options.token,
-        private=True if options.private else None,
-        tag=options.tag,
-        eval_dir=options.eval_dir,
-        no_eval=options.no_eval,
-        eval_seed=options.eval_seed,
-        facts={name: getattr(options, name) for name in FACTS},
-    )
-    if options.dry_run:
-        folder = options.output or Path("publish") / options.repo_id.rpartition("/")[2]
-        publisher.write(options.checkpoint, folder)
+    given = vars(options).copy()
+    checkpoint, output, dry_run = (given.pop(name) for name in ("checkpoint", "output", "dry_run"))
+    publisher = Publisher(facts={name: given.pop(name) for name in FACTS}, **given)
+    Repository(publisher.repo_id)  # a name that is illegal is refused before any work
+    if dry_run:
+        folder = output or Path("publish") / publisher.repo_id.rpartition("/")[2]
+        publisher.write(checkpoint, folder)
         print(f"\n{(folder / CARD).read_text(encoding='utf-8')}")
         publisher._say(f"dry run: nothing was sent; what would be is in {folder}")
         return 0
     with tempfile.TemporaryDirectory() as temporary:
-        publisher.publish(options.checkpoint, options.output or Path(temporary) / "upload")
+        publisher.publish(checkpoint, output or Path(temporary) / "upload")
     return 0

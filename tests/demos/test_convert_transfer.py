@@ -15,8 +15,9 @@ from PIL import Image
 from lerobot_dp_plus.demos import writer
 from lerobot_dp_plus.demos.convert import main
 from lerobot_dp_plus.demos.converters import transfer as transfer_module
-from lerobot_dp_plus.demos.converters.common import Recording, number_feature, picture_feature
+from lerobot_dp_plus.demos.converters.common import Recording
 from lerobot_dp_plus.demos.converters.transfer import transfer
+from lerobot_dp_plus.demos.features import number_feature, picture_feature
 
 LENGTHS = [3, 4]
 

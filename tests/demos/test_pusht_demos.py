@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-from lerobot_dp_plus.demos import pusht
+from lerobot_dp_plus.demos import production, pusht
 from lerobot_dp_plus.demos.pusht import main, write_pusht_demos
 from lerobot_dp_plus.demos.pusht_episodes import Recipe, generate, render
 from lerobot_dp_plus.demos.pusht_features import TASK, episode_columns
@@ -108,7 +108,7 @@ from multiprocessing import get_context
 from os import getpid, kill
 from signal import SIGKILL
 
-from lerobot_dp_plus.demos.pusht_episodes import end_with_parent
+from lerobot_dp_plus.demos.episode_files import end_with_parent
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent)
@@ -142,15 +142,15 @@ def _runs(process: Path) -> bool:
 
 
 def test_failures_are_dropped_counted_and_replaced(tmp_path, monkeypatch, capsys):
-    def outcomes(recipe, indices, folder, workers):
+    def outcomes(play, indices, workers):
         for index in reversed(indices):
             yield index, index not in (0, 3)
 
-    monkeypatch.setattr(pusht, "_outcomes", outcomes)
-    assert pusht._run(Recipe(), 3, tmp_path, 1) == ([1, 2, 4], 5)
-    monkeypatch.setattr(pusht, "_outcomes", lambda recipe, indices, folder, workers: ((i, False) for i in indices))
+    monkeypatch.setattr(production, "_outcomes", outcomes)
+    assert production.attempt(len, 3, 1) == {0: False, 1: True, 2: True, 3: False, 4: True}
+    monkeypatch.setattr(production, "_outcomes", lambda play, indices, workers: ((i, False) for i in indices))
     with pytest.raises(RuntimeError, match="far too few"):
-        pusht._run(Recipe(), 3, tmp_path, 1)
+        production.attempt(len, 3, 1)
 
 
 def test_images_are_the_rendered_pixels(tmp_path):

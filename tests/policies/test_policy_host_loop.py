@@ -158,7 +158,7 @@ def test_trained_to_read_pictures_and_evaluated_without_the_state_they_show(data
     with fast_loading():
         ours = train(datasets[BOTH], tmp_path / "ours", "dp_plus_transformer", *switches)
     left, right = (saved(checkpoints / "last") for checkpoints in (stock, ours))
-    assert any("perception" in key for key in left["pretrained_model/model.safetensors"])
+    assert any("state_estimation" in key for key in left["pretrained_model/model.safetensors"])
     for file, values in left.items():
         assert not [key for key, value in values.items() if not torch.equal(value, right[file][key])]
     assert_resumes(stock, tmp_path / "copy")

@@ -1,10 +1,11 @@
-"""A source that is opened and checked but not yet read, and the checks that numbers and pictures must pass."""
+"""A source that is opened and checked but not yet read: its episodes, its arrays, and what these must be like."""
 
+import functools
 import importlib
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_dp_plus.demos.features import number_feature, picture_feature
+
 type Columns = dict[str, np.ndarray]
 
 #: Pictures of an episode beyond this many bytes are kept in a temporary file while it is written.
 SPOOL_BYTES = 256 * 2**20
+#: Numbers of a source up to this many bytes are read once; beyond it, episode by episode.
+KEEP_BYTES = 256 * 2**20
 #: Pictures read at a time.
 BLOCK = 32
 #: Largest whole number below which float32 has every one.
@@ -99,114 +104,171 @@ def reading(where: str) -> Iterator[None]:
         raise ValueError(f"{where} cannot be read: {reason}. Is the file truncated or damaged?") from error
 
 
-def check_feature(name: str, is_picture: bool, where: str) -> None:
+def check_feature(name: str, pictures: bool, where: str) -> None:
     """Raise ValueError if `name` is no feature a policy could use for such values."""
     if not _FEATURE.fullmatch(name):
         raise ValueError(f"{where}: {name!r} is no feature; legal are action, observation.*, next.*")
-    if is_picture != name.startswith("observation.image"):
+    if pictures != is_picture(name):
         kind, legal = (
             ("pictures", "observation.image or observation.images.*")
-            if is_picture
+            if pictures
             else ("numbers", "action, next.* or an observation.* that is not an image")
         )
         raise ValueError(f"{where} holds {kind} and cannot become {name!r}; legal is {legal}")
 
 
-def width_of(shape: Sequence[int], dtype: np.dtype, where: str) -> int:
-    """Numbers per frame of an array (T, ...), from its header."""
-    if dtype.kind not in "fiub":
-        raise ValueError(f"{where} has dtype {dtype}; legal are floating point, integers and booleans")
-    if not 1 <= len(shape) <= 3:
-        raise ValueError(f"{where} has shape {tuple(shape)}; legal is (T,), (T, D) or (T, K, D)")
-    if 0 in shape[1:]:
-        raise ValueError(f"{where} has shape {tuple(shape)}, nothing in each frame")
-    return math.prod(shape[1:])
+@dataclass(frozen=True)
+class Array:
+    """An array of a source, not yet read, with one row for every frame.
+
+    Attributes:
+        data: anything with shape, dtype and slices, (T, ...).
+        source, key: the file and the name in it.
+        white: what white is in pictures of floating point.
+    """
+
+    data: Any
+    source: Path
+    key: str
+    white: float = 255.0
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"{self.source}: {self.key}"
+
+    def __len__(self) -> int:
+        return self.data.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Numbers per frame, from the header; ValueError if it does not hold numbers, or none."""
+        shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
+        if dtype.kind not in "fiub":
+            raise ValueError(f"{self.where} has dtype {dtype}; legal are floating point, integers and booleans")
+        if not 1 <= len(shape) <= 3:
+            raise ValueError(f"{self.where} has shape {shape}; legal is (T,), (T, D) or (T, K, D)")
+        if 0 in shape[1:]:
+            raise ValueError(f"{self.where} has shape {shape}, nothing in each frame")
+        return math.prod(shape[1:])
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(height, width, 3) of an array (T, height, width, 3), from its header; ValueError if it is none."""
+        shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
+        if dtype.kind != "f" and dtype != np.uint8:
+            raise ValueError(f"{self.where} has dtype {dtype}; legal for pictures are uint8 and floating point")
+        if len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
+            raise ValueError(f"{self.where} has shape {shape}; legal for pictures is (T, height, width, 3)")
+        return int(shape[1]), int(shape[2]), 3
+
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """Rows first … last − 1; ValueError if they cannot be read."""
+        with reading(f"{self.where} (rows {first} to {last})"):
+            return np.asarray(self.data[first:last])
+
+    @functools.cached_property
+    def _every_row(self) -> np.ndarray:
+        return self.rows(0, len(self))
+
+    def numbers(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows first … last − 1 as (T, D) float32, the precision LeRobot's policies read; a boolean is 0 or 1.
+
+        A small array is read once and kept, because the chunks of its file do not end where episodes do.
+
+        Raises:
+            ValueError: values are not finite, too large for float32, or whole numbers that float32 does not have.
+        """
+        where = self._from(first)
+        last = len(self) if last is None else last
+        small = math.prod(self.data.shape) * np.dtype(self.data.dtype).itemsize <= KEEP_BYTES
+        values = (self._every_row[first:last] if small else self.rows(first, last)).reshape(last - first, self.width)
+        if bad := int((~np.isfinite(values)).sum()):
+            frame = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
+            raise ValueError(
+                f"{where} holds {bad} NaN or infinite values, the first in frame {frame}; all must be finite"
+            )
+        with np.errstate(over="ignore"):
+            stored = values.astype(np.float32)
+        if not np.isfinite(stored).all():
+            raise ValueError(f"{where} holds {np.abs(values).max():g}; float32 ends at {np.finfo(np.float32).max:g}")
+        if values.dtype.kind in "iu" and len(values):
+            most = max(abs(int(values.min())), abs(int(values.max())))
+            if most > _WHOLE:
+                raise ValueError(f"{where} holds the whole number {most}; float32 has all of them up to {_WHOLE} only")
+        return stored
+
+    def pictures(self, first: int, last: int) -> np.ndarray:
+        """Rows first … last − 1 as bytes (T, H, W, 3); floating point from black = 0 to `white` is rounded to nearest.
+
+        Raises:
+            ValueError: values outside [0, white].
+        """
+        values = self.rows(first, last)
+        if values.dtype == np.uint8:
+            return values
+        low, high = float(values.min()), float(values.max())  # NaN fails the comparison as well
+        if not (low >= 0 and high <= self.white):
+            raise ValueError(
+                f"{self._from(first)} holds values from {low:g} to {high:g}; legal are 0 to {self.white:g} (--white)"
+            )
+        return np.rint(np.asarray(values, dtype=np.float64) * (255 / self.white)).astype(np.uint8)
+
+    def film(self, scratch: Path, first: int = 0, last: int | None = None) -> np.ndarray:
+        """All `pictures` from first to last − 1, read in blocks; large ones lie in a temporary file in `scratch`.
+
+        So an hour of several cameras takes no more memory than the operating system has to spare.
+        """
+        last = len(self) if last is None else last
+        whole = (last - first, *self.picture_shape)
+        if math.prod(whole) > SPOOL_BYTES:
+            with tempfile.TemporaryFile(dir=scratch) as file:  # the mapping outlives the closed, nameless file
+                frames: np.ndarray = np.memmap(file, np.uint8, "w+", shape=whole)
+        else:
+            frames = np.empty(whole, np.uint8)
+        for start in range(first, last, BLOCK):
+            stop = min(start + BLOCK, last)
+            frames[start - first : stop - first] = self.pictures(start, stop)
+        return frames
+
+    def _from(self, first: int) -> str:
+        """How messages name the rows from `first` on; frames are counted from there."""
+        return f"{self.where} (from row {first})" if first else self.where
 
 
-def numbers(values: np.ndarray, where: str) -> np.ndarray:
-    """(T, ...) numbers -> (T, D) float32, the precision LeRobot's policies read; a boolean is 0 or 1.
+#: Feature -> the arrays it is made of: numbers end to end, or the one camera.
+type Sources = dict[str, list[Array]]
+
+
+def is_picture(feature: str) -> bool:
+    """Whether LeRobot takes what has this name for a camera."""
+    return feature.startswith("observation.image")
+
+
+def features_of(sources: Sources, video: bool) -> dict[str, dict[str, Any]]:
+    """LeRobot's feature table; cameras as `video` or PNG, numbers named by their keys: key, or key.0, key.1, …
 
     Raises:
-        ValueError: values are not finite, too large for float32, or whole numbers that float32 does not have.
+        ValueError: an array does not suit its feature.
     """
-    values = np.asarray(values)
-    width = width_of(values.shape, values.dtype, where)
-    if bad := int((~np.isfinite(values)).sum()):
-        first = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), width)).all(1))[0])
-        raise ValueError(f"{where} holds {bad} NaN or infinite values, the first in frame {first}; all must be finite")
-    with np.errstate(over="ignore"):
-        stored = values.reshape(len(values), width).astype(np.float32)
-    if not np.isfinite(stored).all():
-        raise ValueError(f"{where} holds {np.abs(values).max():g}; float32 ends at {np.finfo(np.float32).max:g}")
-    if (
-        values.dtype.kind in "iu"
-        and len(values)
-        and (most := max(abs(int(values.min())), abs(int(values.max())))) > _WHOLE
-    ):
-        raise ValueError(f"{where} holds the whole number {most}; float32 has all of them up to {_WHOLE} only")
-    return stored
+    features: dict[str, dict[str, Any]] = {}
+    for feature, arrays in sources.items():
+        if is_picture(feature):
+            features[feature] = picture_feature(arrays[0].picture_shape, video)
+            continue
+        names: list[str] = []
+        for found in arrays:
+            short = found.key.rpartition("/")[2]
+            names += [short] if found.width == 1 else [f"{short}.{index}" for index in range(found.width)]
+        features[feature] = number_feature(names)
+    return features
 
 
-def picture_shape(shape: Sequence[int], dtype: np.dtype, where: str) -> tuple[int, int, int]:
-    """(height, width, 3) of an array (T, height, width, 3), from its header."""
-    if dtype.kind != "f" and dtype != np.uint8:
-        raise ValueError(f"{where} has dtype {dtype}; legal for pictures are uint8 and floating point")
-    if len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-        raise ValueError(f"{where} has shape {tuple(shape)}; legal for pictures is (T, height, width, 3)")
-    return int(shape[1]), int(shape[2]), 3
-
-
-def pictures(values: np.ndarray, where: str, white: float) -> np.ndarray:
-    """(T, H, W, 3) bytes, or floating point from black = 0 to `white`, -> bytes, rounded to nearest.
-
-    Raises:
-        ValueError: values outside [0, white].
-    """
-    values = np.asarray(values)
-    picture_shape(values.shape, values.dtype, where)
-    if values.dtype == np.uint8:
-        return values
-    low, high = float(values.min()), float(values.max())  # NaN fails the comparison as well
-    if not (low >= 0 and high <= white):
-        raise ValueError(f"{where} holds values from {low:g} to {high:g}; legal are 0 to {white:g} (--white)")
-    return np.rint(np.asarray(values, dtype=np.float64) * (255 / white)).astype(np.uint8)
-
-
-def picture_feature(shape: tuple[int, int, int], video: bool) -> dict[str, Any]:
-    """LeRobot's description of a camera, (height, width, 3), stored as video or as PNG."""
-    return {"dtype": "video" if video else "image", "shape": shape, "names": ["height", "width", "channel"]}
-
-
-def number_feature(names: Sequence[str]) -> dict[str, Any]:
-    """LeRobot's description of a vector with one name for each number."""
-    return {"dtype": "float32", "shape": (len(names),), "names": list(names)}
-
-
-def names_of(key: str, width: int) -> list[str]:
-    """Names of the numbers of a key: the key itself, or key.0, key.1, …"""
-    short = key.rsplit("/", 1)[-1]
-    return [short] if width == 1 else [f"{short}.{index}" for index in range(width)]
-
-
-def gather(
-    length: int, shape: tuple[int, int, int], block: Callable[[int, int], np.ndarray], scratch: Path
-) -> np.ndarray:
-    """Pictures (length, *shape) uint8, read by `block(first, last)`; large ones lie in a temporary file in `scratch`.
-
-    So an hour of several cameras takes no more memory than the operating system has to spare.
-    """
-    whole = (length, *shape)
-    if math.prod(whole) > SPOOL_BYTES:
-        with tempfile.TemporaryFile(dir=scratch) as file:  # the mapping outlives the closed, nameless file
-            frames: np.ndarray = np.memmap(file, np.uint8, "w+", shape=whole)
-    else:
-        frames = np.empty(whole, np.uint8)
-    for first in range(0, length, BLOCK):
-        last = min(first + BLOCK, length)
-        frames[first:last] = block(first, last)
-    return frames
-
-
-def by_number(names: Sequence[str]) -> list[str]:
-    """Names in the order of the numbers in them: demo_2 before demo_10."""
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+def columns_of(sources: Sources, scratch: Path, first: int = 0, last: int | None = None) -> Columns:
+    """Rows first … last − 1 of every feature; raises ValueError as `Array.numbers` and `Array.pictures` do."""
+    return {
+        feature: arrays[0].film(scratch, first, last)
+        if is_picture(feature)
+        else np.concatenate([found.numbers(first, last) for found in arrays], axis=1)
+        for feature, arrays in sources.items()
+    }

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lerobot_dp_plus.demos.converters.common import reading, require
+from lerobot_dp_plus.demos.converters.common import Array, Sources, is_picture, reading, require
 
 _CONTIGUOUS = 1  # h5py.h5d.CONTIGUOUS
 
@@ -27,7 +25,7 @@ def open_hdf5(path: Path, command: str) -> Iterator[Any]:
         yield file
 
 
-def array(file: Any, path: Path, key: str) -> Any:
+def array(file: Any, path: Path, key: str) -> Array:
     """The array `key` of an open file, of numbers and completely written.
 
     Raises:
@@ -46,20 +44,24 @@ def array(file: Any, path: Path, key: str) -> Any:
         unwritten = _unwritten(found)
     if unwritten:
         raise ValueError(f"{where}: {unwritten}, so they would read as zeros; the recording was cut short")
-    return found
+    return Array(found, path, key)
 
 
-def block(found: Any, where: str, first: int, last: int) -> np.ndarray:
-    """Rows first … last − 1."""
-    with reading(f"{where} (frames {first} to {last})"):
-        return found[first:last]
+def layout(sources: Sources, where: str, inside: str = "") -> tuple[int, dict[str, Any]]:
+    """Number of frames of an episode, and of every key in the group `inside` its width or (height, width, 3).
 
-
-def one_length(lengths: dict[str, int], where: str) -> int:
-    """The number of frames that all keys of an episode have; ValueError naming them otherwise."""
+    Raises:
+        ValueError: the keys have unequal numbers of frames, or an array does not suit its feature.
+    """
+    lengths, shapes = {}, {}
+    for feature, arrays in sources.items():
+        for found in arrays:
+            key = found.key.removeprefix(inside)
+            lengths[key] = len(found)
+            shapes[key] = found.picture_shape if is_picture(feature) else found.width
     if len(set(lengths.values())) != 1:
         raise ValueError(f"{where}: every key needs the same number of frames; got {lengths}")
-    return next(iter(lengths.values()))
+    return next(iter(lengths.values())), shapes
 
 
 def _unwritten(found: Any) -> str:

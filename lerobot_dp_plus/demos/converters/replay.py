@@ -7,38 +7,19 @@ nine keypoints that Diffusion Policy stores are another set of points, which gym
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGE, OBS_STATE
 
-from lerobot_dp_plus.demos.converters.common import (
-    BLOCK,
-    Columns,
-    Recording,
-    check_feature,
-    gather,
-    names_of,
-    number_feature,
-    numbers,
-    picture_feature,
-    picture_shape,
-    pictures,
-    reading,
-    width_of,
-)
+from lerobot_dp_plus.demos.converters import common
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording, Sources
+from lerobot_dp_plus.demos.features import picture_feature
 from lerobot_dp_plus.demos.pusht_features import FPS, IMAGE_SHAPE, ROBOT_TYPE, TASK, PushTEnv, keypoints, pusht_features
 
-#: Numbers up to this size are read once; beyond it, episode by episode.
-_KEEP_BYTES = 256 * 2**20
-STATE, ENVIRONMENT_STATE, ACTION, IMAGE = (
-    "observation.state",
-    "observation.environment_state",
-    "action",
-    "observation.image",
-)
-PLAIN = {"state": STATE, "action": ACTION, "img": IMAGE}
+PLAIN = {"state": OBS_STATE, "action": ACTION, "img": OBS_IMAGE}
 
 
 @dataclass(frozen=True)
@@ -49,38 +30,20 @@ class Replay:
     arrays: Mapping[str, Any]
     ends: np.ndarray
 
-    def where(self, key: str) -> str:
-        """How messages name an array."""
-        return f"{self.source}: {key}"
-
-    def header(self, key: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and dtype of an array that has one row for every frame.
+    def array(self, key: str) -> Array:
+        """An array that has one row for every frame.
 
         Raises:
             ValueError: there is no such key, or it has more or fewer rows.
         """
+        where = f"{self.source}: {key}"
         if key not in self.arrays:
-            raise ValueError(f"{self.where(key)} is missing; it has {sorted(self.arrays)}")
-        shape, dtype = tuple(self.arrays[key].shape), np.dtype(self.arrays[key].dtype)
-        if not shape or shape[0] != self.ends[-1]:
-            rows = shape[0] if shape else "no"
-            raise ValueError(
-                f"{self.where(key)} has {rows} rows and episode_ends closes at {self.ends[-1]}; must agree"
-            )
-        return shape, dtype
-
-    def block(self, key: str, first: int, last: int) -> np.ndarray:
-        """Rows first … last − 1."""
-        with reading(f"{self.where(key)} (rows {first} to {last})"):
-            return np.asarray(self.arrays[key][first:last])
-
-    def reader(self, key: str) -> Callable[[int, int], np.ndarray]:
-        """`block` for numbers: small arrays are read once, because chunks do not end where episodes do."""
-        shape, dtype = self.header(key)
-        if int(np.prod(shape)) * dtype.itemsize > _KEEP_BYTES:
-            return functools.partial(self.block, key)
-        whole = functools.cache(lambda: self.block(key, 0, shape[0]))
-        return lambda first, last: whole()[first:last]
+            raise ValueError(f"{where} is missing; it has {sorted(self.arrays)}")
+        found = Array(self.arrays[key], self.source, key)
+        rows = found.data.shape[0] if found.data.shape else "no"
+        if rows != self.ends[-1]:
+            raise ValueError(f"{where} has {rows} rows and episode_ends closes at {self.ends[-1]}; must agree")
+        return found
 
 
 def check_ends(ends: np.ndarray, where: str) -> np.ndarray:
@@ -116,7 +79,7 @@ def pusht_recording(
     replay: Replay,
     *,
     images: bool,
-    corners: bool,
+    corners: bool | None,
     video: bool,
     white: float | None,
     fps: int,
@@ -124,38 +87,33 @@ def pusht_recording(
 ) -> Recording:
     """PushT's buffer in gym-pusht's terms; pictures are the buffer's own, or drawn by gym-pusht where it has none.
 
-    A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both: one of the two.
+    A policy observes whatever a dataset has, and gym-pusht shows pictures or corners, never both. So `corners` of None are
+    there where pictures are not.
     """
+    corners = not images if corners is None else corners
+    found = {key: replay.array(key) for key in _PUSHT}
     for key, width in _PUSHT.items():
-        shape, dtype = replay.header(key)
+        shape = tuple(found[key].data.shape)
         if shape[1:] != (width,):
-            raise ValueError(f"{replay.where(key)} has shape {shape}; PushT's is (N, {width})")
-        width_of(shape, dtype, replay.where(key))
+            raise ValueError(f"{found[key].where} has shape {shape}; PushT's is (N, {width})")
+        found[key].width  # noqa: B018  refuses what holds no numbers
     features = {key: dict(feature) for key, feature in pusht_features().items() if not key.startswith("next.")}
-    carried = {STATE: ["state[0:2]"], ENVIRONMENT_STATE: ["state[2:5] as eight corners"], ACTION: ["action"]}
+    carried = {OBS_STATE: ["state[0:2]"], OBS_ENV_STATE: ["state[2:5] as eight corners"], ACTION: ["action"]}
     if not corners:
-        del features[ENVIRONMENT_STATE], carried[ENVIRONMENT_STATE]
-    drawn = images and "img" not in replay.arrays
+        del features[OBS_ENV_STATE], carried[OBS_ENV_STATE]
+    film = replay.array("img") if images and "img" in replay.arrays else None
     if images:
-        shape = IMAGE_SHAPE if drawn else picture_shape(*replay.header("img"), replay.where("img"))
-        features[IMAGE] = picture_feature(shape, video)
-        carried[IMAGE] = ["drawn by gym-pusht from state" if drawn else "img"]
-    state, action = replay.reader("state"), replay.reader("action")
-    white = _white(replay, "img", white) if images and not drawn else white
+        film = None if film is None else _with_white(film, white)
+        features[OBS_IMAGE] = picture_feature(IMAGE_SHAPE if film is None else film.picture_shape, video)
+        carried[OBS_IMAGE] = ["drawn by gym-pusht from state" if film is None else "img"]
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
-        states = numbers(state(first, last), f"{replay.where('state')} (from row {first})")
-        column = {
-            STATE: states[:, :2],
-            ACTION: numbers(action(first, last), f"{replay.where('action')} (from row {first})"),
-        }
+        states = found["state"].numbers(first, last)
+        column = {OBS_STATE: states[:, :2], ACTION: found["action"].numbers(first, last)}
         if corners:
-            column[ENVIRONMENT_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
-        if drawn:
-            column[IMAGE] = draw(states)
-        elif images:
-            assert white is not None
-            column[IMAGE] = _frames(replay, "img", first, last, shape, white, scratch)
+            column[OBS_ENV_STATE] = keypoints(*states[:, 2:].T).astype(np.float32)
+        if images:
+            column[OBS_IMAGE] = draw(states) if film is None else film.film(scratch, first, last)
         return column
 
     used = {*_PUSHT, *(["img"] if images else [])}
@@ -166,58 +124,28 @@ def plain_recording(
     replay: Replay, *, mapping: Sequence[tuple[str, str]], video: bool, white: float | None, fps: int, task: str
 ) -> Recording:
     """Any buffer: (source key, feature) pairs, several numbers of one feature end to end in the order given."""
-    carried: dict[str, list[str]] = {}
+    sources: Sources = {}
     for key, feature in mapping:
-        shape, _ = replay.header(key)
-        check_feature(feature, len(shape) == 4, replay.where(key))
-        carried.setdefault(feature, []).append(key)
-    features: dict[str, dict[str, Any]] = {}
-    whites: dict[str, float] = {}
+        found = replay.array(key)
+        common.check_feature(feature, len(found.data.shape) == 4, found.where)
+        sources.setdefault(feature, []).append(_with_white(found, white) if common.is_picture(feature) else found)
+    carried = {feature: [found.key for found in arrays] for feature, arrays in sources.items()}
     for feature, keys in carried.items():
-        if feature.startswith("observation.image"):
-            if len(keys) > 1:
-                raise ValueError(f"{replay.source}: {keys} cannot all become {feature!r}; one camera, one feature")
-            shape = picture_shape(*replay.header(keys[0]), replay.where(keys[0]))
-            features[feature] = picture_feature(shape, video)
-            whites[feature] = _white(replay, keys[0], white)
-        else:
-            widths = {key: width_of(*replay.header(key), replay.where(key)) for key in keys}
-            features[feature] = number_feature([name for key in keys for name in names_of(key, widths[key])])
-    readers = {
-        key: replay.reader(key)
-        for name, keys in carried.items()
-        if not name.startswith("observation.image")
-        for key in keys
-    }
+        if common.is_picture(feature) and len(keys) > 1:
+            raise ValueError(f"{replay.source}: {keys} cannot all become {feature!r}; one camera, one feature")
+    features = common.features_of(sources, video)
 
     def columns(first: int, last: int, scratch: Path) -> Columns:
-        column: Columns = {}
-        for feature, keys in carried.items():
-            if feature.startswith("observation.image"):
-                shape = features[feature]["shape"]
-                column[feature] = _frames(replay, keys[0], first, last, shape, whites[feature], scratch)
-            else:
-                parts = [numbers(readers[k](first, last), f"{replay.where(k)} (from row {first})") for k in keys]
-                column[feature] = np.concatenate(parts, axis=1)
-        return column
+        return common.columns_of(sources, scratch, first, last)
 
     return _recording(replay, features, carried, {key for key, _ in mapping}, columns, fps, task, None)
 
 
-def _white(replay: Replay, key: str, white: float | None) -> float:
-    """What white is in pictures of floating point: `white`, or 255 or 1 as the first pictures suggest."""
-    shape, dtype = replay.header(key)
-    if white is not None or dtype == np.uint8:
-        return 255.0 if white is None else white
-    return 255.0 if replay.block(key, 0, min(shape[0], BLOCK)).max() > 1 else 1.0
-
-
-def _frames(replay: Replay, key: str, first: int, last: int, shape: Any, white: float, scratch: Path) -> np.ndarray:
-    def block(start: int, stop: int) -> np.ndarray:
-        where = f"{replay.where(key)} (from row {first + start})"
-        return pictures(replay.block(key, first + start, first + stop), where, white)
-
-    return gather(last - first, shape, block, scratch)
+def _with_white(film: Array, white: float | None) -> Array:
+    """`film`, of floating point with `white` as white, or with 255 or 1 as the first pictures suggest."""
+    if white is None and film.data.dtype != np.uint8:
+        white = 255.0 if film.rows(0, min(len(film), common.BLOCK)).max() > 1 else 1.0
+    return replace(film, white=255.0 if white is None else white)
 
 
 def _recording(

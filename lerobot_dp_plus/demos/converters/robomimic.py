@@ -3,7 +3,6 @@
 Source: robomimic's documentation of its dataset format (robomimic.github.io, "Dataset Structure").
 """
 
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,27 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lerobot.utils.constants import ACTION, DONE, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE, REWARD
 
-from lerobot_dp_plus.demos.converters.common import (
-    Columns,
-    Recording,
-    by_number,
-    existing,
-    gather,
-    names_of,
-    number_feature,
-    numbers,
-    picture_feature,
-    picture_shape,
-    pictures,
-    reading,
-    width_of,
-)
-from lerobot_dp_plus.demos.converters.hdf5 import array, block, one_length, open_hdf5
+from lerobot_dp_plus.demos.converters import common
+from lerobot_dp_plus.demos.converters.common import Array, Columns, Recording, Sources
+from lerobot_dp_plus.demos.converters.hdf5 import array, layout, open_hdf5
+from lerobot_dp_plus.demos.features import OUTCOME
+from lerobot_dp_plus.hub.files import by_number
 
 COMMAND = "convert robomimic"
 DEFAULT_FPS = 20  # robosuite's control frequency
-STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment_state", "action"
 #: What a robot knows of itself; taken for every robot of the file unless state keys are given.
 PROPRIOCEPTION = ("eef_pos", "eef_quat", "gripper_qpos")
 OBJECT = "object"
@@ -66,7 +54,7 @@ def open_robomimic(
     Raises:
         ValueError, FileNotFoundError: a key, mask or demonstration that is missing, damaged or unlike the first.
     """
-    source = existing(source)
+    source = common.existing(source)
     with open_hdf5(source, COMMAND) as file:
         data = file.get("data")
         if data is None or not hasattr(data, "keys"):
@@ -83,29 +71,34 @@ def open_robomimic(
         if environment_keys is None:
             environment_keys = [OBJECT] if OBJECT in offered and not images else []
         carried = {
-            **({STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
-            **({ENVIRONMENT_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
-            **{_camera(key): [f"obs/{key}"] for key in images},
+            **({OBS_STATE: [f"obs/{key}" for key in state_keys]} if state_keys else {}),
+            **({OBS_ENV_STATE: [f"obs/{key}" for key in environment_keys]} if environment_keys else {}),
+            **{f"{OBS_IMAGES}.{key.removesuffix('_image')}": [f"obs/{key}"] for key in images},
             ACTION: [action_key],
         }
         if not (state_keys or environment_keys or images):
             raise ValueError(f"{source}: no observation chosen; --state-keys may name {sorted(offered)}")
         first = file[f"data/{demos[0]}"]
-        ends = {feature: key for feature, key in (("next.reward", "rewards"), ("next.done", "dones")) if key in first}
-        carried |= {feature: [key] for feature, key in ends.items()}
+        carried |= {feature: [key] for feature, key in ((REWARD, "rewards"), (DONE, "dones")) if key in first}
         headers = [_header(file, source, demo, carried) for demo in demos]
         for demo, (_, features) in zip(demos, headers, strict=True):
             if features != headers[0][1]:
                 raise ValueError(
                     f"{source}: data/{demo} has {features}, data/{demos[0]} has {headers[0][1]}; all must agree"
                 )
+        features = common.features_of(_sources(file, source, demos[0], carried), video)
+        features |= {feature: OUTCOME[feature] for feature in features if feature == DONE}
+
+        def read(episode: int, scratch: Path) -> Columns:
+            return common.columns_of(_sources(file, source, demos[episode], carried), scratch)
+
         yield Recording(
             source,
             fps or int(environment.get("env_kwargs", {}).get("control_freq", DEFAULT_FPS)),
             task or str(environment.get("env_name", "")),
-            _features(headers[0][1], carried, video),
+            features,
             [length for length, _ in headers],
-            functools.partial(_read, file, source, demos, carried),
+            read,
             carried,
             sorted({f"obs/{key}" for key in offered}.difference(*carried.values())),
             _robot(environment),
@@ -114,16 +107,16 @@ def open_robomimic(
 
 
 def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
-    present = by_number(list(file["data"]))
+    present = sorted(file["data"], key=by_number)
     if filter_key is None:
         demos = present
     else:
         masks = sorted(file["mask"]) if "mask" in file else []
         if filter_key not in masks:
             raise ValueError(f"{source}: mask/{filter_key} is missing; legal for --filter-key are {masks}")
-        with reading(f"{source}: mask/{filter_key}"):
+        with common.reading(f"{source}: mask/{filter_key}"):
             names = file[f"mask/{filter_key}"].asstr()[:]
-        demos = by_number([str(name) for name in names])
+        demos = sorted(map(str, names), key=by_number)
         if unknown := sorted(set(demos) - set(present)):
             raise ValueError(f"{source}: mask/{filter_key} names {unknown[:5]}, which are not in data")
         if len(set(demos)) < len(demos):
@@ -135,7 +128,7 @@ def _demos(file: Any, source: Path, filter_key: str | None) -> list[str]:
 
 def _environment(data: Any, source: Path) -> dict[str, Any]:
     text = data.attrs.get("env_args", "{}")
-    with reading(f"{source}: attribute env_args of data"):
+    with common.reading(f"{source}: attribute env_args of data"):
         found = json.loads(text)
         if not isinstance(found, dict):
             raise ValueError(f"it is a {type(found).__name__}, no mapping")
@@ -160,73 +153,34 @@ def _is_picture(found: Any) -> bool:
     return found.ndim == 4 and found.shape[-1] == 3 and found.dtype == np.uint8
 
 
-def _camera(key: str) -> str:
-    return f"observation.images.{key.removesuffix('_image')}"
-
-
 def _header(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
     """Frames of a demonstration, and width or picture shape of every key."""
-    lengths: dict[str, int] = {}
-    shapes: dict[str, Any] = {}
-    for feature, keys in carried.items():
-        for key in keys:
-            where = f"{source}: data/{demo}/{key}"
-            found = array(file, source, f"data/{demo}/{key}")
-            lengths[key] = len(found)
-            if feature.startswith("observation.image"):
-                shapes[key] = picture_shape(found.shape, found.dtype, where)
-            elif feature.startswith("next."):
-                if found.ndim != 1:
-                    raise ValueError(f"{where} has shape {found.shape}; legal is (T,)")
-                shapes[key] = 1
-            else:
-                shapes[key] = width_of(found.shape, found.dtype, where)
-    length = one_length(lengths, f"{source}: data/{demo}")
+    sources = _sources(file, source, demo, carried)
+    for found in (each for feature in (REWARD, DONE) for each in sources.get(feature, [])):
+        if found.data.ndim != 1:
+            raise ValueError(f"{found.where} has shape {found.data.shape}; legal is (T,)")
+    length, shapes = layout(sources, f"{source}: data/{demo}", f"data/{demo}/")
     stated = file[f"data/{demo}"].attrs.get("num_samples", length)
     if int(stated) != length:
         raise ValueError(f"{source}: data/{demo} has {length} frames and num_samples={stated}; must agree")
     return length, shapes
 
 
-def _features(shapes: dict[str, Any], carried: dict[str, list[str]], video: bool) -> dict[str, dict[str, Any]]:
-    features: dict[str, dict[str, Any]] = {}
-    for feature, keys in carried.items():
-        if feature.startswith("observation.image"):
-            features[feature] = picture_feature(shapes[keys[0]], video)
-        elif feature == "next.done":
-            features[feature] = {"dtype": "bool", "shape": (1,), "names": None}
-        else:
-            features[feature] = number_feature([name for key in keys for name in names_of(key, shapes[key])])
-    return features
+def _sources(file: Any, source: Path, demo: str, carried: dict[str, list[str]]) -> Sources:
+    sources = {
+        feature: [array(file, source, f"data/{demo}/{key}") for key in keys] for feature, keys in carried.items()
+    }
+    if DONE in sources:
+        sources[DONE] = [Flags(found.data, source, found.key) for found in sources[DONE]]
+    return sources
 
 
-def _read(
-    file: Any, source: Path, demos: list[str], carried: dict[str, list[str]], episode: int, scratch: Path
-) -> Columns:
-    columns: Columns = {}
-    for feature, keys in carried.items():
-        found = [array(file, source, f"data/{demos[episode]}/{key}") for key in keys]
-        where = [f"{source}: data/{demos[episode]}/{key}" for key in keys]
-        if feature.startswith("observation.image"):
-            part = functools.partial(_pictures, found[0], where[0])
-            columns[feature] = gather(len(found[0]), found[0].shape[1:], part, scratch)
-            continue
-        values = [block(one, name, 0, len(one)) for one, name in zip(found, where, strict=True)]
-        if feature == "next.done":
-            columns[feature] = _flags(values[0], where[0])
-        elif feature == "next.reward":
-            columns[feature] = numbers(values[0].astype(np.float64), where[0])
-        else:
-            parts = [numbers(one, name) for one, name in zip(values, where, strict=True)]
-            columns[feature] = np.concatenate(parts, axis=1)
-    return columns
+class Flags(Array):
+    """An array of 0 and 1."""
 
-
-def _pictures(found: Any, where: str, first: int, last: int) -> np.ndarray:
-    return pictures(block(found, where, first, last), where, white=255)
-
-
-def _flags(values: np.ndarray, where: str) -> np.ndarray:
-    if not np.isin(values, (0, 1)).all():
-        raise ValueError(f"{where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
-    return values.astype(bool)[:, None]
+    def numbers(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows first … last − 1 as booleans (T, 1); ValueError if any is neither 0 nor 1."""
+        values = self.rows(first, len(self) if last is None else last)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{self.where} holds {sorted(set(values.tolist()) - {0, 1})[:3]}; legal are 0 and 1")
+        return values.astype(bool)[:, None]

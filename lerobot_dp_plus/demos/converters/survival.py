@@ -1,6 +1,5 @@
 """Did every frame and action survive? The written files, read back and compared with the source."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,9 @@ class _Rows:
     """The rows of all parquet files in order, a few at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._batches = self._read(sorted((folder / "data").rglob("*.parquet")))
+        files = map(pq.ParquetFile, sorted((folder / "data").rglob("*.parquet")))
+        self._batches = (pa.Table.from_batches([batch]) for file in files for batch in file.iter_batches(_ROWS))
         self._ahead: list[pa.Table] = []
-
-    @staticmethod
-    def _read(files: list[Path]) -> Iterator[pa.Table]:
-        for path in files:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_ROWS):
-                    yield pa.Table.from_batches([batch])
 
     def take(self, count: int) -> pa.Table:
         """The next `count` rows."""

@@ -12,6 +12,7 @@ import lerobot_dp_plus
 from lerobot_dp_plus.demos.converters.common import Columns, Recording
 from lerobot_dp_plus.demos.converters.survival import compare
 from lerobot_dp_plus.demos.writer import write_dataset
+from lerobot_dp_plus.hub.files import take_place
 
 NOTE = "conversion.json"
 
@@ -70,7 +71,7 @@ def transfer(
         recording.robot_type,
         extras=check,
     )
-    _replace(root, fresh)
+    take_place(fresh, root)
     return note
 
 
@@ -87,15 +88,3 @@ def check_target(root: Path, source: Path, overwrite: bool) -> None:
         raise FileExistsError(
             f"root={root} is no LeRobotDataset, so --overwrite leaves it alone; choose another folder"
         )
-
-
-def _replace(root: Path, fresh: Path) -> None:
-    if not root.exists():
-        fresh.rename(root)
-        return
-    old = root.with_name(f".{root.name}.old")
-    if old.exists():
-        shutil.rmtree(old)
-    root.rename(old)
-    fresh.rename(root)
-    shutil.rmtree(old)

@@ -59,7 +59,7 @@ def open_zarr(source: Path | str, allow_missing_chunks: bool = False) -> Iterato
 
 
 class _Whole(dict):
-    """Arrays by key; chunks are counted when an array is first asked for, so keys left out are not."""
+    """Arrays by key. Chunks are counted when an array is first asked for, so an array that is left out may lack some."""
 
     def __init__(self, source: Path, arrays: dict[str, Any], allow_missing_chunks: bool) -> None:
         super().__init__(arrays)

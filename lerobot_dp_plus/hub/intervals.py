@@ -19,3 +19,9 @@ def wilson_interval(successes: int, episodes: int, confidence: float = 0.95) -> 
         )
     interval = binomtest(successes, episodes).proportion_ci(confidence_level=confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def wilson_percent(successes: int, episodes: int) -> tuple[float, float]:
+    """The 95 % interval of `wilson_interval`, in percent; raises as it does."""
+    low, high = wilson_interval(successes, episodes)
+    return 100 * low, 100 * high
