@@ -32,6 +32,13 @@ def test_physical_values_of_half_precision_have_all_digits() -> None:
     torch.testing.assert_close(found, torch.tensor([[80_000.0, 5.0]]))
 
 
+def test_physical_values_of_double_precision_stay_double() -> None:
+    value = torch.randn(4, 2, dtype=torch.float64)
+    found = learned().physical(ACTION, value)
+    offset, scale = (torch.tensor(numbers, dtype=torch.float64) for numbers in AFFINE[ACTION])
+    torch.testing.assert_close(found, offset + scale * value, rtol=1e-12, atol=0)
+
+
 def test_all_that_has_units_is_told_in_them_and_nothing_else() -> None:
     units, values = learned(), {STATE: torch.randn(2, 3), "observation.image": torch.randn(2, 3, 4, 4)}
     told = units.all_physical(values)

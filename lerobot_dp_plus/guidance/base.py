@@ -2,14 +2,30 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import draccus
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, Denoiser, Energy, FlowMap, Prediction, Scene
-from lerobot_dp_plus.paths import Path, StraightPath
+from lerobot_dp_plus.paths import Path
+
+
+@dataclass(frozen=True)
+class World:
+    """What is known of the world that chunks are executed in.
+
+    Args:
+        scene: what was observed, in the dataset's units, B rows.
+        energy: the energy to follow, of chunks (B, N, H, A) in the dataset's units; None if there is none.
+        physical, normalised: actions (..., A) into the dataset's units, and back.
+    """
+
+    scene: Scene
+    energy: Energy | None
+    physical: Callable[[Tensor], Tensor]
+    normalised: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -21,20 +37,15 @@ class Situation:
         bound: largest |x₁| of the denoiser, which holds of the bent one too; None for none.
         keep_noise: the noise end stays as the network gave it, also where the data end is changed.
         candidates: N; rows of a chunk (B·N, H, A) come with the candidates of one observation after each other.
-        scene: what was observed, in the dataset's units, B rows.
-        energy: the energy to follow, of chunks (B, N, H, A) in the dataset's units.
-        physical, normalised: actions (..., A) into the dataset's units, and back.
+        world: the scene and an energy; None if nobody needs them.
         condition, denoiser: what the network knows of the observation, and the denoiser under another such condition.
     """
 
-    path: Path = field(default_factory=StraightPath)
+    path: Path
     bound: float | None = None
     keep_noise: bool = False
     candidates: int = 1
-    scene: Scene = field(default_factory=Scene)
-    energy: Energy | None = None
-    physical: Callable[[Tensor], Tensor] = lambda actions: actions
-    normalised: Callable[[Tensor], Tensor] = lambda actions: actions
+    world: World | None = None
     condition: Condition = None
     denoiser: Callable[[Condition], Denoiser] | None = None
 

@@ -29,15 +29,16 @@ class Gradient(Guidance):
             raise ValueError(f"guidance.strength = {self.strength}: must be at least 0")
 
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
-        if situation.energy is None:
+        world = situation.world
+        if world is None or world.energy is None:
             raise ValueError("guidance.type=gradient follows an energy, and energy.type = none; choose another energy")
-        energy = situation.energy
+        energy = world.energy
 
         def guided(x_t: Tensor, t: Tensor) -> Prediction:
             prediction = denoise(x_t, t)
-            chunks = situation.physical(prediction.x1).unflatten(0, (-1, situation.candidates))
-            chunks = chunks - self.strength * gradient(energy, chunks, situation.scene)
-            return situation.moved(prediction, situation.normalised(chunks.flatten(0, 1)), x_t, t)
+            chunks = world.physical(prediction.x1).unflatten(0, (-1, situation.candidates))
+            chunks = chunks - self.strength * gradient(energy, chunks, world.scene)
+            return situation.moved(prediction, world.normalised(chunks.flatten(0, 1)), x_t, t)
 
         return guided
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.guidance import Guidance, World
 from lerobot_dp_plus.notation import Candidates, Condition, Network
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
@@ -54,12 +54,12 @@ class Head(ABC):
 
     @abstractmethod
     def propose(
-        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
     ) -> Candidates:
         """N chunks for each of B observations from noise (B, N, H, A).
 
-        The condition has B rows. `situation` says what is known of the scene, for guidance. `generator` is for samplers
-        that draw more on the way.
+        The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
+        samplers that draw more on the way.
         """
 
 

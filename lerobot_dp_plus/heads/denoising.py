@@ -1,12 +1,12 @@
 """Chunks drawn by carrying noise to data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.guidance import Guidance, Situation, World
 from lerobot_dp_plus.heads.base import Head
 from lerobot_dp_plus.networks.prepared import Prepared
 from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, repeat_rows
@@ -60,7 +60,7 @@ class Denoising(Head):
         return self.objective.loss(self.network, chunk, condition, valid)
 
     def propose(
-        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
     ) -> Candidates:
         sampler, objective, start = self.sampler, self.objective, noise.flatten(0, 1)
         condition = repeat_rows(condition, noise.shape[1])
@@ -73,15 +73,7 @@ class Denoising(Head):
             network = cast(Network, Prepared(self.network, times, known))
             return objective.denoiser(network, known, path=path, keep_noise=keep_noise)
 
-        situation = replace(
-            situation,
-            path=path,
-            bound=objective.data_bound,
-            keep_noise=keep_noise,
-            candidates=noise.shape[1],
-            condition=condition,
-            denoiser=denoiser,
-        )
+        situation = Situation(path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser)
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
         chunks = sampler(wrap(denoiser(condition), situation), path, start, generator, clock)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Situation
+from lerobot_dp_plus.guidance import World
 from lerobot_dp_plus.heads.base import Head
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
@@ -36,7 +36,7 @@ class RegressionHead(Head):
         return (self._predict(condition, chunk).float() - chunk).square() * valid[..., None]
 
     def propose(
-        self, condition: Condition, noise: Tensor, situation: Situation, generator: torch.Generator | None = None
+        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
     ) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
         return Candidates(chunk[:, None].expand(noise.shape).contiguous())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
-from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.guidance import Guidance, World
 from lerobot_dp_plus.notation import Candidates, Energy, Scene
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
@@ -72,13 +72,12 @@ def propose(
     condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
     head = heads.make(model.network, recipe.objective, recipe.sampler, recipe.guidance)  # type: ignore[arg-type]
     if not recipe.needs_units:
-        return head.propose(condition, noise, Situation(), generator)
+        return head.propose(condition, noise, None, generator)
     units = model.units
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed)
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
     energy = None if isinstance(recipe.energy, NoEnergy) else recipe.energy
-    situation = Situation(scene=scene, energy=energy, physical=physical, normalised=normalised)
-    candidates = head.propose(condition, noise, situation, generator)
+    candidates = head.propose(condition, noise, World(scene, energy, physical, normalised), generator)
     terms: dict[str, Energy] = {**model.energies(), EnergyTerm.get_choice_name(type(recipe.energy)): recipe.energy}
     chunks = physical(candidates.chunks)
     return candidates._replace(energies={name: terms[name](chunks, scene) for name in recipe.energies})

@@ -1,7 +1,7 @@
 """The module that is trained and averaged."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +53,9 @@ class ChunkModel(nn.Module):
         self.units = Units({**config.low_dimensional_features, ACTION: action_dim})
         self._cameras = tuple(config.camera_features)
 
-    def members(self) -> Iterator[tuple[str, AuxiliaryModel]]:
+    def members(self) -> Iterable[tuple[str, AuxiliaryModel]]:
         """What is learned beside the policy, by the field of the config."""
-        return iter(self.auxiliary.items())  # type: ignore[arg-type]
+        return self.auxiliary.items()  # type: ignore[return-value]
 
     def energies(self) -> dict[str, Energy]:
         """The energies that are learned, by name."""
@@ -66,10 +66,10 @@ class ChunkModel(nn.Module):
 
         It stays as it is where no states are estimated, and where it has been through this before.
         """
-        estimator = dict(self.members()).get("state_estimation")
         pictures = {key: window[key] for key in self._cameras if key in window}
-        if not isinstance(estimator, StateEstimator) or not pictures:
+        if "state_estimation" not in self.auxiliary or not pictures:
             return window
+        estimator = cast(StateEstimator, self.auxiliary["state_estimation"])
         measured = {key: value for key, value in window.items() if key not in pictures}
         return {**measured, **estimator(pictures)}
 
