@@ -41,7 +41,7 @@ FACTORS = (
     Row("2 network calls", evaluate=("--policy.sampler.type=ddim", "--policy.sampler.num_steps=2")),
     Row("chunks started from 0.3 of the noise", evaluate=("--policy.noise_scale=0.3",)),
     Row("ends weighted equally", evaluate=("--policy.dynamics.weighting.type=equal",)),
-    Row("foresight as observed, not in the block's frame", train=("--policy.dynamics.frame.type=observed",)),
+    Row("dynamics as observed, not in the block's frame", train=("--policy.dynamics.frame.type=observed",)),
     Row(
         "demonstrations at their own speed",
         train=(
@@ -77,7 +77,7 @@ FACTORS = (
     Row("mean of 5 late checkpoints as well", train=("--save_freq=250",), average=5),
 )
 
-#: The same of a recipe that sees pictures; without corners there are no states to foresee, and so no choice.
+#: The same of a recipe that sees pictures; without corners there are no states to predict, and so no choice.
 FACTORS_OF_PICTURES = (
     Row(
         "without corners in training",

@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
     if options.study:
-        pictures = our_config(options.config).perception.pictures > 0
+        pictures = our_config(options.config).state_estimation.reads_pictures
         factors = FACTORS + (FACTORS_OF_PICTURES if pictures else ())
         rows += tuple(row for row in factors if row.name.startswith(tuple(options.only)))
     elif options.host:
