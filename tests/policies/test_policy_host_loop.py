@@ -1,13 +1,23 @@
 """LeRobot's own training and evaluation scripts, in this process, at tiny size."""
 
-import json
-import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from host_scripts import (
+    BOTH,
+    NETWORK,
+    PIXELS,
+    SMALL_IMAGES,
+    STATE_ONLY,
+    assert_resumes,
+    evaluate,
+    made_up,
+    run,
+    saved,
+    train,
+)
 from lerobot.configs import PreTrainedConfig
 from lerobot.datasets import LeRobotDataset
 from lerobot.scripts import lerobot_eval, lerobot_train
@@ -18,79 +28,12 @@ from lerobot_dp_plus.loading import fast_loading
 from lerobot_dp_plus.policies.environment_check import checked_environments
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
-NETWORK = {
-    "dp_plus_unet": ["network.down_dims=[8,16]", "network.n_groups=4", "network.time_embed_dim=8"],
-    **{name: ["network.dim=16", "network.depth=1", "network.num_heads=2"] for name in PRESETS[1:]},
-}
-STATE_ONLY, PIXELS, BOTH = "environment_state_agent_pos", "pixels_agent_pos", "pictures and what they show"
-SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4", "image_encoder.crop_shape=[24,24]"]
-
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory) -> dict[str, Path]:
-    """Three episodes of PushT's shapes, made up, for each kind of observation."""
-    roots = {}
-    for kind in (STATE_ONLY, PIXELS, BOTH):
-        roots[kind] = tmp_path_factory.mktemp("data") / kind
-        features = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in ("observation.state", "action")}
-        if kind != PIXELS:
-            features["observation.environment_state"] = {"dtype": "float32", "shape": (16,), "names": None}
-        if kind != STATE_ONLY:
-            names = ["height", "width", "channels"]
-            features["observation.image"] = {"dtype": "image", "shape": (96, 96, 3), "names": names}
-        made = LeRobotDataset.create("made/up", fps=10, features=features, root=roots[kind], use_videos=False)
-        rng = np.random.default_rng(0)
-        for length in (12, 9, 15):
-            for _ in range(length):
-                values = {k: rng.uniform(0, 512, f["shape"]).astype(np.float32) for k, f in features.items()}
-                if "observation.image" in features:
-                    values["observation.image"] = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
-                made.add_frame({**values, "task": "push"})
-            made.save_episode()
-        made.finalize()
-    return roots
-
-
-def run(script, *arguments: str) -> None:
-    """The script as its console command runs it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script.__name__, *arguments])
-        script.main()
-
-
-def train(root: Path, output: Path, preset: str, *more: str) -> Path:
-    """Four updates with a checkpoint every two; returns the folder of checkpoints."""
-    policy = [
-        "device=cpu",
-        "push_to_hub=false",
-        "horizon=8",
-        "n_action_steps=4",
-        "sampler.num_steps=2",
-        *NETWORK[preset],
-    ]
-    run(
-        lerobot_train,
-        "--dataset.repo_id=made/up",
-        f"--dataset.root={root}",
-        f"--output_dir={output}",
-        f"--policy.type={preset}",
-        *(f"--policy.{switch}" for switch in policy),
-        *("--steps=4", "--save_freq=2", "--batch_size=4", "--num_workers=0", "--log_freq=1", "--seed=3"),
-        *more,
-    )
-    return output / "checkpoints"
-
-
-def evaluate(folder: Path, output: Path, obs_type: str, *more: str) -> dict:
-    run(
-        lerobot_eval,
-        f"--policy.path={folder}",
-        f"--output_dir={output}",
-        *("--env.type=pusht", f"--env.obs_type={obs_type}", "--env.episode_length=6"),
-        *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false"),
-        *more,
-    )
-    return json.loads((output / "eval_info.json").read_text())
+    """Made-up data for each kind of observation."""
+    folder = tmp_path_factory.mktemp("data")
+    return {kind: made_up(folder / kind, kind) for kind in (STATE_ONLY, PIXELS, BOTH)}
 
 
 @pytest.fixture(scope="module")
@@ -98,30 +41,6 @@ def pixel_training(datasets, tmp_path_factory) -> Path:
     switches = [*SMALL_IMAGES, "noise_draws=2", "optimizer_lr_backbone=1e-5"]
     encoder = [f"--policy.{switch}" for switch in switches]
     return train(datasets[PIXELS], tmp_path_factory.mktemp("pixels") / "run", "dp_plus_unet", *encoder)
-
-
-def saved(checkpoint: Path) -> dict[str, dict]:
-    files = ("pretrained_model/model.safetensors", "training_state/optimizer_state.safetensors")
-    return {name: load_file(checkpoint / name) for name in files}
-
-
-def assert_resumes(checkpoints: Path, copy: Path) -> None:
-    shutil.copytree(checkpoints.parent, copy, symlinks=True)
-    shutil.rmtree(copy / "checkpoints" / "000004")
-    (copy / "checkpoints" / "last").unlink()
-    start = copy / "checkpoints" / "000002" / "pretrained_model" / "train_config.json"
-    torch.manual_seed(99)  # as in another process
-    run(lerobot_train, f"--config_path={start}", "--resume=true", f"--output_dir={copy}")
-    before, through, resumed = (
-        saved(c) for c in (checkpoints / "000002", checkpoints / "000004", copy / "checkpoints" / "000004")
-    )
-    for file, values in through.items():
-        assert values.keys() == resumed[file].keys()
-        different = [key for key, value in values.items() if not torch.equal(value, resumed[file][key])]
-        assert not different, f"{file}: {different}"
-    weights = "pretrained_model/model.safetensors"
-    assert any(not torch.equal(v, before[weights][k]) for k, v in through[weights].items() if k.startswith("model."))
-    assert through[weights]["ema.n_averaged"] == 4 and before[weights]["ema.n_averaged"] == 2
 
 
 @pytest.mark.parametrize("preset", PRESETS)
