@@ -44,10 +44,11 @@ class Loaded(NamedTuple):
 
         Observations are named as in the data, {"observation.state": (D,), "observation.image": (H, W, 3) or (3, H, W)},
         or as LeRobot's environments give them, {"agent_pos": (D,), "pixels": (H, W, 3)}: arrays or tensors, not
-        normalised, pictures of bytes or of numbers up to 1. `policy.reset()` starts an episode.
+        normalised, pictures of bytes or of numbers up to 1. A policy that reads instructions is given one as "task": a
+        sentence, or for a batch one for each. `policy.reset()` starts an episode.
 
         Raises:
-            ValueError: as `select_action` of the policy.
+            ValueError: as `select_action` of the policy; or it reads instructions, and there is none.
         """
         batch, alone = batched(observation, self.policy.config)
         action = self.postprocess(self.policy.select_action(self.preprocess(batch))).cpu().numpy()
@@ -129,7 +130,11 @@ def batched(observation: Observation, config: PreTrainedConfig) -> tuple[dict[st
             for key, value in ((key, value[None] if alone else value) for key, value in named.items())
         }
     size = max((len(value) for value in batch.values()), default=1)
-    task = observation.get("task", "")
+    task = observation.get("task")
+    if task is None:
+        if getattr(config, "spoken_features", ()):
+            return batch, alone  # the processor says what is missing
+        task = ""
     return {**batch, "task": [task] * size if isinstance(task, str) else list(task)}, alone
 
 

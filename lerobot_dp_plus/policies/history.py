@@ -115,7 +115,7 @@ class ObservationHistory:
             raise ValueError(f"{', '.join(missing)} missing from the batch, which has {sorted(batch)}")
         windows = self._check_shapes(batch)
         self._check_sizes(batch)
-        self._said = {key: batch[key] for key in self._spoken}
+        self._said = {key: batch[key].clone() for key in self._spoken}
         return windows
 
     def _check_shapes(self, batch: Mapping[str, Tensor]) -> bool:
@@ -141,6 +141,11 @@ class ObservationHistory:
         sizes = {key: batch[key].shape[0] for key in self._shapes}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"batch sizes are {sizes}; must be the same for all observations")
+        for key in self._spoken:
+            if len(batch[key]) not in sizes.values():
+                raise ValueError(
+                    f"{key}: {len(batch[key])} instructions for {max(sizes.values())} observations; give each its own"
+                )
         if not self._latest:
             return
         key, now = next(iter(sizes.items()))

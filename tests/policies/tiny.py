@@ -116,8 +116,15 @@ def training_batch(made: DpPlusConfig, batch_size: int = BATCH) -> dict[str, Any
     batch["action_is_pad"] = torch.zeros(batch_size, made.horizon, dtype=torch.bool)
     batch["action_is_pad"][0, -2:] = True
     batch["task"] = ["push"] * batch_size
+    if made.spoken_features:
+        batch |= said(made, batch["task"])
     batch["index"] = torch.arange(batch_size)
     return batch
+
+
+def said(made: DpPlusConfig, sentences: list[str]) -> dict[str, Tensor]:
+    """What the pipeline makes of instructions."""
+    return dict(zip(made.spoken_features, made.words.ids(sentences), strict=True))
 
 
 def noise(made: DpPlusConfig, batch_size: int = BATCH, seed: int = 1) -> Tensor:
