@@ -115,7 +115,7 @@ class PatchesConfig(ImageEncoderConfig):
         if self.pretrained_weights is not None:
             if self.trunk != "resnet18":
                 raise ValueError(f"pretrained_weights={self.pretrained_weights!r}: there are none of {self.trunk}")
-            check_weights(self.pretrained_weights)
+            check_weights(self.pretrained_weights, needed=self.frozen)
         elif self.frozen:
             raise ValueError("frozen=true: only a pretrained trunk can be; give trunk=resnet18 and pretrained_weights")
 

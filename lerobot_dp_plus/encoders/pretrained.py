@@ -22,11 +22,11 @@ class Pretrained(NamedTuple):
     digest: str
 
 
-def check_weights(name: str) -> None:
-    """Raise a ValueError unless `name` is one of torchvision's, or a safetensors file that is there."""
+def check_weights(name: str, *, needed: bool = True) -> None:
+    """Raise a ValueError unless `name` is one of torchvision's, or a safetensors file; if it is `needed`, one that is there."""
     legal = list(ResNet18_Weights.__members__)
     if name.endswith(FILE):
-        if not Path(name).is_file():
+        if needed and not Path(name).is_file():
             raise ValueError(f"pretrained_weights={name!r}: there is no such file; legal too: {', '.join(legal)}")
     elif name not in legal:
         raise ValueError(

@@ -56,7 +56,7 @@ class ResNet18Config(KeypointsConfig):
         """As every image encoder, and the pretrained weights must have a known name."""
         super().check(image_shapes)
         if self.pretrained_weights is not None:
-            check_weights(self.pretrained_weights)
+            check_weights(self.pretrained_weights, needed=self.frozen)  # others are in the checkpoint
         elif self.frozen:
             raise ValueError(
                 "frozen=true: only a pretrained trunk can be; give pretrained_weights, such as IMAGENET1K_V1"

@@ -20,7 +20,7 @@ from lerobot_dp_plus.hub import card_text as text
 from lerobot_dp_plus.hub import card_use as use
 from lerobot_dp_plus.hub.card_folder import Upload
 from lerobot_dp_plus.hub.card_markdown import Markdown, page
-from lerobot_dp_plus.hub.card_words import KINDS, citations
+from lerobot_dp_plus.hub.card_words import KINDS, citations, unused
 from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.hub.publication import Publication
 
@@ -55,7 +55,7 @@ def render_card(folder: Path, repo_id: str | None = None) -> str:
         "environment": upload.environment,
         "type": upload.config["type"],
         "has_cameras": upload.has_cameras,
-        "switchable": upload.config["objective"]["type"] in KINDS,
+        "switchable": upload.config["objective"]["type"] in KINDS and "sampler" not in unused(upload.config),
         "parameters": publication.parameters,
         "selection_rule": publication.selection_rule,
         "use_command": evaluating if upload.environment else use.rollout_command(upload),

@@ -135,6 +135,11 @@ class Upload:
         return any(kind == "VISUAL" for direction, _, kind, _ in self.features if direction == "in")
 
     @property
+    def reads_words(self) -> bool:
+        """Whether it is told what to do."""
+        return (self.config.get("words") or {}).get("type", "none") != "none"
+
+    @property
     def hub_dataset(self) -> str | None:
         """The repository the training data come from, None if they were a folder on somebody's disk."""
         url = self.publication.dataset_url or ""

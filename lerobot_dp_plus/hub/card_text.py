@@ -18,15 +18,21 @@ def summary(upload: Upload) -> Markdown:
     subject = words.ENVIRONMENTS.get(upload.task or upload.environment or "")
     purpose = f" for {subject}," if subject else f" for {code(upload.environment)}" if upload.environment else ""
     states = any(kind != "VISUAL" for direction, _, kind, _ in upload.features if direction == "in")
-    seen = ["camera images"] * upload.has_cameras + ["states"] * states
+    seen = ["camera images"] * upload.has_cameras + ["states"] * states + ["an instruction"] * upload.reads_words
+    draws = "predicts" if "sampler" in words.unused(config) else "samples"
     frames = config["n_obs_steps"]
     last = "the last observation" if frames == 1 else f"the last {frames} observations"
     rate = f" at {config['fps']} Hz" if config.get("fps") else ""
     return Markdown(
-        f"A {name}{purpose} that acts on {' and '.join(seen)}{'' if upload.has_cameras else ', without a camera'}. "
-        f"From {last} it samples a chunk of {config['horizon']} actions, executes {config['n_action_steps']} of them{rate}, "
-        "looks again and samples anew."
+        f"A {name}{purpose} that acts on {_listed(seen)}{'' if upload.has_cameras else ', without a camera'}. "
+        f"From {last} it {draws} a chunk of {config['horizon']} actions, executes {config['n_action_steps']} of them{rate}, "
+        f"looks again and {draws} anew."
     )
+
+
+def _listed(names: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def headline(upload: Upload) -> Markdown:
@@ -80,10 +86,10 @@ def estimated_words(upload: Upload) -> Markdown | None:
 
 def axes(upload: Upload) -> Markdown:
     """The table of axes."""
-    rows = []
+    rows, unused = [], words.unused(upload.config)
     for axis in words.AXES:
         part = upload.config.get(axis)
-        if part is None or (axis == "image_encoder" and not upload.has_cameras):
+        if part is None or axis in unused or (axis == "image_encoder" and not upload.has_cameras):
             continue
         what = words.MEMBERS.get((axis, part["type"]), "")
         if axis == "sampler" and (calls := words.network_calls(part)) is not None:

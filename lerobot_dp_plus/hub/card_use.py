@@ -71,6 +71,8 @@ def python_lines(upload: Upload) -> Markdown:
     tensors = "\n".join(
         f"#   {json.dumps(one_line(name, 'feature'), ensure_ascii=False)}: {_shape(shape)}" for name, shape in inputs
     )
+    if upload.reads_words:
+        tensors += '\n#   "task": the instruction, a sentence'
     return Markdown(
         f"""\
 import lerobot_policy_dp_plus  # registers the policy types; notebooks and servers need this line

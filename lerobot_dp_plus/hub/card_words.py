@@ -81,6 +81,9 @@ AXES = tuple(_WORDS)
 #: (axis, member) -> what it is.
 MEMBERS = {(axis, member): words for axis, members in _WORDS.items() for member, words in members.items()}
 
+#: objective -> axes that it does without, whatever a config says of them.
+UNUSED = {"regression": ("sampler", "guidance", "selection")}
+
 #: sampler -> network calls a chunk, from its num_steps: one a step, but for Heun's method.
 NETWORK_CALLS: dict[str, Callable[[int], int]] = {
     **{sampler: lambda steps: steps for sampler in _WORDS["sampler"]},
@@ -175,6 +178,11 @@ def network_calls(sampler: dict[str, Any]) -> int | None:
     """Network calls a chunk, None for a sampler not known here."""
     rule, steps = NETWORK_CALLS.get(str(sampler.get("type"))), sampler.get("num_steps")
     return rule(steps) if rule is not None and isinstance(steps, int) else None
+
+
+def unused(config: dict[str, Any]) -> tuple[str, ...]:
+    """Axes that the objective of `config` does without."""
+    return UNUSED.get(config["objective"]["type"], ())
 
 
 def citations(config: dict[str, Any], version: str | None) -> Markdown:

@@ -4,6 +4,8 @@
 |---|---|
 | 1, 2 | `foresight.…` is `auxiliary.dynamics.…`, its `units` belong to the whole model; `perception.…` is `auxiliary.state_estimation.…` |
 | 1, 2 | without foresight there were no units: they are read from the statistics of the pipeline beside the weights |
+
+The same is done for weights of today that know no units, because a script of somebody's own gave the policy no dataset.
 """
 
 import json
@@ -33,22 +35,24 @@ def todays(state: Mapping[str, Tensor], policy: Any, folder: Path) -> dict[str, 
     """`state`, the weights in `folder`, with the names and units that `policy` has for them."""
     renamed = {_name(key): value for key, value in state.items()}
     for prefix in MODELS:
-        units = {key: value for key, value in policy.state_dict().items() if key.startswith(f"{prefix}units.")}
-        if f"{prefix}units.known" in renamed or not any(key.startswith(prefix) for key in renamed):
-            continue
-        if any(key in renamed for key in units):  # those of a model with foresight
-            renamed[f"{prefix}units.known"] = torch.ones((), dtype=torch.bool)
-            continue
-        fresh = {key: value.clone() for key, value in units.items()}
-        found = _of_pipeline(policy.config, folder)
-        names: tuple[str, ...] = policy.model.units.keys if fresh else ()
-        if found is not None and all(name in found for name in names):
-            for index, name in enumerate(names):
-                for kind, value in zip(("offset", "scale"), found[name], strict=True):
-                    fresh[f"{prefix}units.{kind}_{index}"] = torch.as_tensor(value, dtype=torch.float32)
-            fresh[f"{prefix}units.known"] = torch.ones((), dtype=torch.bool)
-        renamed |= fresh
+        known = f"{prefix}units.known"
+        if known not in renamed and f"{prefix}units.offset_0" in renamed:  # those of a model with foresight
+            renamed[known] = torch.ones((), dtype=torch.bool)
+        if any(key.startswith(prefix) for key in renamed) and not renamed.get(known, False):
+            renamed |= {f"{prefix}units.{name}": value for name, value in _units(policy, folder).items()}
     return renamed
+
+
+def _units(policy: Any, folder: Path) -> dict[str, Tensor]:
+    """Units by the pipeline in `folder`; where it says less, those that the policy has."""
+    units = {name: value.clone() for name, value in policy.model.units.named_buffers()}
+    found, keys = _of_pipeline(policy.config, folder), policy.model.units.keys
+    if found is not None and all(key in found for key in keys):
+        for index, key in enumerate(keys):
+            for kind, value in zip(("offset", "scale"), found[key], strict=True):
+                units[f"{kind}_{index}"] = torch.as_tensor(value, dtype=torch.float32)
+        units["known"] = torch.ones((), dtype=torch.bool)
+    return units
 
 
 def _name(key: str) -> str:

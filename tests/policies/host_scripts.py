@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,14 @@ def run(script, *arguments: str) -> None:
         script.main()
 
 
-def train(root: Path, output: Path, preset: str, *more: str) -> Path:
+def train(root: Path, output: Path, preset: str, *more: str, sampler: Sequence[str] = ("sampler.num_steps=2",)) -> Path:
     """Four updates with a checkpoint every two; returns the folder of checkpoints."""
     policy = [
         "device=cpu",
         "push_to_hub=false",
         "horizon=8",
         "n_action_steps=4",
-        "sampler.num_steps=2",
+        *sampler,
         *NETWORK[preset],
     ]
     run(

@@ -18,6 +18,7 @@ from tiny import config, frame, policy, said, trained, window
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, HashedWords
 from lerobot_dp_plus.heads import compiled
+from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.loading import fast_loading
 
 LEFT, RIGHT = "go left", "go right"
@@ -238,6 +239,13 @@ def test_the_compiled_sampler_reads_what_it_is_told(monkeypatch):
         chunks.append(fast.sample({**shown, **heard}, noise))
         assert torch.equal(chunks[-1], eager.sample({**shown, **heard}, noise))
     assert not torch.equal(*chunks) and len(fast._propose._shapes) == 1 and len(calls) == 2
+
+
+def test_its_card_says_that_it_is_told(learned):
+    card = render_card(learned[0])
+    assert "acts on states and an instruction, without a camera" in card
+    assert "words of the instruction by their hash" in card
+    assert '#   "task": the instruction, a sentence' in card
 
 
 def test_pipelines_of_ours_take_one_sentence_for_one_observation(learned):

@@ -9,6 +9,7 @@ from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.policies import get_policy_class, make_policy_config
 from torch import Tensor
 
+from lerobot_dp_plus import heads
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -56,7 +57,7 @@ def config(
         **fields,
     )
     assert isinstance(made, DpPlusConfig)
-    if "sampler" not in fields:
+    if "sampler" not in fields and "sampler" in heads.head_of(made.objective).uses:
         made.sampler = replace(made.sampler, num_steps=steps)
     return made
 
