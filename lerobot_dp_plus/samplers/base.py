@@ -86,7 +86,10 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         return path.grid(self.num_steps, like)
 
     def clock(self, path: Path, noise: Tensor) -> tuple[Tensor, ...]:
-        """The same as num_steps + 1 tensors (B,): every time the denoiser will be asked about, known before the first."""
+        """The same times as num_steps + 1 tensors (B,), one for each sample of the batch.
+
+        They are known before the first step. What depends on times alone can be computed for all of them at once.
+        """
         return self.times(path, noise)[:, None].expand(-1, noise.shape[0]).unbind()
 
     def __call__(
@@ -97,7 +100,10 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         generator: torch.Generator | None = None,
         clock: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Chunks (B, H, A) from noise (B, H, A); `clock`, if the caller has asked for it before, spares doing so again."""
+        """Chunks (B, H, A) from noise (B, H, A).
+
+        `clock` is what this sampler's `clock` gave, if the caller has it already.
+        """
         *inner, end = self.clock(path, noise) if clock is None else clock
         x, memory = noise, None
         for t, u in pairwise(inner):
