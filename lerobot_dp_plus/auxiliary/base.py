@@ -57,7 +57,7 @@ class Surroundings(NamedTuple):
         state_dims: the width of every state, by name.
         cameras: the shape (3, H, W) of every camera, by name.
         action_dim: A.
-        token_width: width of the policy's tokens of the observation steps; 0 if there are none.
+        token_width: width of the policy's tokens of the observation steps and of its patches, together.
         see: makes an encoder of pictures, of the policy's kind: by name, each (B, T, 3, H, W) -> one span of tokens, a
             feature (B, T, C) for each frame. It returns the encoder and C.
     """

@@ -7,14 +7,17 @@ import torch
 from torch import nn
 
 from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Further, Loss, Needs, Surroundings, View
-from lerobot_dp_plus.notation import STEPS, Tokens
+from lerobot_dp_plus.notation import PATCHES, STEPS, Tokens
 from lerobot_dp_plus.units import Units
+
+#: The kinds of tokens that show the scene.
+SEEN = (STEPS, PATCHES)
 
 
 @Further.register_subclass("next_state")
 @dataclass(frozen=True)
 class NextState(Further):
-    """L = mean |f(tokens, a_t) − (o_{t+1} − o_t)|, an MLP on the policy's tokens of the newest step.
+    """L = mean |f(tokens, a_t) − (o_{t+1} − o_t)|, an MLP on the policy's token of the newest step and the mean of its patches.
 
     Its gradient reaches the image encoders: features then hold what moves. Self-supervised dynamics as a second loss, as
     in arXiv 1807.03748 and 2007.05929. Without cameras nothing but the MLP learns from it. Cost: one MLP an update.
@@ -26,6 +29,12 @@ class NextState(Further):
 
     dim: int = 128
     weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise ValueError(f"auxiliary.dim = {self.dim}: must be at least 1")
+        if not self.weight > 0:
+            raise ValueError(f"auxiliary.weight = {self.weight}: must be positive; to go without, auxiliary.type=none")
 
     def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
         return Needs(observations=(0, 1), actions=(0,))
@@ -51,7 +60,9 @@ class NextStateModel(AuxiliaryModel):
 
     def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
         states = torch.cat([view.observations[key] for key in self.keys], -1)  # (B, 2, C)
-        newest = [span.values[:, -1] for span in tokens if span.kind == STEPS]
-        predicted = self.predict(torch.cat([*newest, view.actions[:, 0]], -1))
+        seen = [
+            span.values[:, -1] if span.kind == STEPS else span.values.mean(1) for span in tokens if span.kind in SEEN
+        ]
+        predicted = self.predict(torch.cat([*seen, view.actions[:, 0]], -1))
         error = (predicted - (states[:, 1] - states[:, 0])).abs().mean(-1)
         return Loss(self.weight * error, view.real[:, 1].to(error.dtype))

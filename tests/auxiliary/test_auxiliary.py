@@ -18,7 +18,7 @@ from lerobot_dp_plus.auxiliary import (
     View,
 )
 from lerobot_dp_plus.encoders import ObservationEncoder, SmallCnnConfig
-from lerobot_dp_plus.notation import STEPS, WORDS, Tokens
+from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Tokens
 from lerobot_dp_plus.units import Units
 
 STATE, ENVIRONMENT, CAMERA = "observation.state", "observation.environment_state", "observation.image"
@@ -176,3 +176,17 @@ def test_without_states_there_is_no_next_one() -> None:
 def test_the_axis_decodes_by_name() -> None:
     assert draccus.decode(Further, {"type": "next_state", "dim": 7}) == NextState(dim=7)
     assert draccus.decode(Further, {"type": "none"}) == NoFurther()
+
+
+def test_patches_learn_from_the_next_state_too() -> None:
+    places, said = torch.randn(B, 5, WIDTH, requires_grad=True), Tokens(torch.randn(B, 3, 9), None, WORDS)
+    model().loss(view(), (Tokens(places, None, PATCHES), said), UNITS, every=False).mean.backward()
+    assert places.grad is not None and (places.grad.abs().sum((0, 2)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"), [({"dim": 0}, "auxiliary.dim = 0"), ({"weight": 0.0}, "auxiliary.weight = 0")]
+)
+def test_sizes_that_make_no_model_are_named(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NextState(**fields)
