@@ -33,6 +33,12 @@ def _warn_of_data_at_the_start(path: Path) -> None:
         )
 
 
+#: Where a stochastic step draws from; torch's global generator if None.
+type Rng = torch.Generator | None
+#: x at u, and what the next step is told as its `memory`.
+type Stepped = tuple[Tensor, Any]
+
+
 @dataclass(frozen=True)
 class Sampler(draccus.ChoiceRegistry, ABC):
     """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network.
@@ -65,16 +71,7 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         _warn_of_data_at_the_start(path)
 
     @abstractmethod
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         """Go from x at t to u < 1; t, u (B,). `memory` is what the previous step returned, None at the first."""
 
     def arrive(self, denoise: Denoiser, x: Tensor, t: Tensor, end: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary import (
     Auxiliary,
+    Data,
     Dynamics,
     Further,
     Loss,
@@ -168,9 +169,9 @@ def test_what_needs_frames_builds_a_model_that_offers_what_it_says(name: str) ->
 def test_without_states_there_is_no_next_one() -> None:
     given = {"cameras": CAMERAS, "action_dim": A, "estimated": False, "crops": True}
     with pytest.raises(ValueError, match=r"auxiliary\.type=next_state predicts states.*legal is auxiliary\.type=none"):
-        NextState().check({}, **given)
-    NextState().check(DIMS, **given)
-    NoFurther().check({}, **given)
+        NextState().check(Data({}, **given))
+    NextState().check(Data(DIMS, **given))
+    NoFurther().check(Data({}, **given))
 
 
 def test_the_axis_decodes_by_name() -> None:
@@ -185,7 +186,8 @@ def test_patches_learn_from_the_next_state_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"), [({"dim": 0}, "auxiliary.dim = 0"), ({"weight": 0.0}, "auxiliary.weight = 0")]
+    ("fields", "message"),
+    [({"dim": 0}, "auxiliary.dim = 0, "), ({"weight": 0.0}, "auxiliary.weight = 0.0: both must be positive")],
 )
 def test_sizes_that_make_no_model_are_named(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):

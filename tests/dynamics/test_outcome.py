@@ -7,7 +7,7 @@ import pytest
 import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
 
-from lerobot_dp_plus.auxiliary import Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary import Data, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Observed, Outcome, PushTBlock
 from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, Ends
 from lerobot_dp_plus.auxiliary.dynamics.outcome import OutcomeModel
@@ -362,6 +362,6 @@ def test_illegal_numbers_are_named(field, value):
 def test_what_follows_in_images_cannot_be_predicted_unless_states_are_read_off_them():
     seen = DIMS, {"observation.image": (3, 96, 96)}, 2
     with pytest.raises(ValueError, match=r"predicts states, and the policy sees observation\.image:"):
-        Outcome().check(*seen, estimated=False, crops=False)
-    Outcome().check(*seen, estimated=True, crops=False)
-    NoDynamics().check(*seen, estimated=False, crops=False)
+        Outcome().check(Data(*seen))
+    Outcome().check(Data(*seen, estimated=True))
+    NoDynamics().check(Data(*seen))
