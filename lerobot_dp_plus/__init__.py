@@ -1,4 +1,4 @@
-"""Generative robot policies for LeRobot: one path, three verbs, five axes (see the README).
+"""Generative robot policies for LeRobot: distributions over chunks of actions, learned from demonstrations.
 
 `load_policy` gives a trained policy with its processors (`policies/acting.py`); it is imported when asked for, as torch and
 LeRobot take seconds.

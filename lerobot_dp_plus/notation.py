@@ -111,7 +111,8 @@ def map_rows(condition: Condition, change: Callable[[Tensor], Tensor]) -> Condit
     if isinstance(condition, Tensor):
         return change(condition)
     if isinstance(condition, tuple | list):
-        return type(condition)(map_rows(part, change) for part in condition)
+        parts = [map_rows(part, change) for part in condition]
+        return type(condition)(*parts) if hasattr(condition, "_fields") else type(condition)(parts)
     return condition
 
 

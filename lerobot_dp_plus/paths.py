@@ -14,8 +14,8 @@ of n steps in t is diffusers' "trailing" spacing.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -222,34 +222,23 @@ class SquaredCosinePath(VariancePreservingPath):
         return (2 * torch.log1p(-fall.clamp_max(1.0))).clamp_min(self._log_floor)
 
 
-def tabulated[P: Path](path: P, times: Sequence[Tensor]) -> P:
-    """`path` that computes each quantity once for all `times`, each (B,) with equal entries, and then looks it up.
+@dataclass(frozen=True)
+class StepwisePath(VariancePreservingPath):
+    """ᾱ is given at the K + 1 steps t = 0, 1/K, …, 1; between them log ᾱ is linear."""
 
-    A time is recognised as the very tensor given here, not by its value, which would stall a GPU; at any other time it is
-    computed as ever.
-    """
-    batch, grid = times[0].shape[0], torch.stack([time[0] for time in times])
-    index = {time: i for i, time in enumerate(times)}
+    @abstractmethod
+    def log_alpha_bars(self) -> Tensor:
+        """log ᾱ at the steps, ascending in t; float64 (K + 1,)."""
 
-    def with_memory(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-        rows: list[Any] = []
+    def log_alpha_bar(self, t: Tensor) -> Tensor:
+        table, position = self._beside(t, "log_alpha_bar", self.log_alpha_bars), self._position(t)
+        left = position.floor().clamp_max(self.num_train_steps - 1).long()
+        return table[left] + (table[left + 1] - table[left]) * (position - left)
 
-        def look_up(t: Tensor) -> Any:
-            if t not in index:
-                return compute(t)
-            if not rows:
-                values = compute(grid)  # (K,), or a pair of such
-                pair = isinstance(values, tuple)
-                each = [value[:, None].expand(-1, batch).unbind() for value in (values if pair else [values])]
-                rows.extend(zip(*each, strict=True) if pair else each[0])
-            return rows[index[t]]
-
-        return look_up
-
-    copy = replace(path)
-    for quantity in ("alpha", "sigma", "velocity_weights", "network_time"):
-        object.__setattr__(copy, quantity, with_memory(getattr(path, quantity)))
-    return copy
+    def _position(self, t: Tensor) -> Tensor:
+        """K·t; a step computed in float32 lands on its own entry of the table, not a rounding error beside it."""
+        position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
+        return torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
 
 
 def check_betas(start: float, end: float) -> None:
@@ -261,7 +250,7 @@ def check_betas(start: float, end: float) -> None:
 
 @Path.register_subclass("linear_beta")
 @dataclass(frozen=True)
-class LinearBetaPath(VariancePreservingPath):
+class LinearBetaPath(StepwisePath):
     """ᾱ_k = ∏_{i≤k} (1 − β_i), β from `beta_start` to `beta_end` in K steps; log ᾱ is linear between the steps.
 
     DDPM, arXiv 2006.11239, §4 (K = 1000, β 1e-4 … 0.02).
@@ -275,24 +264,9 @@ class LinearBetaPath(VariancePreservingPath):
         super().__post_init__()
         check_betas(self.beta_start, self.beta_end)
 
-    @cached_property
-    def _table(self) -> Tensor:
-        """log ᾱ at t = 0, 1/K, …, 1, ascending in t; float64 (K + 1,)."""
+    def log_alpha_bars(self) -> Tensor:
         beta = torch.linspace(self.beta_start, self.beta_end, self.num_train_steps, dtype=torch.float64)
-        table = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-beta).cumsum(0)])
-        return table.flip(0)
-
-    def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        table = self._beside(t, "log_alpha_bar", lambda: self._table)
-        position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
-        # A grid point computed in float32 must land on its own table entry, not a rounding error below it.
-        position = torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
-        left = position.floor().clamp_max(self.num_train_steps - 1).long()
-        return table[left], table[left + 1] - table[left], position - left
-
-    def log_alpha_bar(self, t: Tensor) -> Tensor:
-        start, rise, fraction = self._cell(t)
-        return start + rise * fraction
+        return torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-beta).cumsum(0)]).flip(0)
 
     def grid(self, steps: int, like: Tensor) -> Tensor:
         """The smooth one: at ten steps even in t the last begins at σ = 0.32, and mass is left between modes."""

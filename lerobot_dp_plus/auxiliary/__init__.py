@@ -13,6 +13,7 @@ union of the frames that are needed.
 from lerobot_dp_plus.auxiliary.base import (
     Auxiliary,
     AuxiliaryModel,
+    Data,
     Further,
     Loss,
     Needs,
@@ -27,6 +28,7 @@ from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Regres
 __all__ = [
     "Auxiliary",
     "AuxiliaryModel",
+    "Data",
     "Dynamics",
     "Further",
     "Loss",

@@ -50,6 +50,24 @@ class Loss(NamedTuple):
         return (self.each * self.weight).sum() / self.weight.sum().clamp_min(1)
 
 
+class Data(NamedTuple):
+    """What a training is to learn from.
+
+    Args:
+        state_dims: the width of every state, by name.
+        cameras: the shape (3, H, W) of every camera, by name.
+        action_dim: A.
+        estimated: whether states are read off the cameras.
+        crops: whether image encoders see a part of a picture only, cut out at random while training.
+    """
+
+    state_dims: Mapping[str, int]
+    cameras: Mapping[str, tuple[int, ...]]
+    action_dim: int
+    estimated: bool = False
+    crops: bool = False
+
+
 class Surroundings(NamedTuple):
     """What an auxiliary model is built for.
 
@@ -57,7 +75,7 @@ class Surroundings(NamedTuple):
         state_dims: the width of every state, by name.
         cameras: the shape (3, H, W) of every camera, by name.
         action_dim: A.
-        token_width: width of the policy's tokens of the observation steps; 0 if there are none.
+        token_width: width of the policy's tokens of the observation steps and of its patches, together.
         see: makes an encoder of pictures, of the policy's kind: by name, each (B, T, 3, H, W) -> one span of tokens, a
             feature (B, T, C) for each frame. It returns the encoder and C.
     """
@@ -108,20 +126,8 @@ class Auxiliary(ABC):
         """Those of these states that it estimates: wanted for training, and neither needed nor looked at in use."""
         return ()
 
-    def check(  # noqa: B027  (a member may have nothing to refuse)
-        self,
-        state_dims: Mapping[str, int],
-        cameras: Mapping[str, tuple[int, ...]],
-        action_dim: int,
-        *,
-        estimated: bool,
-        crops: bool,
-    ) -> None:
-        """Raise a ValueError, naming the field and what is legal, unless it can learn from these observations.
-
-        `estimated` says whether states are estimated from the cameras, `crops` whether image encoders see a random part of
-        a picture.
-        """
+    def check(self, data: Data) -> None:  # noqa: B027  (a member may have nothing to refuse)
+        """Raise a ValueError, naming the field and what is legal, unless it can learn from these data."""
 
     def check_training(self, dropped: int) -> None:  # noqa: B027
         """Raise a ValueError unless it learns something where so many frames at an episode's end are left out."""

@@ -52,6 +52,10 @@ class ObservationEncoder(nn.Module):
         )
         self.word_encoder = words.build()
         self._of_cameras = image_encoder.gives
+        #: What tells the places of one camera from those of another, where all have the same encoder.
+        self.camera = None
+        if image_encoder.gives == PATCHES and self.share_across_cameras and len(image_shapes) > 1:
+            self.camera = nn.Parameter(0.02 * torch.randn(len(image_shapes), image_encoder.feature_dim))
         self.spans = spans(self.state_dims, self.image_shapes, image_encoder, n_obs_steps, words)
 
     def forward(self, observation: Mapping[str, Tensor]) -> tuple[Tokens, ...]:
@@ -67,6 +71,8 @@ class ObservationEncoder(nn.Module):
             (side_by_side if self._of_cameras == STEPS else places).append(seen)
         tokens = [Tokens(torch.cat(side_by_side, dim=-1))] if side_by_side else []
         if places:
+            if self.camera is not None:
+                places = [seen + own for seen, own in zip(places, self.camera, strict=True)]
             tokens.append(Tokens(torch.cat([seen.flatten(1, 2) for seen in places], 1), None, PATCHES))
         if self.word_encoder is not None:
             missing = [key for key in (WORD_IDS, WORDS_VALID) if key not in observation]

@@ -45,8 +45,11 @@ class Gradient(Guidance):
 
 def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
     """∂E/∂chunks, (B, N, H, A), whatever the modes torch is in."""
-    if not torch.is_inference_mode_enabled():
+    if torch.compiler.is_compiling():  # elsewhere its first use would import for seconds while a robot waits
         return torch.func.grad(lambda each: energy(each, scene).sum())(chunks)
-    with torch.inference_mode(False):  # tensors made in that mode cannot be differentiated, copies can
+    with torch.inference_mode(False), torch.enable_grad():
+        # Tensors made in inference mode cannot be differentiated, copies can.
         scene = replace(scene, states={key: value.clone() for key, value in scene.states.items()})
-        return gradient(energy, chunks.clone(), scene)
+        chunks = chunks.detach().clone().requires_grad_()
+        total = energy(chunks, scene).sum()
+        return torch.autograd.grad(total, chunks)[0] if total.requires_grad else torch.zeros_like(chunks)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation, World
 from lerobot_dp_plus.heads.base import Head
+from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.networks.prepared import Prepared
 from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, repeat_rows
 from lerobot_dp_plus.objectives import DenoisingObjective, Objective
-from lerobot_dp_plus.paths import tabulated
 from lerobot_dp_plus.samplers import Sampler
 
 

@@ -1,16 +1,16 @@
 """What every objective offers; those of denoising a loss to train a network, and a denoiser to sample with it."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import draccus
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Condition, Denoiser, Network, Prediction
-from lerobot_dp_plus.objectives.times import TimeDensity
-from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path
+from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
+from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, StraightPath
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,30 @@ class DenoisingObjective(Objective):
     #: What samplers may ask of the result.
     gives: ClassVar[frozenset[str]] = frozenset({"denoiser"})
 
+    if TYPE_CHECKING:  # fields of the members
+        prediction: Parametrisation = "x1"
+        path: Path = StraightPath()
+        times: TimeDensity = UniformTimes()
+        clip_range: float | None = None
+
     @property
-    @abstractmethod
     def sampling_path(self) -> Path:
         """The path from noise to data."""
+        return self.path
 
     @property
-    @abstractmethod
     def parametrisation(self) -> Parametrisation:
         """What the network's output means."""
+        return self.prediction
 
     @property
-    @abstractmethod
     def time_density(self) -> TimeDensity:
         """Where on the path the network is trained."""
+        return self.times
+
+    @property
+    def data_bound(self) -> float | None:
+        return self.clip_range
 
     def loss(
         self,

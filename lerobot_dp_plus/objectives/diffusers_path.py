@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.paths import Path, SquaredCosinePath, VariancePreservingPath, check_betas
+from lerobot_dp_plus.paths import Path, SquaredCosinePath, StepwisePath, check_betas
 
 #: Ours -> diffusers'.
 SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
@@ -15,7 +15,7 @@ SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
 
 @Path.register_subclass("diffusers")
 @dataclass(frozen=True)
-class DiffusersPath(VariancePreservingPath):
+class DiffusersPath(StepwisePath):
     """ᾱ of `squared_cosine` or `linear_beta`, β rounded to float32 and multiplied up in float32, as diffusers does.
 
     Near the data 1 − ᾱ has three or four digits left there, so that actions agree with LeRobot's policy to 1e-5 only with
@@ -38,9 +38,8 @@ class DiffusersPath(VariancePreservingPath):
         if self.schedule == "linear_beta":
             check_betas(self.beta_start, self.beta_end)
 
-    def log_alpha_bar(self, t: Tensor) -> Tensor:
-        start, rise, fraction = self._cell(t)
-        return start + rise * fraction
+    def log_alpha_bars(self) -> Tensor:
+        return alpha_bars(self).double().log()
 
     def alpha_bar(self, t: Tensor) -> Tensor:
         position = self._position(t)
@@ -60,17 +59,6 @@ class DiffusersPath(VariancePreservingPath):
     def grid(self, steps: int, like: Tensor) -> Tensor:
         """That of the schedule's own path; samplers called leading keep diffusers' whatever the schedule."""
         return self.smooth_grid(steps, like) if self.schedule == "linear_beta" else super().grid(steps, like)
-
-    def _position(self, t: Tensor) -> Tensor:
-        """K·t; a grid point computed in float32 lands on its own table entry, not a rounding error beside it."""
-        position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
-        return torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
-
-    def _cell(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        table = self._beside(t, "log_alpha_bar", lambda: alpha_bars(self).double().log())
-        position = self._position(t)
-        left = position.floor().clamp_max(self.num_train_steps - 1).long()
-        return table[left], table[left + 1] - table[left], position - left
 
 
 def alpha_bars(path: DiffusersPath) -> Tensor:

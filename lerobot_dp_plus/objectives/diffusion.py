@@ -33,19 +33,3 @@ class Diffusion(DenoisingObjective):
                 "squared_cosine, linear_beta or diffusers; the straight path belongs to flow_matching"
             )
         check_clip_range(self.clip_range)
-
-    @property
-    def sampling_path(self) -> Path:
-        return self.path
-
-    @property
-    def parametrisation(self) -> Parametrisation:
-        return self.prediction
-
-    @property
-    def time_density(self) -> TimeDensity:
-        return self.times
-
-    @property
-    def data_bound(self) -> float | None:
-        return self.clip_range

@@ -29,15 +29,3 @@ class FlowMatching(DenoisingObjective):
     @property
     def sampling_path(self) -> Path:
         return StraightPath()
-
-    @property
-    def parametrisation(self) -> Parametrisation:
-        return self.prediction
-
-    @property
-    def time_density(self) -> TimeDensity:
-        return self.times
-
-    @property
-    def data_bound(self) -> float | None:
-        return self.clip_range

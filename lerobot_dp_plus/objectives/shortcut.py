@@ -52,22 +52,6 @@ class Shortcut(DenoisingObjective):
             raise ValueError(f"objective.finest = {self.finest}: must be a power of two, 2 or more")
         check_clip_range(self.clip_range)
 
-    @property
-    def sampling_path(self) -> Path:
-        return self.path
-
-    @property
-    def parametrisation(self) -> Parametrisation:
-        return self.prediction
-
-    @property
-    def time_density(self) -> TimeDensity:
-        return self.times
-
-    @property
-    def data_bound(self) -> float | None:
-        return self.clip_range
-
     def loss(
         self,
         network: Network,

@@ -11,7 +11,7 @@ from lerobot_dp_plus.auxiliary import AuxiliaryModel, Loss, Surroundings
 from lerobot_dp_plus.auxiliary.state_estimation import StateEstimator
 from lerobot_dp_plus.encoders import ObservationEncoder
 from lerobot_dp_plus.heads import Head
-from lerobot_dp_plus.notation import STEPS, Energy, Span, Tokens, tile_rows
+from lerobot_dp_plus.notation import PATCHES, STEPS, Energy, Tokens, tile_rows
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import Split
 from lerobot_dp_plus.units import ACTION, Units
@@ -44,7 +44,7 @@ class ChunkModel(nn.Module):
             encoder = ObservationEncoder({}, cameras, config.image_encoder, fetch_pretrained=fetch)
             return encoder, encoder.spans[STEPS].width
 
-        width = self.encoder.spans.get(STEPS, Span(0, 0)).width
+        width = sum(self.encoder.spans[kind].width for kind in (STEPS, PATCHES) if kind in self.encoder.spans)
         around = Surroundings(config.low_dimensional_features, config.camera_features, action_dim, width, see)
         learned = {name: member.build(around) for name, member in config.auxiliaries.items()}
         #: What is learned beside the policy, by the field of the config.

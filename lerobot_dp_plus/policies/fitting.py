@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import draccus
 
 from lerobot_dp_plus import heads
+from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
 from lerobot_dp_plus.energies import NoEnergy
 from lerobot_dp_plus.notation import STEPS
@@ -72,7 +73,8 @@ def _check_choice(config: "DpPlusConfig") -> None:
 def check_observation(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
     states, cameras = config.low_dimensional_features, config.camera_features
-    gives = config.image_encoder.gives
+    gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
+    data = Data(states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops)
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
@@ -80,13 +82,7 @@ def check_observation(config: "DpPlusConfig") -> None:
                 f"image_encoder.type = {encoder} gives {gives}, and states are read off features of whole pictures: legal "
                 "are resnet18 and small_cnn"
             )
-        member.check(
-            states,
-            cameras,
-            config.action_feature.shape[0],  # type: ignore[union-attr]
-            estimated=bool(config.estimated_features),
-            crops=config.image_encoder.crops,
-        )
+        member.check(data)
     kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words)
     config.network.check_observation(kinds)
 

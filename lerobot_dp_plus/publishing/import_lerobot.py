@@ -22,10 +22,12 @@ from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_po
 
 import lerobot_dp_plus
 from lerobot_dp_plus.hub.files import appearing, refuse_existing
-from lerobot_dp_plus.policies.checkpoint import load_strictly
+from lerobot_dp_plus.policies import former_weights
+from lerobot_dp_plus.policies.checkpoint import learn_units, load_strictly
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusUnetConfig
 from lerobot_dp_plus.policies.loading import filled_from
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusUnetPolicy
+from lerobot_dp_plus.policies.statistics import affine
 from lerobot_dp_plus.publishing.import_lerobot_check import Difference, largest_difference, require_diffusers
 from lerobot_dp_plus.publishing.import_lerobot_config import Translation, translate
 from lerobot_dp_plus.publishing.import_lerobot_source import Source, read_source
@@ -77,7 +79,10 @@ def write_checkpoint(source: Source, config: DpPlusUnetConfig, folder: Path) -> 
     weights = source.folder / SAFETENSORS_SINGLE_FILE
     with filled_from(config, source.folder):
         policy = DpPlusUnetPolicy(config)
-    load_strictly(policy, translate_weights(source.weights, source.config, config), weights)
+    translated = translate_weights(source.weights, source.config, config)
+    load_strictly(policy, former_weights.todays(translated, policy, source.folder), weights)
+    if source.statistics:  # from its weights, where it has no pipeline
+        learn_units(policy.model.units, affine(config, source.statistics))
     if source.device is not None:
         config.device = source.device  # of those who will use it; LeRobot falls back where there is none
     policy.save_pretrained(folder)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, per_sample
 from lerobot_dp_plus.paths import Path
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 @Sampler.register_subclass("ancestral")
@@ -22,20 +22,11 @@ class Ancestral(Sampler):
 
     order = None
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         x1 = denoise(x, t).x1
         alpha_u, sigma_u, sigma_t = (per_sample(w, x) for w in (path.alpha(u), path.sigma(u), path.sigma(t)))
         ratio = per_sample(path.alpha(t), x) / alpha_u
         step_variance = (sigma_t**2 - (ratio * sigma_u) ** 2).clamp_min(0)
         mean = (ratio * sigma_u**2 * x + alpha_u * step_variance * x1) / sigma_t**2
-        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=rng)
         return mean + sigma_u * step_variance.sqrt() / sigma_t * noise, None

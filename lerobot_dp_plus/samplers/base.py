@@ -33,6 +33,12 @@ def _warn_of_data_at_the_start(path: Path) -> None:
         )
 
 
+#: Where a stochastic step draws from; torch's global generator if None.
+type Rng = torch.Generator | None
+#: x at u, and what the next step is told as its `memory`.
+type Stepped = tuple[Tensor, Any]
+
+
 @dataclass(frozen=True)
 class Sampler(draccus.ChoiceRegistry, ABC):
     """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network.
@@ -65,16 +71,7 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         _warn_of_data_at_the_start(path)
 
     @abstractmethod
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         """Go from x at t to u < 1; t, u (B,). `memory` is what the previous step returned, None at the first."""
 
     def arrive(self, denoise: Denoiser, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
@@ -86,7 +83,10 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         return path.grid(self.num_steps, like)
 
     def clock(self, path: Path, noise: Tensor) -> tuple[Tensor, ...]:
-        """The same as num_steps + 1 tensors (B,): every time the denoiser will be asked about, known before the first."""
+        """The same times as num_steps + 1 tensors (B,), one for each sample of the batch.
+
+        They are known before the first step. What depends on times alone can be computed for all of them at once.
+        """
         return self.times(path, noise)[:, None].expand(-1, noise.shape[0]).unbind()
 
     def __call__(
@@ -97,7 +97,10 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         generator: torch.Generator | None = None,
         clock: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Chunks (B, H, A) from noise (B, H, A); `clock`, if the caller has asked for it before, spares doing so again."""
+        """Chunks (B, H, A) from noise (B, H, A).
+
+        `clock` is what this sampler's `clock` gave, if the caller has it already.
+        """
         *inner, end = self.clock(path, noise) if clock is None else clock
         x, memory = noise, None
         for t, u in pairwise(inner):

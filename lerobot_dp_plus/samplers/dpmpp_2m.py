@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, per_sample
 from lerobot_dp_plus.paths import Path
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 class _Memory(NamedTuple):
@@ -34,16 +34,7 @@ class DPMpp2M(Sampler):
 
     order = 2
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         x0, x1 = denoise(x, t)
         log_snr = _log_snr(path, t)
         x_u = path.interpolate(x0, x1, u)  # the first-order step: exact DDIM

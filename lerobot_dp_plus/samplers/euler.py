@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser
 from lerobot_dp_plus.paths import Path
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 @Sampler.register_subclass("euler")
@@ -22,15 +21,6 @@ class Euler(Sampler):
 
     order = 1
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         x0, x1 = denoise(x, t)
         return path.interpolate(x0, x1, u), None

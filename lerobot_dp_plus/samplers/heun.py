@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, per_sample
 from lerobot_dp_plus.paths import Path
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 @Sampler.register_subclass("heun")
@@ -32,16 +31,7 @@ class Heun(Sampler):
     def times(self, path: Path, like: Tensor) -> Tensor:
         return path.smooth_grid(self.num_steps, like)
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         start = denoise(x, t)
         ahead = path.interpolate(start.x0, start.x1, u)
         end = denoise(ahead, u)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, FlowMap
 from lerobot_dp_plus.paths import Path, even_grid
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 @Sampler.register_subclass("jump")
@@ -24,16 +23,7 @@ class Jump(Sampler):
     needs = frozenset({"flow_map"})
     order = 1
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         x0, x1 = cast(FlowMap, denoise)(x, t, u)
         return path.interpolate(x0, x1, u), None
 

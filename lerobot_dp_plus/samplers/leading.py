@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, per_sample
 from lerobot_dp_plus.paths import Path, VariancePreservingPath
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,7 @@ class AncestralLeading(Leading):
 
     order = None
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         assert isinstance(path, VariancePreservingPath)
         x1 = denoise(x, t).x1
         bar_t, bar_u = (per_sample(path.alpha_bar(time), x) for time in (t, u))
@@ -71,7 +62,7 @@ class AncestralLeading(Leading):
         data_weight = bar_u**0.5 * (1 - kept) / (1 - bar_t)
         state_weight = kept**0.5 * (1 - bar_u) / (1 - bar_t)
         deviation = ((1 - bar_u) / (1 - bar_t) * (1 - kept)) ** 0.5
-        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=rng)
         return data_weight * x1 + state_weight * x + deviation * noise, None
 
 
@@ -87,15 +78,6 @@ class DDIMLeading(Leading):
     needs = frozenset({"diffusion_steps", "kept_noise"})
     order = 1
 
-    def step(
-        self,
-        denoise: Denoiser,
-        path: Path,
-        x: Tensor,
-        t: Tensor,
-        u: Tensor,
-        memory: Any,
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Any]:
+    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
         x0, x1 = denoise(x, t)
         return path.interpolate(x0, x1, u), None

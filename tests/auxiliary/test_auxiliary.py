@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary import (
     Auxiliary,
+    Data,
     Dynamics,
     Further,
     Loss,
@@ -18,7 +19,7 @@ from lerobot_dp_plus.auxiliary import (
     View,
 )
 from lerobot_dp_plus.encoders import ObservationEncoder, SmallCnnConfig
-from lerobot_dp_plus.notation import STEPS, WORDS, Tokens
+from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Tokens
 from lerobot_dp_plus.units import Units
 
 STATE, ENVIRONMENT, CAMERA = "observation.state", "observation.environment_state", "observation.image"
@@ -168,11 +169,26 @@ def test_what_needs_frames_builds_a_model_that_offers_what_it_says(name: str) ->
 def test_without_states_there_is_no_next_one() -> None:
     given = {"cameras": CAMERAS, "action_dim": A, "estimated": False, "crops": True}
     with pytest.raises(ValueError, match=r"auxiliary\.type=next_state predicts states.*legal is auxiliary\.type=none"):
-        NextState().check({}, **given)
-    NextState().check(DIMS, **given)
-    NoFurther().check({}, **given)
+        NextState().check(Data({}, **given))
+    NextState().check(Data(DIMS, **given))
+    NoFurther().check(Data({}, **given))
 
 
 def test_the_axis_decodes_by_name() -> None:
     assert draccus.decode(Further, {"type": "next_state", "dim": 7}) == NextState(dim=7)
     assert draccus.decode(Further, {"type": "none"}) == NoFurther()
+
+
+def test_patches_learn_from_the_next_state_too() -> None:
+    places, said = torch.randn(B, 5, WIDTH, requires_grad=True), Tokens(torch.randn(B, 3, 9), None, WORDS)
+    model().loss(view(), (Tokens(places, None, PATCHES), said), UNITS, every=False).mean.backward()
+    assert places.grad is not None and (places.grad.abs().sum((0, 2)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"dim": 0}, "auxiliary.dim = 0, "), ({"weight": 0.0}, "auxiliary.weight = 0.0: both must be positive")],
+)
+def test_sizes_that_make_no_model_are_named(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NextState(**fields)

@@ -1,13 +1,14 @@
 """The learned outcome: a system with a known law is learned, ends are counted right, energies rank."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
 
-from lerobot_dp_plus.auxiliary import Needs, Surroundings, View
-from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Outcome
+from lerobot_dp_plus.auxiliary import Data, Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Observed, Outcome, PushTBlock
 from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, Ends
 from lerobot_dp_plus.auxiliary.dynamics.outcome import OutcomeModel
 from lerobot_dp_plus.networks import TransformerConfig
@@ -267,7 +268,23 @@ def test_without_an_end_there_is_no_energy():
     with pytest.raises(ValueError, match="has seen no end of an episode"):
         Ends(2).check_seen()
     with pytest.raises(ValueError, match="has seen no end of an episode"):
-        build().check_learned()
+        build().check_learned(UNITS)
+
+
+def test_a_frame_in_the_datas_units_must_know_them():
+    """A frame of normalised values tells the same whatever the units, and need not."""
+    dims = {STATE: 2, "observation.environment_state": 16}
+    for frame, unknown in (
+        (PushTBlock(), pytest.raises(ValueError, match="does not know its data's units")),
+        (Observed(), nullcontext()),
+    ):
+        model = Outcome(steps=STEPS, dim=8, depth=1, frame=frame).build(Surroundings(dims, {}, 2, 18, None))
+        units = Units({**dims, ACTION: 2})
+        model.ends.gather(torch.randn(3, 18))
+        with unknown:
+            model.check_learned(units)
+        units.learn({key: (torch.zeros(width), torch.ones(width)) for key, width in {**dims, ACTION: 2}.items()})
+        model.check_learned(units)
 
 
 def test_other_data_ends_where_it_ends():
@@ -345,6 +362,6 @@ def test_illegal_numbers_are_named(field, value):
 def test_what_follows_in_images_cannot_be_predicted_unless_states_are_read_off_them():
     seen = DIMS, {"observation.image": (3, 96, 96)}, 2
     with pytest.raises(ValueError, match=r"predicts states, and the policy sees observation\.image:"):
-        Outcome().check(*seen, estimated=False, crops=False)
-    Outcome().check(*seen, estimated=True, crops=False)
-    NoDynamics().check(*seen, estimated=False, crops=False)
+        Outcome().check(Data(*seen))
+    Outcome().check(Data(*seen, estimated=True))
+    NoDynamics().check(Data(*seen))

@@ -9,8 +9,8 @@ from gaussian_truth import PATHS
 from torch import Tensor
 
 from lerobot_dp_plus import energies
-from lerobot_dp_plus.guidance import Gradient, Situation, Smoothness
-from lerobot_dp_plus.notation import Prediction, Scene
+from lerobot_dp_plus.guidance import Gradient, Situation, Smoothness, World
+from lerobot_dp_plus.notation import Energy, Prediction, Scene
 from lerobot_dp_plus.paths import Path
 
 B, N, H, A = 3, 2, 9, 2
@@ -34,8 +34,9 @@ class Offset:
 UNITS = Offset()
 
 
-def situation(path: Path, **fields) -> Situation:
-    return Situation(path=path, candidates=N, physical=UNITS.physical, normalised=UNITS.normalised, **fields)
+def situation(path: Path, energy: Energy, scene: Scene | None = None, **fields) -> Situation:
+    world = World(scene or Scene(), energy, UNITS.physical, UNITS.normalised)
+    return Situation(path=path, candidates=N, world=world, **fields)
 
 
 def some_denoiser(path: Path) -> tuple[Callable[[Tensor, Tensor], Prediction], Tensor, Tensor, Tensor]:
@@ -115,7 +116,8 @@ def test_an_energy_falls_by_its_gradient(path: Path) -> None:
 def test_a_strength_of_zero_changes_nothing(path: Path, mode: Callable[[], AbstractContextManager]) -> None:
     with mode():
         denoise, x_t, t, x1 = some_denoiser(path)
-        around = Situation(path=path, candidates=N, energy=energies.Smoothness())
+        same = World(Scene(), energies.Smoothness(), lambda actions: actions, lambda actions: actions)
+        around = Situation(path=path, candidates=N, world=same)
         found = Gradient(strength=0.0).wrap(denoise, around)(x_t, t)
         assert torch.equal(found.x1, x1)
         torch.testing.assert_close(found.x0, denoise(x_t, t).x0)
@@ -148,9 +150,12 @@ def test_the_gradient_follows_a_learned_energy_too() -> None:
     assert layer.weight.grad is None
 
 
-def test_without_an_energy_there_is_nothing_to_follow() -> None:
+@pytest.mark.parametrize(
+    "world", [None, World(Scene(), None, UNITS.physical, UNITS.normalised)], ids=["nothing known", "no energy"]
+)
+def test_without_an_energy_there_is_nothing_to_follow(world: World | None) -> None:
     with pytest.raises(ValueError, match=r"guidance\.type=gradient follows an energy, and energy\.type = none"):
-        Gradient().wrap(lambda x_t, t: Prediction(x_t, x_t), Situation())
+        Gradient().wrap(lambda x_t, t: Prediction(x_t, x_t), Situation(PATHS["straight"], world=world))
     assert Gradient.needs == {"energy"} and not Smoothness.needs
 
 

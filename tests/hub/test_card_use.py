@@ -19,9 +19,11 @@ from policies.tiny import ACTION, ENV_STATE, IMAGES, PRESETS, STATE, trained
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.augmentation import Augmentation
+from lerobot_dp_plus.auxiliary import Further
 from lerobot_dp_plus.auxiliary.dynamics import Dynamics
-from lerobot_dp_plus.auxiliary.state_estimation import Perception, Regression
-from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig
+from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimation
+from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
+from lerobot_dp_plus.energies import EnergyTerm
 from lerobot_dp_plus.evaluation import report
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
@@ -38,9 +40,12 @@ AXES: dict[str, Any] = {
     "objective": Objective,
     "sampler": Sampler,
     "image_encoder": ImageEncoderConfig,
-    "state_estimation": Perception,
-    "guidance": Guidance,
+    "words": Words,
+    "state_estimation": StateEstimation,
     "dynamics": Dynamics,
+    "auxiliary": Further,
+    "energy": EnergyTerm,
+    "guidance": Guidance,
     "selection": Selection,
     "augmentation": Augmentation,
 }

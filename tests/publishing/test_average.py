@@ -25,7 +25,9 @@ def scaled(training: Path, name: str, factor: float) -> None:
     (target / "training_state" / "training_step.json").write_text(json.dumps({"step": int(name)}))
     file = target / "pretrained_model" / "model.safetensors"
     state = load_file(file)
-    trained = {k: v * factor for k, v in state.items() if k.startswith(("model.", "ema.module."))}
+    trained = {
+        k: v * factor for k, v in state.items() if k.startswith(("model.", "ema.module.")) and ".units." not in k
+    }
     save_file({**state, **trained}, file)
 
 
@@ -44,7 +46,8 @@ def sampling(folder: Path) -> dict[str, torch.Tensor]:
     """The weights that sample, by their names in the network."""
     state = load_file(folder / "model.safetensors")
     prefix = "ema.module." if any(key.startswith("ema.") for key in state) else "model."
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    kept = f"{prefix}units."  # the data's, which are no weights
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix) and not k.startswith(kept)}
 
 
 @pytest.mark.parametrize(("last", "factor"), [(2, 5.5), (3, 4.0)])

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.notation import Prediction
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.paths import LinearBetaPath, SquaredCosinePath, StraightPath, tabulated
+from lerobot_dp_plus.paths import LinearBetaPath, SquaredCosinePath, StraightPath
 from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun
 
 PATHS = [StraightPath(), SquaredCosinePath(), LinearBetaPath(num_train_steps=50)]

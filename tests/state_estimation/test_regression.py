@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lerobot_dp_plus.auxiliary import Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary import Data, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Regression, StateEstimation
 from lerobot_dp_plus.encoders import ObservationEncoder, SmallCnnConfig
 from lerobot_dp_plus.notation import STEPS, Tokens
@@ -134,9 +134,9 @@ def test_illegal_fields_are_named(fields, message):
     ],
 )
 def test_data_that_cannot_be_read_are_refused(states, cameras, crops, message):
-    NoStateEstimation().check(states, cameras, 2, estimated=True, crops=crops)
+    NoStateEstimation().check(Data(states, cameras, 2, estimated=True, crops=crops))
     with pytest.raises(ValueError, match=message):
-        Regression().check(states, cameras, 2, estimated=True, crops=crops)
+        Regression().check(Data(states, cameras, 2, estimated=True, crops=crops))
 
 
 def test_the_axis_decodes_by_name():

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics
 from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Moment, Observed
@@ -53,21 +53,13 @@ class Outcome(Dynamics):
         before = tuple(observation_stride * step for step in range(1 - min(2, n_obs_steps), 1))
         return Needs(observations=(*before, *range(1, self.steps + 1)), actions=tuple(range(self.steps)))
 
-    def check(
-        self,
-        state_dims: Mapping[str, int],
-        cameras: Mapping[str, tuple[int, ...]],
-        action_dim: int,
-        *,
-        estimated: bool,
-        crops: bool,
-    ) -> None:
-        if cameras and not estimated:
+    def check(self, data: Data) -> None:
+        if data.cameras and not data.estimated:
             raise ValueError(
-                f"dynamics.type=outcome predicts states, and the policy sees {', '.join(cameras)}: legal with images is "
+                f"dynamics.type=outcome predicts states, and the policy sees {', '.join(data.cameras)}: legal with images is "
                 "dynamics.type=none, or state_estimation.type=regression, which reads states off them"
             )
-        self.frame.check(state_dims, action_dim)
+        self.frame.check(data.state_dims, data.action_dim)
 
     def check_training(self, dropped: int) -> None:
         if self.steps <= dropped:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.auxiliary.base import Loss, Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary.base import Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.state_estimation.base import StateEstimation, StateEstimator
 from lerobot_dp_plus.notation import Tokens
 from lerobot_dp_plus.units import Units
@@ -50,26 +50,18 @@ class Regression(StateEstimation):
     def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
         return Needs(observations=(0,), pictures=(0,))
 
-    def check(
-        self,
-        state_dims: Mapping[str, int],
-        cameras: Mapping[str, tuple[int, ...]],
-        action_dim: int,
-        *,
-        estimated: bool,
-        crops: bool,
-    ) -> None:
-        if self.state not in state_dims:
+    def check(self, data: Data) -> None:
+        if self.state not in data.state_dims:
             raise ValueError(
-                f"state_estimation.state = {self.state!r}: must be a state of the training data, which has {sorted(state_dims)}; "
+                f"state_estimation.state = {self.state!r}: must be a state of the training data, which has {sorted(data.state_dims)}; "
                 "without one state_estimation.type=none is legal"
             )
-        if not cameras:
+        if not data.cameras:
             raise ValueError(
                 f"state_estimation.type=regression reads {self.state} off pictures, and the data has none: legal is "
                 "state_estimation.type=none"
             )
-        if crops:
+        if data.crops:
             raise ValueError(
                 "state_estimation.type=regression says where things are, and a crop of the picture at random hides that: "
                 "image_encoder.crop_ratio must be 1 and crop_shape null"

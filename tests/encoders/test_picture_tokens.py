@@ -193,3 +193,19 @@ def test_what_does_not_fit_is_named(fields: dict, message: str) -> None:
 
 def test_registered_by_name() -> None:
     assert ImageEncoderConfig.get_choice_class("patches") is PatchesConfig
+
+
+@torch.no_grad()
+def test_cameras_of_one_encoder_are_told_apart() -> None:
+    """Two cameras that swap what they see must not look the same."""
+    shapes = {TOP: (3, 40, 40), WRIST: (3, 40, 40)}
+    config = PatchesConfig(width=16, feature_dim=16, share_across_cameras=True)
+    encoder = ObservationEncoder({}, shapes, config, n_obs_steps=1).eval()
+    network = awake(build(TransformerConfig(dim=16, depth=1, num_heads=2), observation=encoder.spans))
+    one, other = torch.randn(2, 2, 1, 3, 40, 40)
+    x_t, time = torch.randn(2, 8, 2), torch.zeros(2)
+    first, second = (
+        network(x_t, time, network.condition(encoder(seen)))
+        for seen in ({TOP: one, WRIST: other}, {TOP: other, WRIST: one})
+    )
+    assert (first - second).abs().max() > 1e-4

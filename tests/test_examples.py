@@ -1,0 +1,50 @@
+"""Members of one's own: the examples run, and what their README says of lines is so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+#: Runs every example, and asks whether the sampler has the order that it says, where the truth is known in closed form.
+RUN = """
+import runpy, torch
+from lerobot_dp_plus.notation import Prediction, per_sample
+from lerobot_dp_plus.paths import SquaredCosinePath
+made = runpy.run_path("examples/own_sampler.py", run_name="__main__")
+runpy.run_path("examples/own_selection.py", run_name="__main__")
+path, noise = SquaredCosinePath(), torch.randn(64, 2, 1, dtype=torch.float64)
+
+def denoise(x, t):  # data are N(0.3, 0.2²)
+    alpha, sigma = path.alpha(t), path.sigma(t)
+    variance = alpha**2 * 0.04 + sigma**2
+    x1 = 0.3 + per_sample(0.04 * alpha / variance, x) * (x - 0.3 * per_sample(alpha, x))
+    return path.with_data(x1, x, t)
+
+exact = 0.3 + 0.2 * noise / per_sample((path.alpha(torch.zeros(1)) ** 2 * 0.04 + path.sigma(torch.zeros(1)) ** 2).sqrt(), noise)
+errors = [(made["Midpoint"](steps)(denoise, path, noise) - exact).abs().mean().item() for steps in (16, 32)]
+print("ratio", errors[0] / errors[1])
+"""
+
+
+def test_the_examples_run_and_the_sampler_has_its_order() -> None:
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Midpoint(num_steps=5)" in done.stdout and "step 5: tensor" in done.stdout
+    ratio = float(done.stdout.split("ratio ")[1])
+    assert 3.0 < ratio < 5.5, "halving the steps of a second-order method quarters its error"
+
+
+def test_lines_are_as_the_readme_says() -> None:
+    rows = re.findall(
+        r"^\| [^|]* \| `([^`]*)`(?:, class `(\w+)`)? \| (\d+) \|", (EXAMPLES / "README.md").read_text(), re.M
+    )
+    assert len(rows) == 6
+    for name, cls, lines in rows:
+        text = (ROOT / name).read_text()
+        if cls:
+            text = re.search(
+                rf"@\w+\.register_subclass[^\n]*\n@dataclass[^\n]*\nclass {cls}.*?(?=\n\n\n)", text, re.S
+            ).group()  # type: ignore[union-attr]
+        assert len(text.strip().splitlines()) == int(lines), name
