@@ -1,16 +1,19 @@
 """The room that knows LeRobot: one configuration, one model and one processor module serve every policy type.
 
-| policy type (preset) | network | objective | sampler |
-|---|---|---|---|
-| `dp_plus_unet` | unet1d | diffusion, ε | ddim, 10 steps |
-| `dp_plus_transformer` | transformer | diffusion, ε | dpmpp_2m, 10 steps |
-| `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times | euler, 10 steps |
-| `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times | heun, 5 steps |
+| policy type (preset) | network | objective |
+|---|---|---|
+| `dp_plus_unet` | unet1d | diffusion |
+| `dp_plus_transformer` | transformer | diffusion |
+| `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times |
+| `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times |
+
+All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 
 | file | what it answers |
 |---|---|
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
-| `formats.py`, `former_names.py`, `timing.py`, `fitting.py` | what older files mean; what fields were called; steps that follow the data's rate; which fields fit each other |
+| `formats.py`, `former_names.py`, `former_weights.py` | what older files mean; what fields were called; what weights were called |
+| `timing.py`, `fitting.py` | steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
 | `modeling_dp_plus.py`, `policy.py` | the policy types; their one class body: loss, chunk, action |
 | `episode.py`, `history.py` | what is remembered between calls: by which thread, and how long ago a frame was seen |
@@ -21,11 +24,11 @@
 | `processor_dp_plus.py`, `saved_pipelines.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
-| `chunk_model.py`, `windows.py`, `compiled.py` | the module that is trained; which frames it reads; sampling as one compiled graph |
+| `chunk_model.py`, `windows.py`, `candidates.py` | the module that is trained; which frames it reads; how chunks are proposed and judged |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
 | `host_training.py`, `host_data.py` | what LeRobot's next version does otherwise, and what it does not say of a dataset; like `host_loading.py`, answers of `lerobot_dp_plus/patches.py`, which lists every patch of LeRobot |
-| `dataset_remarks.py` | what is said of a dataset before training |
+| `dataset_remarks.py`, `readable.py` | what is said of a dataset before training; which features can be read |
 | `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |
 """

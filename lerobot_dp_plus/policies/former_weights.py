@@ -50,7 +50,8 @@ def _units(policy: Any, folder: Path) -> dict[str, Tensor]:
     if found is not None and all(key in found for key in keys):
         for index, key in enumerate(keys):
             for kind, value in zip(("offset", "scale"), found[key], strict=True):
-                units[f"{kind}_{index}"] = torch.as_tensor(value, dtype=torch.float32)
+                name = f"{kind}_{index}"
+                units[name] = torch.as_tensor(value, dtype=torch.float32).expand_as(units[name]).clone()
         units["known"] = torch.ones((), dtype=torch.bool)
     return units
 

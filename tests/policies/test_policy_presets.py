@@ -1,6 +1,8 @@
 """What the presets are: they predict the data, and their steps in time follow the rate of the data unless given."""
 
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import draccus
@@ -12,9 +14,11 @@ from lerobot.policies import make_policy_config
 from tiny import PRESETS
 
 from lerobot_dp_plus import patches
+from lerobot_dp_plus import policies as room
 from lerobot_dp_plus.auxiliary import Outcome
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import STEPS, Span, Tokens
+from lerobot_dp_plus.objectives import BetaTimes
 from lerobot_dp_plus.policies import timing
 from lerobot_dp_plus.policies.windows import Windows
 
@@ -145,3 +149,21 @@ def test_observations_are_every_kth_step_and_the_dynamics_sees_the_same_two():
 def _parsed(name: str, *flags: str):
     cls = PreTrainedConfig.get_choice_class(name)
     return draccus.parse(cls, args=["--device=cpu", "--push_to_hub=false", *flags])
+
+
+def test_what_the_room_says_of_presets_and_files_is_so():
+    said = room.__doc__
+    files = {file.name for file in Path(room.__file__).parent.glob("*.py")} - {"__init__.py"}
+    assert files == set(re.findall(r"`(\w+\.py)`", said))
+    rows = dict(re.findall(r"^\| `(dp_plus_\w+)` \| (.*) \|$", said, re.MULTILINE))
+    assert set(rows) == set(PRESETS)
+    for name, row in rows.items():
+        made = preset(name)
+        network, objective = (part.get_choice_name(type(part)) for part in (made.network, made.objective))
+        assert row.split(",")[0] == f"{network} | {objective}"
+        assert made.objective.prediction == "x1"
+        assert (
+            f"sample with {made.sampler.get_choice_name(type(made.sampler))} in {made.sampler.num_steps} steps" in said
+        )
+        if "times" in row:
+            assert isinstance(made.objective.times, BetaTimes) and f"Beta({made.objective.times.a:g}, 1) times" in row
