@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from gym_pusht.envs import PushTEnv
+from host_scripts import STATE_ONLY, evaluate, made_up, train
 from lerobot.configs import PreTrainedConfig
 from torch import Tensor
 
@@ -138,6 +140,21 @@ def test_every_old_checkpoint_knows_its_units_with_an_average_and_without(format
         physical = in_units(made, proposed.chunks)
         expected = physical.diff(n=2, dim=2).square().sum((2, 3)) / 2
         torch.testing.assert_close(proposed.energies["smoothness"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_lerobots_evaluation_keeps_the_limit(tmp_path, monkeypatch):
+    """A step of strength 1 down a hinge leads to its limit, here in pixels of the arena."""
+    checkpoints = train(made_up(tmp_path / "data", STATE_ONLY), tmp_path / "run", "dp_plus_flow", "--steps=2")
+    acted: list[float] = []
+    step = PushTEnv.step
+    monkeypatch.setattr(PushTEnv, "step", lambda self, action: acted.append(float(action[0])) or step(self, action))
+    last = checkpoints / "last" / "pretrained_model"
+    evaluate(last, tmp_path / "plain", STATE_ONLY, "--policy.energy.type=stay_above", "--policy.energy.limit=350")
+    assert len(acted) == 12 and min(acted) < 300, "an energy alone is only told"
+    acted.clear()
+    steering = ("--policy.energy.type=stay_above", "--policy.energy.limit=350", "--policy.guidance.type=gradient")
+    evaluate(last, tmp_path / "steered", STATE_ONLY, *steering, "--policy.guidance.strength=1")
+    assert len(acted) == 12 and min(acted) > 349.9
 
 
 def test_illegal_switches_are_refused_by_name(folder):

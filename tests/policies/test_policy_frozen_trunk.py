@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from host_scripts import PIXELS, made_up, train
+from host_scripts import PIXELS, assert_resumes, made_up, train
 from lerobot.policies import get_policy_class
 from safetensors.torch import load_file, save_file
 from tiny import IMAGES, STATE, build, frame, learned, policy, training_batch
@@ -60,15 +60,12 @@ def test_a_checkpoint_holds_no_trunk_and_says_which_it_was(checkpoint, trunk):
     kept = load_file(folder / "model.safetensors")
     assert any(key.startswith("model.encoder.image_encoders.") for key in kept)
     assert any(key.startswith("ema.module.encoder.image_encoders.") for key in kept)
-    assert not [key for key in kept if "backbone" in key or "layer" in key.lower().split(".")]
+    assert not [key for key in kept if "backbone" in key]
     assert (folder / "model.safetensors").stat().st_size < trunk.stat().st_size / 20
-    assert (
-        json.loads((folder / "config.json").read_text())["image_encoder"]["pretrained_digest"]
-        == fetch(str(trunk)).digest
-    )
+    stated = json.loads((folder / "config.json").read_text())["image_encoder"]
+    assert stated["pretrained_digest"] == fetch(str(trunk)).digest
     moments = load_file(checkpoint / "training_state" / "optimizer_state.safetensors")
-    assert sum(value.numel() for value in moments.values()) < 3 * sum(value.numel() for value in kept.values())
-    assert sum(value.numel() for value in moments.values()) < 1_000_000
+    assert 0 < sum(value.numel() for value in moments.values()) < 1_000_000, "the trunk has eleven million weights"
 
 
 def test_it_acts_as_the_same_policy_with_its_trunk_among_the_weights(checkpoint, trunk):
@@ -91,6 +88,10 @@ def test_it_acts_as_the_same_policy_with_its_trunk_among_the_weights(checkpoint,
     turned = {**shown, "observation.image": -shown["observation.image"]}
     loaded.reset()
     assert not torch.allclose(loaded.predict_action_chunk(turned, noise=noise), acted[0], atol=1e-4)
+
+
+def test_a_training_is_resumed_with_it(checkpoint, tmp_path):
+    assert_resumes(checkpoint.parent, tmp_path / "copy")
 
 
 def test_another_trunk_under_its_name_is_refused(moved, trunk):

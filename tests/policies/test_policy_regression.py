@@ -1,7 +1,5 @@
 """Behaviour cloning as a user meets it: LeRobot's scripts, what is refused by name, and its card."""
 
-import json
-
 import pytest
 import torch
 from host_scripts import STATE_ONLY, evaluate, made_up, train
@@ -32,8 +30,8 @@ UNUSED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = made_up(tmp_path_factory.mktemp("data") / "states", STATE_ONLY)
-    switches = ("--policy.objective.type=regression", "--env_eval_freq=0")
-    return train(root, tmp_path_factory.mktemp("runs") / "run", "dp_plus_transformer", *switches, sampler=())
+    flag = "--policy.objective.type=regression"
+    return train(root, tmp_path_factory.mktemp("runs") / "run", "dp_plus_transformer", flag, sampler=())
 
 
 def test_it_is_trained_evaluated_and_acts_always_alike(run, tmp_path):
@@ -54,7 +52,7 @@ def test_its_checkpoint_is_not_given_a_sampler_either(run):
         ValueError, match=r"sampler\.type = heun: objective\.type = regression draws its chunks without it"
     ):
         load_policy(run / "last", sampler={"type": "heun"})
-    with pytest.raises(ValueError, match=r"was|were trained for .*regression"):
+    with pytest.raises(ValueError, match=r"were trained for .*regression"):
         made = load_policy(run / "last", objective={"type": "diffusion"})
         made.policy.select_action(frame(made.policy.config))
 
@@ -125,13 +123,11 @@ def test_cards_know_what_it_does_without():
     assert set(UNUSED_AXES) == {"regression"}, "denoising heads use all of them"
 
 
-def test_its_card_says_what_it_is_and_names_no_sampler(run, tmp_path):
+def test_its_card_says_what_it_is_and_names_no_sampler(run):
     folder = run / "last" / "pretrained_model"
     card = render_card(folder)
-    assert (
-        json.loads((folder / "config.json").read_text())["sampler"]["type"] == "dpmpp_2m"
-    )  # its field has to have a value
+    assert PreTrainedConfig.from_pretrained(folder).sampler is not None, "the field has to have a value"
     assert "A behaviour-cloning policy" in card and "regression of the chunk, behaviour cloning" in card
     assert "it predicts a chunk of 8 actions" in card
-    for unused in ("dpmpp_2m", "network calls a chunk", "samples a chunk", "samples anew", "sampler"):
+    for unused in ("sampler", "dpmpp_2m", "network calls a chunk", "samples a chunk", "samples anew"):
         assert unused not in card, unused

@@ -1,6 +1,8 @@
 """A policy that is told what to do: trained by LeRobot's script, loaded, told otherwise, and run in an environment."""
 
+import copy
 import logging
+import pickle
 import threading
 from pathlib import Path
 
@@ -13,13 +15,15 @@ from lerobot.configs import PreTrainedConfig
 from lerobot.datasets import LeRobotDataset
 from lerobot.policies import get_policy_class, make_pre_post_processors
 from lerobot.scripts import lerobot_train
-from tiny import config, frame, policy, said, trained, window
+from tiny import ENV_STATE, STATE, config, frame, policy, said, trained, window
 
 from lerobot_dp_plus import load_policy
+from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, HashedWords
 from lerobot_dp_plus.heads import compiled
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.loading import fast_loading
+from lerobot_dp_plus.selection import LowestEnergy
 
 LEFT, RIGHT = "go left", "go right"
 SMALL = HashedWords(buckets=64, dim=8, max_words=4)
@@ -220,9 +224,45 @@ def test_windows_hold_the_newest_instruction_as_it_was_given():
     assert all(torch.equal(made._episodes.current.history.window()[key], newest[key]) for key in newest)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_types_and_copies_read_alike(dtype, learned):
+    made = load_policy(learned[0]).policy
+    shown, noise = frame(made.config), torch.randn(3, 8, 2)
+
+    def chunk(policy, task):
+        policy.reset()
+        return policy.predict_action_chunk({**shown, **said(policy.config, [task] * 3)}, noise=noise)
+
+    expected = [chunk(made, task) for task in (LEFT, RIGHT)]
+    apart = (expected[0] - expected[1]).abs().max()
+    copies = [pickle.loads(pickle.dumps(made)), copy.deepcopy(made), copy.deepcopy(made).to(dtype)]
+    for each, rounding in zip(copies, (0, 0, 0.05), strict=True):
+        for task, truth in zip((LEFT, RIGHT), expected, strict=True):
+            assert (chunk(each, task) - truth).abs().max() <= rounding
+    assert apart > 1
+
+
+def test_candidates_are_judged_by_what_was_learned_too():
+    """Words are no states: an energy that is learned does not meet them."""
+    made = policy(
+        words=SMALL,
+        inputs={**STATE, **ENV_STATE},
+        dynamics=Outcome(steps=6, dim=16, depth=1),
+        selection=LowestEnergy(num_candidates=3),
+    ).eval()
+    for model in (made.model, made._averaged_model):
+        model.units.known.fill_(True)
+        model.auxiliary.dynamics.ends.gather(torch.randn(5, len(model.auxiliary.dynamics.ends.mean)))
+    made.predict_action_chunk({**frame(made.config), **said(made.config, [LEFT] * 3)})
+    energy = made.propose(made._episodes.current.history.window()).energies["end"]
+    assert energy.shape == (3, 3) and energy.isfinite().all() and made.chosen.energies["end"].shape == (3, 1)
+
+
 @pytest.mark.parametrize("preset", ["dp_plus_unet", "dp_plus_dit"])
 def test_networks_that_do_not_read_words_refuse_them(preset):
-    with pytest.raises(ValueError, match=r"words"):
+    with pytest.raises(
+        ValueError, match=r"reads steps, .* has words too; legal with them: network\.type = transformer"
+    ):
         policy(preset, words=HashedWords())
 
 
