@@ -57,7 +57,7 @@ def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
         overrides = [flag.replace("--policy.", "--", 1) for flag in flags]
         config = PreTrainedConfig.from_pretrained(folder, cli_overrides=overrides)
     pixels = 96 if "pixels" in training["env"]["obs_type"] else None
-    seen = features(pixels, keypoints=config.state_estimation.pictures > 0)
+    seen = features(pixels, keypoints=config.state_estimation.reads_pictures)
     return replace(config, **({**seen, "pretrained_path": None} | fields))
 
 

@@ -1,6 +1,7 @@
 """An upload folder, read once: everything a card is made of."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -76,8 +77,8 @@ class Upload:
             publication = replace(publication, repo_id=repo_id)
         training = read_json(folder / TRAIN_CONFIG)
         upload = cls(
-            config={FORMER_FIELDS.get(name, name): value for name, value in config.items()},
-            training=training,
+            config=todays(config),
+            training={**training, "policy": todays(training.get("policy") or {})} if training else {},
             publication=publication,
             episodes=read_episodes(folder / EVAL_INFO) if (folder / EVAL_INFO).is_file() else None,
             evaluations=(),
@@ -175,3 +176,8 @@ def _is_repository(name: Any) -> bool:
     except HFValidationError:
         return False
     return True
+
+
+def todays(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A policy's config with the names that its fields have now."""
+    return {FORMER_FIELDS.get(name, name): value for name, value in config.items()}

@@ -27,6 +27,7 @@ class Recipe:
 
     Args:
         objective, sampler, guidance, energy: members of the axes of those names.
+        stated: the name of `energy`.
         energies: names of the energies that are told.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
@@ -36,6 +37,7 @@ class Recipe:
     sampler: Sampler
     guidance: Guidance
     energy: EnergyTerm
+    stated: str
     energies: tuple[str, ...]
     now: int
     executed: int
@@ -44,7 +46,9 @@ class Recipe:
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
         """That of a config, with the energies that are asked for."""
         now, executed = config.n_obs_steps - 1, config.n_action_steps
-        return cls(config.objective, config.sampler, config.guidance, config.energy, energies, now, executed)
+        stated = EnergyTerm.get_choice_name(type(config.energy))
+        drawn = config.objective, config.sampler, config.guidance
+        return cls(*drawn, config.energy, stated, energies, now, executed)
 
     @property
     def deterministic(self) -> bool:
@@ -77,10 +81,11 @@ def propose(
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed)
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
     energy = None if isinstance(recipe.energy, NoEnergy) else recipe.energy
-    candidates = head.propose(condition, noise, World(scene, energy, physical, normalised), generator)
-    terms: dict[str, Energy] = {**model.energies(), EnergyTerm.get_choice_name(type(recipe.energy)): recipe.energy}
-    chunks = physical(candidates.chunks)
-    return candidates._replace(energies={name: terms[name](chunks, scene) for name in recipe.energies})
+    found = head.propose(condition, noise, World(scene, energy, physical, normalised), generator)
+    terms: dict[str, Energy] = {**model.energies(), recipe.stated: recipe.energy}
+    chunks = physical(found.chunks)
+    energies = {name: terms[name](chunks, scene) for name in recipe.energies}
+    return Candidates(found.chunks, energies, found.log_prob, found.mode, found.noise)
 
 
 def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -124,8 +129,7 @@ def draw(
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    stated = EnergyTerm.get_choice_name(type(config.energy))
-    if stated in energies or "energy" in config.guidance.needs:
+    if recipe.stated in energies or "energy" in config.guidance.needs:
         model.units.check_known()
     for name, member in model.members():
         if config.auxiliaries[name].offers & set(energies):

@@ -80,7 +80,7 @@ def test_latency_from_pixels(tmp_path):
     # Beyond the network's weights a chunk reads those of perception and foresight.
     policy = fresh(our_config(config, network=latency._tiny(config))).policy
     weights = lambda part: sum(w.numel() for w in part.parameters())  # noqa: E731
-    eyes, ahead = policy.ema.module.perception, policy.ema.module.foresight
+    eyes, ahead = policy.ema.module.auxiliary.state_estimation, policy.ema.module.auxiliary.dynamics
     assert result["floor"]["1"]["bytes"] > 4 * (weights(eyes) + weights(ahead))
 
 

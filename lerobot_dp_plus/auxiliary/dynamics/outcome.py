@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -161,9 +160,9 @@ class OutcomeModel(AuxiliaryModel):
             units.check_known()
 
     def energies(self, units: Units) -> dict[str, Energy]:
-        return {"end": partial(self.distance_from_end, units=units)}
+        return {"end": lambda chunks, scene: self.distance_from_end(chunks, scene, units)}
 
-    def distance_from_end(self, chunks: Tensor, scene: Scene, *, units: Units) -> Tensor:
+    def distance_from_end(self, chunks: Tensor, scene: Scene, units: Units) -> Tensor:
         """How far each chunk (B, N, H, A) leads from where demonstrations end, (B, N).
 
         The mean of two distances: when `scene.executed` steps are done, and as far as is predicted.
