@@ -27,6 +27,7 @@ class Recipe:
 
     Args:
         objective, sampler, guidance, energy: members of the axes of those names.
+        energy_name: what that energy is called; told here, as the registry cannot be asked inside a compiled region.
         energies: names of the energies that are told.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
@@ -36,6 +37,7 @@ class Recipe:
     sampler: Sampler
     guidance: Guidance
     energy: EnergyTerm
+    energy_name: str
     energies: tuple[str, ...]
     now: int
     executed: int
@@ -44,7 +46,8 @@ class Recipe:
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
         """That of a config, with the energies that are asked for."""
         now, executed = config.n_obs_steps - 1, config.n_action_steps
-        return cls(config.objective, config.sampler, config.guidance, config.energy, energies, now, executed)
+        parts = config.objective, config.sampler, config.guidance, config.energy
+        return cls(*parts, EnergyTerm.get_choice_name(type(config.energy)), energies, now, executed)
 
     @property
     def deterministic(self) -> bool:
@@ -78,9 +81,10 @@ def propose(
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
     energy = None if isinstance(recipe.energy, NoEnergy) else recipe.energy
     candidates = head.propose(condition, noise, World(scene, energy, physical, normalised), generator)
-    terms: dict[str, Energy] = {**model.energies(), EnergyTerm.get_choice_name(type(recipe.energy)): recipe.energy}
+    terms: dict[str, Energy] = {**model.energies(), recipe.energy_name: recipe.energy}
     chunks = physical(candidates.chunks)
-    return candidates._replace(energies={name: terms[name](chunks, scene) for name in recipe.energies})
+    told = {name: terms[name](chunks, scene) for name in recipe.energies}
+    return Candidates(candidates.chunks, told, *candidates[2:])  # torch cannot compile `_replace` of what it returns
 
 
 def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -124,8 +128,7 @@ def draw(
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    stated = EnergyTerm.get_choice_name(type(config.energy))
-    if stated in energies or "energy" in config.guidance.needs:
+    if recipe.energy_name in energies or "energy" in config.guidance.needs:
         model.units.check_known()
     for name, member in model.members():
         if config.auxiliaries[name].offers & set(energies):
