@@ -103,6 +103,15 @@ def test_changes_are_pixels_and_radians_in_the_blocks_frame():
     torch.testing.assert_close(PushTBlock().change(moment, then), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0], ids=["right", "left"])
+def test_the_blocks_last_turn_is_looked_at(side):
+    """Ten times the angle before, less the angle now; with the agent on the left, left and right are swapped."""
+    origin, angle = torch.tensor([[[200.0, 200.0]] * 2]), torch.tensor([[0.3, 0.5]])
+    agent = origin + side * 60 * torch.tensor([math.cos(0.5), math.sin(0.5)])  # along the block's own x
+    seen = PushTBlock().look(moment_of(origin, angle, agent, torch.zeros(1, 1, 2)))
+    assert seen[0, -1].item() == pytest.approx(10 * side * (0.3 - 0.5), abs=1e-4)
+
+
 def test_other_tasks_are_refused_by_name():
     with pytest.raises(ValueError, match=r"dynamics.frame.type=pusht_block: states .*'observation.state': 14"):
         PushTBlock().check({STATE: 14}, 14)

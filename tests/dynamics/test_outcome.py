@@ -324,6 +324,21 @@ def test_the_energy_sees_a_chunk_from_now_on():
     assert not torch.allclose(told, energy(model, states, chunks, executed=1))
 
 
+@pytest.mark.parametrize("length", [2, STEPS])
+@pytest.mark.parametrize("executed", [1, 2, STEPS, STEPS + 3])
+def test_the_energy_is_the_mean_of_the_distances_when_it_was_executed_and_at_its_end(executed, length):
+    """The row of what follows k steps is k − 1; a chunk that is shorter than the prediction ends before it."""
+    model, generator = build(), torch.Generator().manual_seed(12)
+    torch.nn.init.normal_(model.leave[1].weight)
+    model.ends.gather(torch.randn(5, 2, generator=generator))
+    states, _, _ = batch(3, generator)
+    chunks = torch.rand(3, 1, length, 2, generator=generator)
+    distance = model.ends.distance(model(states, chunks[:, 0], UNITS), model.weighting)  # (B, K)
+    assert (distance.diff(dim=1).abs() > 1e-3).all(), "every row has another"
+    expected = (distance[:, min(executed, length) - 1] + distance[:, length - 1]) / 2
+    torch.testing.assert_close(energy(model, states, chunks, executed)[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_the_energy_has_a_gradient_in_what_is_done():
     """By finite differences."""
     model, generator = build(), torch.Generator().manual_seed(11)

@@ -107,6 +107,22 @@ def test_dit_blocks_start_as_the_identity() -> None:
     assert not torch.allclose(block(x, condition), block(x, -condition))
 
 
+def test_a_dit_block_is_its_formula() -> None:
+    """x + g₁·attention(s₁·norm(x) + b₁), then x + g₂·MLP(s₂·norm(x) + b₂), each part of the modulation in its place."""
+    block, x, condition = DiTBlock(dim=16, num_heads=4), torch.randn(BATCH, HORIZON, 16), torch.randn(BATCH, 1, 16)
+    nn.init.normal_(block.modulation.weight)
+    nn.init.normal_(block.modulation.bias)
+    parts = zip(block.modulation.weight.chunk(6), block.modulation.bias.chunk(6), strict=True)
+    b1, s1, g1, b2, s2, g2 = (condition @ weight.T + bias for weight, bias in parts)
+
+    def norm(value: Tensor) -> Tensor:
+        return (value - value.mean(-1, keepdim=True)) / (value.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+
+    between = x + g1 * block.attention((1 + s1) * norm(x) + b1)
+    expected = between + g2 * block.mlp((1 + s2) * norm(between) + b2)
+    torch.testing.assert_close(block(x, condition), expected, rtol=1e-4, atol=1e-4)
+
+
 @every_network
 def test_gradients_reach_every_parameter_within_the_first_updates(config: NetworkConfig) -> None:
     """Zero heads and gates open one layer an update: the head, the modulations, then all that feeds them."""

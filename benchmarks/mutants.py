@@ -1,0 +1,256 @@
+"""The faults of `benchmarks.mutations`: one core line each, and who is to notice it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        file: where, from the root of the repository.
+        old, new: the text that is there, exactly once, and what it becomes.
+        breaks: what is then wrong, in one sentence.
+        tests: files or node ids that are to notice it, from the root.
+    """
+
+    file: str
+    old: str
+    new: str
+    breaks: str
+    tests: tuple[str, ...]
+
+
+#: By file of the package and the tests that are to notice: text, what it becomes, what is then wrong.
+TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("notation.py", "networks/test_tokens.py test_notation.py"): [
+        ("rows.repeat_interleave(count, 0)", "torch.cat([rows] * count)", "repeated rows are tiled"),
+        ("torch.cat([rows] * count)", "rows.repeat_interleave(count, 0)", "tiled rows are repeated"),
+        ("value[rows, index][:, None] for name", "value[rows, 0 * index][:, None] for name", "energies of the first"),
+        ("self.chunks[:, :, step:]", "self.chunks[:, :, step + 1 :]", "the current step is cut off as past"),
+    ],
+    ("units.py", "test_units.py"): [
+        ('offset_{index}") + self', 'scale_{index}") + self', "scale stands in place of offset"),
+        ("self.known.fill_(True)", "self.known.fill_(False)", "units that were learned are not known"),
+        ("self._learned_here = True", "self._learned_here = False", "new data's units give way to a checkpoint's"),
+        ("self._buffers[name] = was.to(now.device)", "pass", "half precision rounds statistics"),
+    ],
+    ("paths.py", "test_paths.py"): [
+        ("torch.ones_like(t), -torch", "-torch.ones_like(t), torch", "the straight path's velocity points to noise"),
+        ("    offset = 0.008", "    offset = 0.08", "another offset of the cosine schedule"),
+        ("num_train_steps * (1 - t) - 1", "num_train_steps * (1 - t)", "network times are those of the step before"),
+        ("(left / steps) ** 1.5", "left / steps", "the smooth grid is even in the angle"),
+        (".clamp_min(self._log_floor)", "", "the cosine schedule starts without any data"),
+    ],
+    ("heads/tabulated.py", "samplers/test_clock.py"): [
+        ("return rows[index[t]]", "return rows[0]", "every looked-up quantity is that of the first time"),
+    ],
+    ("ema.py", "test_ema.py"): [
+        ("- min(self.decay, (1 + n)", "- min(self.decay, (2 + n)", "the average's warm-up is one update ahead"),
+    ],
+    ("heads/base.py", "heads/test_denoising_head.py"): [
+        ("(valid.sum(1) * error.shape[2]).clamp_min(1)", "error[0].numel()", "padded actions dilute a chunk's loss"),
+    ],
+    ("heads/denoising.py", "heads/test_denoising_head.py"): [
+        ("Network, repeat_rows", "Network, tile_rows as repeat_rows", "candidates see other samples' observations"),
+        ('keep_noise = "kept_noise" in', 'keep_noise = "kept_noise" not in', "noise is kept for the wrong samplers"),
+    ],
+    ("heads/regression.py", "heads/test_regression_head.py"): [
+        (
+            "self.network(torch.zeros_like(like)",
+            "self.network(like",
+            "regression reads noise, and in training the answer",
+        ),
+    ],
+    ("heads/compiled.py", "policies/test_policy_compiled.py::test_a_graph_that_computes_something_else_is_not_used"): [
+        ("if not difference <= tolerance", "if difference > tolerance", "compiled chunks may be NaN"),
+    ],
+    ("objectives/times.py", "objectives/test_times.py"): [
+        ("(torch.arange(batch_size, device=device) + jitter) / batch_size", "jitter", "times are not stratified"),
+        ("self.cutoff * (1 - q ** (1 / self.a))", "self.cutoff * q ** (1 / self.a)", "most times are near the data"),
+    ],
+    ("objectives/base.py", "objectives/test_gaussian_loss.py"): [
+        ("error.square() * valid[..., None]", "error.square()", "padded actions are learned"),
+        ("data = prediction.x1.clamp(-bound, bound)", "data = prediction.x1", "predicted data are not clipped"),
+    ],
+    ("objectives/shortcut.py", "objectives/test_shortcut.py"): [
+        ("    @torch.no_grad()\n    def two_halves", "    def two_halves", "targets of jumps are trained, too"),
+        ("alpha(t) * to_middle) * to_end", "alpha(t) * to_middle)", "the first half of a jump weighs too much"),
+        ("self.finest < 1.5", "self.finest < 0.5", "steps of the finest grid are taken for jumps"),
+    ],
+    ("objectives/diffusers_path.py", "samplers/test_diffusers_parity.py"): [
+        ("self._position(t) - 1", "self._position(t)", "diffusers' time is one step off"),
+    ],
+    ("samplers/dpmpp_2m.py", "samplers/test_order.py"): [
+        ("-0.5 * path.alpha(u)", "-path.alpha(u)", "the two-step rule corrects twice as much"),
+    ],
+    ("samplers/heun.py", "samplers/test_order.py"): [
+        ("0.5 * span", "span", "Heun's correction is not halved"),
+    ],
+    ("samplers/ancestral.py", "samplers/test_gaussian_flow.py"): [
+        ("step_variance.sqrt()", "step_variance", "a variance in place of a deviation"),
+    ],
+    ("samplers/base.py", "samplers/test_landing.py"): [
+        ("return self.arrive(denoise, x, inner[-1], end)", "return x", "the last step is left out"),
+    ],
+    ("samplers/leading.py", "samplers/test_leading.py"): [
+        ("1 - (k + 1) / trained for", "1 - k / trained for", "the leading grid is one step late"),
+    ],
+    ("networks/attention.py", "networks/test_transformers.py"): [
+        ("device=q.device).triu(1)", "device=q.device).triu(2)", "a causal token sees the next one"),
+    ],
+    ("networks/attention.py", "networks/test_tokens.py"): [
+        ("attn_mask=hidden", "attn_mask=None", "long memories are read where nothing is"),
+        ("attend(q, k, v, valid=valid)", "attend(q, k, v)", "words that are not there are read"),
+    ],
+    ("networks/transformer.py", "networks/test_transformers.py"): [
+        ("tokens + self.position + embedded_time", "tokens + embedded_time", "tokens do not know their place"),
+    ],
+    ("networks/dit.py", "networks/test_transformers.py"): [
+        ("x = x + gate1 * self", "x = x + self", "a fresh block is no identity"),
+        ("(1 + scale2) + shift2", "(1 + scale2) + shift1", "the MLP is shifted by attention's shift"),
+    ],
+    ("networks/unet1d.py", "networks/test_unet1d.py"): [
+        ("hidden = scale * hidden + bias", "hidden = bias * hidden + scale", "FiLM's scale and bias are swapped"),
+    ],
+    ("networks/embeddings.py", "networks/test_end_time.py networks/test_step_times.py"): [
+        ("return start + (length - nothing)", "return start + length", "a jump of no length changes the prediction"),
+        ("(-1, patch_size)).mean(2)", "(-1, patch_size))[:, :, 0]", "a token has the time of its first action"),
+    ],
+    ("encoders/keypoints.py", "encoders/test_small_cnn.py"): [
+        ("self.attention.weight.mul_(gains[0])", "pass", "attention starts flat"),
+        ("linear.weight.mul_(gains[1])", "linear.weight.mul_(gains[0])", "the projection has attention's gain"),
+    ],
+    ("encoders/spatial_softmax.py", "encoders/test_spatial_softmax.py"): [
+        ("torch.stack([x, y]", "torch.stack([y, x]", "x and y of keypoints are swapped"),
+    ],
+    ("encoders/crop.py", "encoders/test_crop.py"): [
+        ("(images.shape[-2] - height) // 2", "0", "the crop is at the top"),
+    ],
+    ("encoders/image.py", "encoders/test_observation.py"): [
+        (
+            "random_crop if self.training else centre",
+            "centre_crop if self.training else random",
+            "crops in use are random",
+        ),
+    ],
+    ("encoders/patches.py", "encoders/test_picture_tokens.py"): [
+        ("arange(steps - 1, -1, -1", "arange(0, steps, 1", "the oldest picture is taken for the newest"),
+    ],
+    ("encoders/pretrained.py", "encoders/test_frozen.py"): [
+        ("self.trunk._apply(fn, recurse)", "pass", "a frozen trunk stays behind when the policy moves"),
+    ],
+    ("guidance/gradient.py", "guidance/test_gradient.py"): [
+        ("chunks - self.strength", "chunks + self.strength", "guidance climbs the energy"),
+    ],
+    ("guidance/base.py", "guidance/test_guidance.py samplers/test_jump.py"): [
+        ("x1 = x1.clamp(-self.bound, self.bound)", "pass", "guided data leave the bound"),
+        ("flow_map(x, time, u)", "flow_map(x, time)", "a guided jump is a tangent"),
+    ],
+    ("energies/stay_above.py", "energies/test_energies.py"): [
+        ("(-over if self.below else over)", "(over if self.below else -over)", "the limit is on the other side"),
+        ("scene.now :", "scene.now + 1 :", "the current step may pass the limit"),
+    ],
+    ("energies/smoothness.py", "energies/test_energies.py"): [
+        ("sum((2, 3)) / 2", "mean((2, 3))", "a mean, not a sum"),
+    ],
+    ("selection/coherent.py", "selection/test_selection.py"): [
+        ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),
+    ],
+    ("selection/densest.py", "selection/test_selection.py"): [
+        (".sum(-1).argmin(1)", ".amax(-1).argmin(1)", "the candidate whose farthest neighbour is nearest"),
+    ],
+    ("selection/lowest_energy.py", "selection/test_selection.py dynamics/test_outcome.py"): [
+        ("energy <= energy.amin(1", "energy < energy.amin(1", "without a tolerance nothing is good"),
+    ],
+    ("auxiliary/base.py", "auxiliary/test_auxiliary.py"): [
+        ("(self.each * self.weight).sum() / self.weight.sum().clamp_min(1)", "self.each.mean()", "an unweighted mean"),
+    ],
+    ("auxiliary/next_state.py", "auxiliary/test_auxiliary.py"): [
+        ("span.values[:, -1] if", "span.values[:, 0] if", "the next state is predicted from the oldest one"),
+        ("states[:, 1] - states[:, 0]", "states[:, 0] - states[:, 1]", "the change has the wrong sign"),
+    ],
+    ("auxiliary/dynamics/frames.py", "dynamics/test_frames.py"): [
+        ("turned = here.hand * _wrapped(block", "turned = _wrapped(block", "a mirrored block's turn is not mirrored"),
+        ("here.angle + here.hand * change", "here.angle + change", "predicted turns are not mirrored back"),
+        ("10 * turned[:, :-1]", "10 * turned[:, 1:]", "the block's last turn is not looked at"),
+    ],
+    ("auxiliary/dynamics/ends.py", "dynamics/test_outcome.py"): [
+        (" + shift.square() * self.count * len(last) / total", "", "the spread between batches of ends is lost"),
+        ("sqrt().clamp_min(FLOOR)", "sqrt()", "what always ends the same divides by zero"),
+    ],
+    ("auxiliary/dynamics/weighting.py", "dynamics/test_outcome.py"): [
+        ("(UNKNOWN / spread).log()", "(spread / UNKNOWN).log()", "what ends anywhere counts most"),
+    ],
+    ("auxiliary/dynamics/outcome.py", "dynamics/test_outcome.py"): [
+        ("min(scene.executed - 1, last)", "min(scene.executed, last)", "the distance is read one step late"),
+        ("chunks[:, :, scene.now :]", "chunks", "past rows are judged as if to come"),
+        ("over = ~real[:, -1]", "over = ~real[:, 0]", "only samples that begin at an end show one"),
+        (".abs() * real[..., None]", ".abs()", "steps beyond the end are learned"),
+    ],
+    (
+        "auxiliary/state_estimation/regression.py",
+        "state_estimation/test_regression.py policies/test_policy_state_estimation.py",
+    ): [
+        (
+            "torch.ones_like(each), rest)",
+            "torch.ones_like(each), rest, value=1.0)",
+            "what was not looked at dilutes the loss",
+        ),
+    ],
+    ("augmentation/pusht_mirror.py", "augmentation/test_pusht_mirror.py"): [
+        ("(1, 0, 3, 2, 5, 4, 7, 6)", "(0, 1, 2, 3, 4, 5, 6, 7)", "mirrored keypoints keep their order"),
+        ("value.flip(-2, -1).transpose", "value.transpose", "pictures are mirrored on the other diagonal"),
+        ("torch.minimum(low, mirror(key, high))", "torch.minimum(low, mirror(key, low))", "bounds are not swapped"),
+    ],
+    ("augmentation/color_jitter.py", "augmentation/test_color_jitter.py"): [
+        ("((1 - c) * b)[:, None]", "(1 - c)[:, None]", "the mean is not made brighter"),
+    ],
+    ("policies/windows.py", "policies/test_policy_windows.py"): [
+        ("range(1 - self.n_obs_steps, 1 - self", "range(2 - self.n_obs_steps, 2 - self", "actions are one step late"),
+        ("self.stride * self.observation_stride * step", "self.observation_stride * step", "strides do not multiply"),
+    ],
+    ("policies/windows.py", "policies/test_policy_loss.py policies/test_policy_dynamics.py"): [
+        ("valid = ~batch[ACTION", "valid = batch[ACTION", "only padding is learned"),
+        ("real = real & ~_frames", "real = real & _frames", "only observations beyond the end are real"),
+    ],
+    ("policies/candidates.py", "policies/test_policy_dynamics.py policies/test_policy_inference.py"): [
+        ("config.n_obs_steps - 1, config.n_action", "config.n_obs_steps, config.n_action", "now is one row late"),
+        ("- 1, config.n_action_steps", "- 1, config.horizon", "energies believe that the whole chunk is executed"),
+        ("if not recipe.deterministic:", "if False:", "equal noise means other actions"),
+        ("config.noise_scale * fresh_noise", "fresh_noise", "the noise's scale is not used"),
+    ],
+    ("policies/chunk_model.py", "policies/test_policy_loss.py"): [
+        ("Tokens, tile_rows", "Tokens, repeat_rows as tile_rows", "draws of a loss see other samples' observations"),
+        (
+            "condition, chunks, counted).unflatten(0, (draws, -1)).mean(0)\n        return Loss(heads",
+            "condition, chunks, counted).unflatten(0, (draws, -1)).sum(0)\n        return Loss(heads",
+            "draws are summed",
+        ),
+    ],
+    ("policies/chunk_model.py", "policies/test_policy_state_estimation.py"): [
+        ("{**measured, **estimator(pictures)}", "{**estimator(pictures), **measured}", "it acts on what it is told"),
+    ],
+    ("policies/history.py", "policies/test_history.py"): [
+        ("{age + since: frame", "{age + 1: frame", "every frame is taken to be one step old"),
+        ("age + since <= self._ages[0]", "age + since < self._ages[0]", "the oldest frame is forgotten"),
+        ("batch[key].clone()", "batch[key]", "what was seen changes with the robot's buffers"),
+    ],
+    ("policies/policy.py", "policies/test_policy_inference.py"): [
+        ("from_step(self.config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),
+        ("tail = plan[:, executed:]", "tail = plan", "the executed part of the plan is compared with, too"),
+    ],
+    ("policies/policy.py", "policies/test_policy_loss.py policies/test_policy_dynamics.py"): [
+        ("self._averaged_model if held_out", "self.model if held_out", "held-out losses are of the raw weights"),
+        ("slice(first, first + self", "slice(0, self", "the executed part is counted from the past"),
+        ("further.values()), start=chunks.mean)", "{}.values()), start=chunks.mean)", "what is beside is not learned"),
+        ("self.ema.update_parameters(self.model)", "pass", "the average does not move"),
+        ("checkpoint.learn_units(", "(lambda *_: None)(", "units are not learned from the dataset"),
+    ],
+}
+
+MUTANTS = [
+    Mutant(f"lerobot_dp_plus/{file}", old, new, breaks, tuple(f"tests/{test}" for test in tests.split()))
+    for (file, tests), faults in TABLE.items()
+    for old, new, breaks in faults
+]
