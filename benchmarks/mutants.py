@@ -245,6 +245,8 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("slice(first, first + self", "slice(0, self", "the executed part is counted from the past"),
         ("further.values()), start=chunks.mean)", "{}.values()), start=chunks.mean)", "what is beside is not learned"),
         ("self.ema.update_parameters(self.model)", "pass", "the average does not move"),
+    ],
+    ("policies/policy.py", "policies/test_policy_training_rules.py"): [
         ("checkpoint.learn_units(", "(lambda *_: None)(", "units are not learned from the dataset"),
     ],
 }
