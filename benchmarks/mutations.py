@@ -112,7 +112,7 @@ def run(folder: Path, tests: Sequence[str], patience: float | None = PATIENCE) -
     if process.exitcode == 0:
         return Verdict(UNNOTICED, "", seconds)
     text = said.read_text(errors="replace")
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
     if failed and "::" in failed[1]:
         return Verdict(NOTICED, failed[1], seconds)
     if failed or "while loading conftest" in text:

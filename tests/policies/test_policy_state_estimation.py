@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lerobot.envs.configs import PushtEnv
-from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, learned, noise, policy
+from tiny import ENV_STATE, IMAGES, STATE, build, config, frame, learned, noise, policy, window
 from torch import Tensor
 
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
@@ -129,6 +129,19 @@ def test_it_acts_on_what_it_reads_and_never_on_what_it_is_told():
     state = {name: value for name, value in made.state_dict().items() if ".state_estimation." not in name}
     blind.load_state_dict(state)
     torch.testing.assert_close(blind.eval().predict_action_chunk(read, noise=draws), expected)
+
+
+def test_a_window_that_tells_a_state_is_read_all_the_same():
+    made = trained()
+    draws = torch.stack([noise(made.config, seed=seed) for seed in range(3)], 1)
+    told = window([frame(made.config)] * 2)
+    untold = {key: value for key, value in told.items() if key != KEY}
+    told[KEY] = torch.full((len(draws), 2, *ENV_STATE[KEY].shape), 5.0)
+    assert torch.equal(made.sample(told, draws), made.sample(untold, draws))
+    with torch.no_grad():
+        read = made.ema.module.auxiliary["state_estimation"]({CAMERA: told[CAMERA]})
+        assert torch.equal(made.ema.module.estimated(told)[KEY], read[KEY])
+    assert (read[KEY] - 5).abs().min() > 0.1
 
 
 def test_other_pictures_make_other_actions():

@@ -83,3 +83,16 @@ def test_a_policy_that_keeps_the_rules_is_trained():
     made = config(inputs=ENV_STATE, dynamics=Outcome(steps=6, dim=16, depth=1), n_action_steps=3)
     made.check_training()
     assert DpPlusPolicy(made, dataset_meta=metadata(made)).get_optim_params()
+
+
+def test_who_is_made_for_a_dataset_knows_its_units():
+    """Normalised −1 and 1 are the data's least and most, for the weights and for their average."""
+    made = config(inputs=STATE)
+    data = metadata(made)
+    data.stats = {key: {"min": 2 * value["max"], "max": 6 * value["max"]} for key, value in data.stats.items()}
+    taught = DpPlusPolicy(made, dataset_meta=data)
+    for units in (taught.model.units, taught.ema.module.units):
+        units.check_known()
+        for key, width in (("observation.state", 4), ("action", 2)):
+            ends = units.physical(key, torch.tensor([-1.0, 1.0])[:, None].expand(2, width))
+            torch.testing.assert_close(ends, torch.tensor([2.0, 6.0])[:, None].expand(2, width))
