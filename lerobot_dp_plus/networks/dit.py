@@ -120,7 +120,7 @@ class DiT(Network):
         return [partial(self._predict, blocks=run, final=final) for run, final in zip(runs, finals, strict=True)]
 
     def _predict(self, x_t: Tensor, blocks: Sequence[Callable[[Tensor], Tensor]], final: Tensor) -> Tensor:
-        """Blocks that know their condition, and the last modulation (B, 1 or L, 2·D)."""
+        """Predict with `blocks` that know their condition already, and with the last modulation (B, 1 or L, 2·D)."""
         batch, horizon, action_dim = x_t.shape
         patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
         tokens = self.embed_actions(patches) + self.position

@@ -16,7 +16,8 @@ class Euler(Sampler):
     """x_u = x_t + (u − t)·v, v = x₁ − x₀, on the straight path. On other paths, in coordinates that make them straight.
 
     As in flow matching, arXiv 2210.02747, and π0, arXiv 2410.24164. `heun` explains the coordinates. In them
-    Euler's step is exact if the predicted ends do not change. So is the step of `ddim`: the two are one sampler with two names.
+    Euler's step is exact if the predicted ends do not change. So is the step of `ddim`. The two are one sampler with
+    two names.
     Cost: num_steps calls.
     """
 
