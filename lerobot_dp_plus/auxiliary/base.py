@@ -76,9 +76,8 @@ class Surroundings(NamedTuple):
         cameras: the shape (3, H, W) of every camera, by name.
         action_dim: A.
         token_width: width of the policy's tokens of the observation steps and of its patches, together.
-        see: makes an encoder of pictures of the policy's kind, and returns it and C. The encoder takes pictures by
-        name,
-            each (B, T, 3, H, W). It gives one span of tokens, a feature (B, T, C) for each frame.
+        see: makes an encoder of pictures of the policy's kind, and returns it and C. The encoder takes pictures
+            by name, each (B, T, 3, H, W). It gives one span of tokens, a feature (B, T, C) for each frame.
     """
 
     state_dims: Mapping[str, int]

@@ -27,8 +27,7 @@ class Selection(draccus.ChoiceRegistry, ABC):
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
         """The index of one candidate for each observation, (B,) int64. Their chunks begin at the current step.
 
-        tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these chunks; None at the
-        start.
+        tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these chunks. None at first.
         """
 
     def check(self, chunk_length: int, executed: int) -> None:
