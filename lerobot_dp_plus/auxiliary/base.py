@@ -106,7 +106,7 @@ class AuxiliaryModel(nn.Module, ABC):
         """Raise a ValueError unless it has learned enough to tell its energies."""
 
     def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
-        """Remove what was gathered from former data from weights about to be loaded. The new data have other units."""
+        """Remove from weights about to be loaded what former data left there. The new data have other units."""
 
 
 @dataclass(frozen=True)

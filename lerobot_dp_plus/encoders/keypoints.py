@@ -41,7 +41,7 @@ class ImageEncoder(CameraEncoder):
             linear.weight.mul_(gains[1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in that of the weights."""
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in the weights' type."""
         images = self.cropped(images)
         frames = images.flatten(0, 1).to(self.attention.weight.dtype)  # (B·T_o, 3, height, width)
         points = self.keypoints(self.attention(self.backbone(frames)))  # (B·T_o, K, 2)

@@ -36,7 +36,7 @@ class PatchEncoder(CameraEncoder):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, places, dim) in that of the weights."""
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, places, dim) in the weights' type."""
         frames = self.cropped(images).flatten(0, 1).to(self.project.weight.dtype)
         seen = self.project(self.pool(self.backbone(frames)))  # (B·T_o, dim, rows, columns)
         tokens = self.norm(seen.flatten(2).transpose(1, 2)) + places(seen).to(seen.dtype)

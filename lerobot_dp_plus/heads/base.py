@@ -15,7 +15,7 @@ from lerobot_dp_plus.samplers import Sampler
 
 @dataclass(frozen=True, eq=False)
 class Head(ABC):
-    """A network and what its output means. It has no weights, and is made anew from a config whenever it is used.
+    """A network and what its output means. It has no weights of its own, and is made from a config for each use.
 
     Args:
         network: the predictor.

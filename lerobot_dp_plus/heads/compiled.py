@@ -25,7 +25,8 @@ type Propose = Callable[..., Candidates]
 #: Graphs one policy may hold: each costs a compilation, so a batch that keeps changing its size had better run eagerly.
 MAX_GRAPHS = 8
 #: Largest difference between the first compiled chunks and uncompiled ones, in normalised actions and in energies.
-#: Above 1 it is relative. Rounding of float32 makes 1e-6. Where products have fewer digits, so many of their roundings.
+#: Above 1 it is relative. Rounding of float32 makes 1e-6. Where products are rounded to fewer digits, `ROUNDINGS` of
+#: their roundings are allowed.
 TOLERANCE, ROUNDINGS = 1e-3, 8
 #: Runs until the CUDA graph itself runs: Inductor warms up, then records, then replays.
 RUNS_TO_REPLAY = 3

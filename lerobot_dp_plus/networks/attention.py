@@ -40,7 +40,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == 1 and not torch.is_grad_enabled():
-            # A token alone gives itself all its attention, whatever its query and key: two thirds of qkv need no reading.
+            # A single token gives itself all its attention, whatever its query and key. So two thirds of qkv need no
+            # reading.
             of_value = slice(2 * x.shape[2], None)
             return self.out(F.linear(x, self.qkv.weight[of_value], self.qkv.bias[of_value]))
         q, k, v = (

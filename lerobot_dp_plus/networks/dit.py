@@ -14,7 +14,8 @@ from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_p
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network, Span, Tokens
 
-#: Up to this many samples, reading weights costs more than multiplying with them; beyond, K modulations fill the memory.
+#: Up to this many samples, reading weights costs more than multiplying with them. With more samples, K modulations fill
+#: the memory.
 FEW = 16
 
 

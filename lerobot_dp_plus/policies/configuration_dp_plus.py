@@ -109,7 +109,7 @@ class DpPlusConfig(PreTrainedConfig):
     format_version: int = FORMAT_VERSION
 
     optimizer_lr: float = 1e-3
-    # Learning rate of the image encoders' backbones, lower for pretrained ones. If null: `optimizer_lr`.
+    # Learning rate of the image encoders' backbones; null: `optimizer_lr`. It should be lower if they are pretrained.
     optimizer_lr_backbone: float | None = None
     optimizer_betas: tuple[float, float] = (0.9, 0.95)
     optimizer_eps: float = 1e-8
@@ -188,7 +188,7 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def energies(self) -> tuple[str, ...]:
-        """Names of the energies that a chunk can be given: those that are learned, and the axis `energy`."""
+        """Names of the energies that can be computed for a chunk: the learned ones, and the axis `energy`."""
         learned = sorted({name for member in self.auxiliaries.values() for name in member.offers})
         stated = () if isinstance(self.energy, NoEnergy) else (EnergyTerm.get_choice_name(type(self.energy)),)
         return (*learned, *stated)

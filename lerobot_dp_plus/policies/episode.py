@@ -59,7 +59,7 @@ class Episode:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """The time in which one thread acts.
+        """Marks the time in which one thread acts.
 
         Raises:
             ValueError: another thread acts. Two robots in one episode would get each other's actions.

@@ -137,7 +137,7 @@ class ObservationHistory:
         return any(stacked.values())
 
     def _check_sizes(self, batch: Mapping[str, Tensor]) -> None:
-        """Raise a ValueError unless all observations are of one batch size, that of the frames before."""
+        """Raise a ValueError unless all observations have one batch size, the same as the frames before."""
         sizes = {key: batch[key].shape[0] for key in self._shapes}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"batch sizes are {sizes}; must be the same for all observations")

@@ -92,7 +92,8 @@ def _tensor(key: str, value: Any) -> Tensor:
     kind = array.dtype.kind
     if kind not in "biuf":
         raise _no_numbers(key, f"{'text' if kind in 'US' else type(value).__name__} (numpy dtype {array.dtype})")
-    # Always a copy: torch would share the memory. It takes no foreign byte order, negative stride or long double.
+    # Always a copy: otherwise torch would share the memory. It also takes no foreign byte order, negative stride or
+    # long double.
     if kind == "f":
         return torch.from_numpy(array.astype(np.float64 if array.itemsize > 4 else np.float32, order="C"))
     if kind == "b" or array.dtype == np.uint8:

@@ -251,7 +251,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
         Raises:
             ValueError: noise of another shape; NaN or infinity, which would reach the robot, in a state or in pictures
-                that states are read off; or weights loaded under another objective and not trained since.
+                that states are read off; or weights loaded under an objective not their own and untrained since.
         """
         return self.propose(window, noise, candidates, energies=()).chunks
 

@@ -11,7 +11,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 logger = logging.getLogger(__name__)
 
 #: Largest absolute value of a state in use. MIN_MAX maps the data to [−1, 1], so 5 is two whole ranges outside of the
-#: data. The other modes leave outliers, but 50 standard deviations, or spans of quantiles, are no outlier.
+#: data. The other modes leave outliers, but 50 standard deviations, or spans of quantiles, are not outliers.
 BOUNDS = {
     NormalizationMode.MIN_MAX: 5.0,
     NormalizationMode.MEAN_STD: 50.0,

@@ -34,7 +34,8 @@ ROUNDING = 1e-6
 SMALLEST = 1e-8
 #: LeRobot reads quantiles off 5000 bins of the range. Quantiles closer than two bins cannot be told apart.
 BINS = 2 / 5000
-#: If (std/range)² is below this, the far values are in less than a thousandth of the frames: a glitch, no position.
+#: If (std/range)² is below this, the far values fill less than a thousandth of the frames. They are a glitch, not a
+#: second position.
 RARE = 1e-3
 
 type Statistics = dict[str, dict[str, Any]]
@@ -197,5 +198,5 @@ def _bounds(values: Mapping[str, Any], names: tuple[str, ...], kind: FeatureType
 
 
 def _width(value: np.ndarray) -> np.ndarray:
-    """The deviation of a constant that becomes 1: a unit, or more if single precision is coarser than a part of it."""
+    """The deviation from a constant that becomes 1: one unit, or more if single precision is coarser than that."""
     return np.maximum(1.0, 1e-4 * np.abs(value))

@@ -141,7 +141,7 @@ def check_chunks(chunks: Tensor, window: Mapping[str, Tensor], observed: Iterabl
     """Raise an error if chunks hold NaN or infinity, which must not reach the robot.
 
     Raises:
-        ValueError: an observation of the window holds them, too. It names it and counts them, as `check_finite` does.
+        ValueError: an observation of the window holds them, too. Named and counted, as by `check_finite`.
         FloatingPointError: no observation holds them.
     """
     if torch.isfinite(chunks).all():

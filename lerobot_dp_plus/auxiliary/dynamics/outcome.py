@@ -202,7 +202,7 @@ class OutcomeModel(AuxiliaryModel):
         )
 
     def _moment(self, states: Mapping[str, Tensor], actions: Mapping[str, Tensor]) -> Moment:
-        """The last two of the states, each (B, T, D), and K actions. If there are fewer, the last one is held."""
+        """The last two of the states, each (B, T, D), and K actions. If actions are fewer, the last is held."""
         acts = actions[ACTION][:, : self.steps]
         if acts.shape[1] < self.steps:
             acts = torch.cat([acts, acts[:, -1:].expand(-1, self.steps - acts.shape[1], -1)], 1)

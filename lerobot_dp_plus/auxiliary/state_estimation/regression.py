@@ -18,8 +18,8 @@ from lerobot_dp_plus.units import Units
 class Regression(StateEstimation):
     """ŝ_t = W · e(pictures_t) + b for every frame by itself; L = mean |ŝ_t − s_t|, of order one as states are normalised.
 
-    Network and dynamics model are trained on the true states, and act on the estimated ones. Nothing of their losses
-    reaches the pictures. Information that is known in training and not in use is called privileged.
+    Network and dynamics model are trained on the true states, and act on the estimated ones. No gradient of
+    their losses reaches the image encoder. Information that is known in training and not in use is called privileged.
     Source: vision layers trained on poses, Levine et al. 2015 (arXiv 1504.00702, §5.2); privileged training, Chen et
     al. 2019 (arXiv 1912.12294).
     Cost: one pass of the image encoder over B·T_o pictures per chunk, no call of the policy's network.
