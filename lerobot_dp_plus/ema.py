@@ -10,9 +10,10 @@ from torch.optim.swa_utils import AveragedModel
 
 @dataclass(frozen=True)
 class EmaConfig:
-    """θ̄ ← d·θ̄ + (1 − d)·θ after every update, d = min(decay, (1 + n)/(10 + n)), n updates before it; at n = 0, d = 0.
+    """θ̄ ← d·θ̄ + (1 − d)·θ after every update, with d = min(decay, (1 + n)/(10 + n)).
 
-    The warm-up is that of TensorFlow's ExponentialMovingAverage; without it a short run would average its random start.
+    n counts the updates before this one; at n = 0, d = 0. The warm-up is that of TensorFlow's ExponentialMovingAverage.
+    Without it the average of a short run would contain its random start.
     """
 
     enabled: bool = True

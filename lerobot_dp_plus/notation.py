@@ -1,4 +1,4 @@
-"""Symbols, shapes and the few types that every room shares.
+"""Symbols, shapes and the few types that the whole package shares.
 
 One clock in the whole package: t = 0 is noise, t = 1 is data.
 
@@ -31,9 +31,9 @@ type Denoiser = Callable[[Tensor, Tensor], Prediction]
 
 
 class FlowMap(Protocol):
-    """A denoiser that also knows where the flow leads: the ends of the chord from x_t at t to x_u at u.
+    """A denoiser that also knows where the flow leads. It gives the two ends of the chord from x_t at t to x_u at u.
 
-    α(u)·x1 + σ(u)·x0 is x_u. Without u, or at u = t, the chord is the tangent and both ends are the denoiser's.
+    x_u = α(u)·x1 + σ(u)·x0. Without u, or at u = t, the chord is the tangent, and both ends are those of the denoiser.
     """
 
     def __call__(self, x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
@@ -74,7 +74,7 @@ type Condition = Any
 
 
 class Network(nn.Module, ABC):
-    """The predictor: two verbs, so that what depends only on the observation is computed once per chunk.
+    """The predictor. It has two methods, so that what depends only on the observation is computed once per chunk.
 
     It computes in the type of its weights. Observations and x_t may come in any floating type, times in float32 or more.
     """
@@ -84,20 +84,20 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def condition(self, observation: Sequence[Tokens]) -> Condition:
-        """Digest an observation, the spans of every encoder, into whatever `forward` needs of it."""
+        """Turn an observation, which holds the spans of every encoder, into what `forward` needs of it."""
 
     @abstractmethod
     def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
         """Predict from x_t (B, H, A), the path's network time (B,) and a condition; returns (B, H, A).
 
         Networks over tokens of actions also take a time for every step of the chunk, (B, H).
-        `end` (B,) is the network time a jump leads to; with end = time the prediction is the one without it.
+        `end` (B,) is the network time that a jump leads to. With end = time the prediction is the one without `end`.
         """
 
     def prepare(self, times: Tensor, condition: Condition) -> Sequence[Callable[[Tensor], Tensor]]:
-        """For every network time in (K,), shared by the batch, the function x_t -> forward(x_t, time, condition).
+        """One function x_t -> forward(x_t, time, condition) for each network time (K,). The batch shares the times.
 
-        For inference: a network computes here, for all times at once, what does not depend on x_t.
+        This is for inference. A network computes here, for all times at once, what does not depend on x_t.
         """
 
         def at(time: Tensor) -> Callable[[Tensor], Tensor]:
@@ -107,7 +107,7 @@ class Network(nn.Module, ABC):
 
 
 def map_rows(condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
-    """A condition with `change` applied to each of its tensors (B, ...); tuples and lists of such are kept."""
+    """A condition with `change` applied to each of its tensors (B, ...). Tuples and lists of tensors are kept."""
     if isinstance(condition, Tensor):
         return change(condition)
     if isinstance(condition, tuple | list):
@@ -122,12 +122,12 @@ def take_rows(condition: Condition, count: int) -> Condition:
 
 
 def repeat_rows(condition: Condition, count: int) -> Condition:
-    """A condition of B samples for B·count chunks: those of one sample follow each other."""
+    """A condition of B samples for B·count chunks. The chunks of one sample follow each other."""
     return condition if count == 1 else map_rows(condition, lambda rows: rows.repeat_interleave(count, 0))
 
 
 def tile_rows(condition: Condition, count: int) -> Condition:
-    """A condition of B samples for count·B chunks: the whole batch comes once after another."""
+    """A condition of B samples for count·B chunks. The whole batch is repeated `count` times."""
     return condition if count == 1 else map_rows(condition, lambda rows: torch.cat([rows] * count))
 
 
@@ -139,10 +139,10 @@ class Candidates(NamedTuple):
 
     Args:
         chunks: (B, N, H, A), normalised.
-        energies: by name, (B, N) each, lower is better; those that were asked for.
-        log_prob: log-density of each chunk, (B, N), where the head can tell.
-        mode: which of several ways a chunk belongs to, (B, N) int64, where somebody has told them apart.
-        noise: what each was made from, (B, N, H, A); None if the head uses none.
+        energies: those that were asked for, by name; each (B, N), lower is better.
+        log_prob: log-density of each chunk, (B, N); None if the head cannot compute it.
+        mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart.
+        noise: the noise that each chunk was made from, (B, N, H, A); None if the head uses none.
     """
 
     chunks: Tensor
@@ -152,7 +152,7 @@ class Candidates(NamedTuple):
     noise: Tensor | None = None
 
     def at(self, index: Tensor) -> "Candidates":
-        """The candidate of each observation that `index` (B,) names, still with an axis for candidates, of length 1."""
+        """For each observation, the candidate that `index` (B,) names. The axis of candidates stays, with length 1."""
         rows = torch.arange(len(index), device=index.device)
 
         def pick(value: Tensor | None) -> Tensor | None:
@@ -163,7 +163,7 @@ class Candidates(NamedTuple):
         return Candidates(chunks, energies, pick(self.log_prob), pick(self.mode), pick(self.noise))
 
     def from_step(self, step: int) -> "Candidates":
-        """The same with the chunks' steps before `step` left out."""
+        """The same candidates, without the steps of their chunks before `step`."""
         return self._replace(chunks=self.chunks[:, :, step:])
 
 
@@ -174,7 +174,7 @@ class Scene:
     Args:
         states: what was observed, by name, each (B, T, D), the newest last.
         now: the row of a chunk that is executed at the current step; rows before it are past.
-        executed: how many rows from there on are executed before the policy looks again.
+        executed: how many rows, from `now` on, are executed before the policy looks again.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class Scene:
     executed: int = 1
 
 
-#: How bad each chunk is, (B, N), lower is better, from chunks (B, N, H, A) in the dataset's units and the scene.
+#: (chunks (B, N, H, A) in the dataset's units, the scene) -> how bad each chunk is, (B, N); lower is better.
 type Energy = Callable[[Tensor, Scene], Tensor]
 
 

@@ -8,8 +8,8 @@
 | `SquaredCosinePath` | cos-schedule √ᾱ | √(1 − ᾱ) | improved DDPM, arXiv 2102.09672 eq. 17 |
 | `LinearBetaPath` | √∏(1 − β) | √(1 − ᾱ) | DDPM, arXiv 2006.11239 §4 |
 
-The discrete step k of K sits at t = 1 − (k + 1)/K: k = K−1, the noisiest, is t = 0, and t = 1 is clean data. A uniform grid
-of n steps in t is diffusers' "trailing" spacing.
+The discrete step k of K sits at t = 1 − (k + 1)/K. The noisiest step, k = K−1, is at t = 0. Clean data is at t = 1. A
+uniform grid of n steps in t is diffusers' "trailing" spacing.
 """
 
 import math
@@ -27,7 +27,7 @@ from lerobot_dp_plus.notation import Prediction, per_sample
 
 Parametrisation = Literal["epsilon", "x1", "v"]
 PARAMETRISATIONS: tuple[Parametrisation, ...] = ("epsilon", "x1", "v")
-#: Those that give a velocity on all of [0, 1).
+#: The parametrisations that give a velocity on all of [0, 1).
 FLOW_PARAMETRISATIONS: tuple[Parametrisation, ...] = ("x1", "v")
 
 
@@ -50,18 +50,27 @@ class Path(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def velocity_weights(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """(a, b) of the velocity target v = a·x₁ + b·x₀: dα and dσ per length of the path, bounded on all of [0, 1]."""
+        """(a, b) of the velocity target v = a·x₁ + b·x₀.
+
+        They are dα and dσ per length of the path, and they are bounded on all of [0, 1].
+        """
 
     @abstractmethod
     def network_time(self, t: Tensor) -> Tensor:
         """The time value fed to the network, scaled so that a sinusoidal embedding sees a useful range."""
 
     def grid(self, steps: int, like: Tensor) -> Tensor:
-        """The times 0 = t₀ < … < 1 that serve so many sampling steps, (steps + 1,) as `like`; even in t if not said."""
+        """The times 0 = t₀ < … < 1 of so many sampling steps, (steps + 1,), in the dtype and on the device of `like`.
+
+        By default they are even in t.
+        """
         return even_grid(steps, like)
 
     def smooth_grid(self, steps: int, like: Tensor) -> Tensor:
-        """The same for samplers whose order needs a last step that shrinks as 1/steps in σ, as it does on `grid` if not said."""
+        """The same for samplers whose order needs a last step that shrinks as 1/steps in σ.
+
+        By default this is `grid`, whose last step shrinks in this way.
+        """
         return self.grid(steps, like)
 
     def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
@@ -78,9 +87,10 @@ class Path(draccus.ChoiceRegistry, ABC):
         return per_sample(a, x1) * x1 + per_sample(b, x0) * x0
 
     def ends(self, kind: Parametrisation, output: Tensor, x_t: Tensor, t: Tensor) -> Prediction:
-        """Both ends of the path from a network output at x_t; solves x_t = α·x₁ + σ·x₀ for what was not predicted.
+        """Both ends of the path from a network output at x_t: solve x_t = α·x₁ + σ·x₀ for what was not predicted.
 
-        ε at t = 0 and x₁ at t = 1 divide by an α or σ that is zero or nearly so; samplers never ask for x₀ there.
+        With ε at t = 0, and with x₁ at t = 1, this divides by an α or σ that is zero or nearly zero. Samplers never
+        ask for x₀ there.
         """
         alpha, sigma = per_sample(self.alpha(t), x_t), per_sample(self.sigma(t), x_t)
         if kind == "epsilon":
@@ -124,8 +134,8 @@ class StraightPath(Path):
 class VariancePreservingPath(Path):
     """α² + σ² = 1: x_t = cos φ·x₁ + sin φ·x₀ with an angle φ(t) falling from π/2 to 0.
 
-    The velocity target is the unit-speed one, dx/dt ÷ |dφ/dt| = sin φ·x₁ − cos φ·x₀ = σ·x₁ − α·x₀: the v of
-    Salimans & Ho (arXiv 2202.00512) with its sign turned to our clock.
+    The velocity target has unit speed: dx/dt ÷ |dφ/dt| = sin φ·x₁ − cos φ·x₀ = σ·x₁ − α·x₀. It is the v of Salimans &
+    Ho (arXiv 2202.00512), with the sign changed to fit our clock.
     """
 
     num_train_steps: int
@@ -135,7 +145,7 @@ class VariancePreservingPath(Path):
             raise ValueError(f"objective.path.num_train_steps = {self.num_train_steps}: must be at least 2")
 
     def __getstate__(self) -> dict[str, Any]:
-        """The fields alone: tables remembered for one device mean nothing where a pickle is opened."""
+        """The fields alone. Tables kept for one device have no use where the pickle is opened."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
@@ -143,7 +153,7 @@ class VariancePreservingPath(Path):
         return {}
 
     def _beside(self, t: Tensor, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """A table where t is, copied there once: what is compiled for a GPU must not reach out of it."""
+        """A table on the device of t, copied there once: code compiled for a GPU must not read outside that GPU."""
         place = name, t.dtype, t.device
         if place not in self._copies:
             self._copies[place] = make().to(t.dtype).to(t.device)  # in this order: not every device knows float64
@@ -171,11 +181,14 @@ class VariancePreservingPath(Path):
         return self.num_train_steps * (1 - t) - 1
 
     def smooth_grid(self, steps: int, like: Tensor) -> Tensor:
-        """φ_k = φ₀·(1 − k/n)^1.5. The power is measured (`benchmarks.sampler_truth`): 1 costs modes spread, 2 their weights."""
+        """φ_k = φ₀·(1 − k/n)^1.5.
+
+        The power was measured (`benchmarks.sampler_truth`). With 1 the modes' spread suffers, with 2 their weights.
+        """
         return self._beside(like, f"smooth grid of {steps}", lambda: self._at_angles(steps))
 
     def _at_angles(self, steps: int) -> Tensor:
-        """The times of `smooth_grid` by bisection, as φ falls with t; float64 (steps + 1,)."""
+        """The times of `smooth_grid`, float64 (steps + 1,). Bisection finds them, because φ falls with t."""
         left = torch.arange(steps, -1, -1, dtype=torch.float64)
         low, high = torch.zeros_like(left), torch.ones_like(left)
         wanted = torch.atan2(self.sigma(low), self.alpha(low)) * (left / steps) ** 1.5
@@ -183,7 +196,8 @@ class VariancePreservingPath(Path):
             middle = (low + high) / 2
             above = torch.atan2(self.sigma(middle), self.alpha(middle)) > wanted
             low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-        # However many, all are told apart: by float32, and by tables that take what is next to an entry for that entry.
+        # However many times there are, they must differ in float32. They must also differ for tables, which take a time
+        # next to an entry for that entry.
         times = high.minimum(1 - left * min(2e-3 / self.num_train_steps, 0.5 / steps))
         times[0], times[-1] = 0, 1
         return times
@@ -194,8 +208,8 @@ class VariancePreservingPath(Path):
 class SquaredCosinePath(VariancePreservingPath):
     """ᾱ(t) = cos²(π/2·(1 − t + s)/(1 + s)) / cos²(π/2·s/(1 + s)), s = 0.008.
 
-    Improved DDPM, arXiv 2102.09672, eq. 17, in closed form. Diffusers clips each β to 0.999, which acts on the last
-    step only; the same floor is kept here, so that t = 0 has α > 0 and both agree at every k.
+    Improved DDPM, arXiv 2102.09672, eq. 17, in closed form. Diffusers clips each β to 0.999, which
+    changes the last step only. The same floor is kept here, so that t = 0 has α > 0 and both agree at every k.
     """
 
     num_train_steps: int = 100
@@ -210,7 +224,7 @@ class SquaredCosinePath(VariancePreservingPath):
 
     @cached_property
     def _log_floor(self) -> float:
-        """log ᾱ at t = 0: that of k = K − 2 and one step of the largest β."""
+        """log ᾱ at t = 0: log ᾱ of k = K − 2, plus one step of the largest β."""
         return 2 * math.log(math.sin(self._rate / self.num_train_steps) / math.sin(self._rate)) + math.log1p(
             -self.max_beta
         )
@@ -236,13 +250,13 @@ class StepwisePath(VariancePreservingPath):
         return table[left] + (table[left + 1] - table[left]) * (position - left)
 
     def _position(self, t: Tensor) -> Tensor:
-        """K·t; a step computed in float32 lands on its own entry of the table, not a rounding error beside it."""
+        """K·t. It is rounded if a step is near, so that a step computed in float32 lands exactly on its table entry."""
         position = (t * self.num_train_steps).clamp(0, self.num_train_steps)
         return torch.where((position - position.round()).abs() < 1e-3, position.round(), position)
 
 
 def check_betas(start: float, end: float) -> None:
-    """Raise a ValueError unless noise is added in every step, no less from step to step, and data are left by each."""
+    """Raise a ValueError unless each step adds noise, adds no less than the step before, and leaves some data."""
     if not 0 < start <= end < 1:
         given = f"objective.path.beta_start = {start}, objective.path.beta_end = {end}"
         raise ValueError(f"{given}: must be 0 < beta_start <= beta_end < 1")
@@ -269,5 +283,5 @@ class LinearBetaPath(StepwisePath):
         return torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-beta).cumsum(0)]).flip(0)
 
     def grid(self, steps: int, like: Tensor) -> Tensor:
-        """The smooth one: at ten steps even in t the last begins at σ = 0.32, and mass is left between modes."""
+        """The smooth grid. With ten steps even in t, the last one begins at σ = 0.32 and leaves mass between modes."""
         return self.smooth_grid(steps, like)

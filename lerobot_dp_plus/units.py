@@ -14,7 +14,7 @@ ACTION = "action"
 
 
 class Statistics(nn.Module):
-    """Buffers that say something of the data: moved with the weights, and never converted to another type.
+    """Buffers that describe the data. They move with the weights, and are never converted to another type.
 
     Half precision would round them to three digits, and counts beyond 65,504 to infinity.
     """
@@ -65,7 +65,7 @@ class Units(Statistics):
             )
 
     def physical(self, key: str, value: Tensor) -> Tensor:
-        """The feature `key` (..., D) in the dataset's units, float32; float64 stays so."""
+        """The feature `key` (..., D) in the dataset's units, as float32; float64 stays float64."""
         index = self.keys.index(key)
         value = value.to(torch.promote_types(value.dtype, torch.float32))
         return self.get_buffer(f"offset_{index}") + self.get_buffer(f"scale_{index}") * value
@@ -76,11 +76,11 @@ class Units(Statistics):
         return (value - self.get_buffer(f"offset_{index}")) / self.get_buffer(f"scale_{index}")
 
     def all_physical(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Those of `values` that have units, in the dataset's."""
+        """Those of `values` that have units, in the dataset's units."""
         return {key: self.physical(key, value) for key, value in values.items() if key in self.keys}
 
     def replaces(self, state_dict: Mapping[str, Tensor], prefix: str) -> bool:
-        """Whether units were learned here and are others than those of weights about to be loaded."""
+        """Whether units were learned here and differ from those in the weights that are about to be loaded."""
         saved = {name: state_dict.get(prefix + name) for name, _ in self.named_buffers()}
         return self._learned_here and any(
             value is not None and not torch.equal(value.to(mine.device), mine)

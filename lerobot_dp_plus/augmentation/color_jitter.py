@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.augmentation.base import Augmentation
 
-#: Share of red, green and blue in what the eye calls light (ITU-R BT.601, torchvision's digits).
+#: Share of red, green and blue in perceived brightness (ITU-R BT.601, torchvision's digits).
 LUMA = (0.2989, 0.587, 0.114)
 
 
@@ -25,10 +25,11 @@ class ColorJitter(Augmentation):
         saturation  S = s + (1 − s)·luma s ~ U(1 ± saturation)
         hue         H turns by h turns   h ~ U(± hue), about the grey axis of RGB
 
-    The first three are torchvision's operations of the same names, in this order, clipped once at the end instead of
-    after each; hue is a rotation, not torchvision's way through HSV, and keeps the sum of the channels. All frames of a
-    sample share b, c, s and h, so that no light flickers that the policy could read as motion. States and actions stay as
-    they are; images must be in [0, 1]. Cost: one 3×3 product a pixel, no network call.
+    The first three are torchvision's operations of the same names, in this order. They are clipped once at the end
+    instead of after each. Hue is a rotation, which keeps the sum of the channels; torchvision goes through HSV instead.
+    All frames of a sample share b, c, s and h. Otherwise the light would flicker, and the policy could read that as
+    motion. States and actions stay as they are. Images must be in [0, 1]. Cost: one 3×3 product per pixel, no network
+    call.
 
     Attributes:
         brightness, contrast, saturation: largest relative change, in [0, 1); 0 leaves it alone.
@@ -59,7 +60,7 @@ class ColorJitter(Augmentation):
         return {key: self._jitter(value) if _is_image(value) else value for key, value in sample.items()}
 
     def widen(self, statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Images may reach black and white; their mean and spread are left, the jitter is symmetric about them."""
+        """Images may reach black and white. Mean and spread are kept, because the jitter is symmetric about them."""
         widened = {key: dict(value) for key, value in statistics.items()}
         for value in widened.values():
             if np.ndim(value.get("min", 0)) == np.ndim(value.get("max", 0)) == 3:  # (3, 1, 1): a camera's
@@ -77,7 +78,7 @@ class ColorJitter(Augmentation):
         b, c, s = (1 + draw(width) for width in (self.brightness, self.contrast, self.saturation))
         colours = turn(draw(self.hue)) @ saturate(s) * (c * b)[:, None, None]  # (B, 3, 3)
         frames = image.unflatten(0, (-1, 1)).flatten(1, -4).flatten(-2)  # (B, F, 3, H·W)
-        # Turning and saturating leave grey alone: the mean needs neither.
+        # Turning and saturating do not change grey, so the mean needs neither.
         mean = frames.mean(-1) @ torch.tensor(LUMA, device=image.device, dtype=image.dtype)  # (B, F)
         grey = ((1 - c) * b)[:, None] * mean
         jittered = torch.matmul(colours.to(image.dtype)[:, None], frames) + grey[..., None, None].to(image.dtype)
@@ -88,7 +89,7 @@ _WHOLE = {"min": 0.0, "max": 1.0}
 
 
 def _is_image(value: Tensor) -> bool:
-    """(B, ..., 3, H, W); what else travels with a sample is flatter."""
+    """Whether it is (B, ..., 3, H, W). Other values of a sample have fewer axes."""
     return value.dim() >= 4 and value.shape[-3] == 3 and value.is_floating_point()
 
 
@@ -100,7 +101,7 @@ def saturate(share: Tensor) -> Tensor:
 
 
 def turn(turns: Tensor) -> Tensor:
-    """Rotation of colours about the grey axis, (B,) -> (B, 3, 3); a third of a turn makes red green.
+    """Rotation of colours about the grey axis, (B,) -> (B, 3, 3); a third of a turn makes green of red.
 
     Rodrigues about (1, 1, 1)/√3: each channel becomes a·itself + b·the next + c·the one after.
     """

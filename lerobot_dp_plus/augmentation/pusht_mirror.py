@@ -22,9 +22,9 @@ STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment
 class PushTMirror(Augmentation):
     """With probability ½: (x, y) → (512 − y, 512 − x), keypoints 0↔1 2↔3 4↔5 6↔7, images on the anti-diagonal.
 
-    Maps PushT's goal pose (256, 256, π/4) and the T onto themselves, so a mirrored demonstration is a demonstration:
-    exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 506 and 507, and, in images, for
-    anti-aliasing. Points are (x, y) in pixels; images square.
+    The mirror maps PushT's goal pose (256, 256, π/4) and the T onto themselves, so a mirrored demonstration is a
+    demonstration. This is exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 506 and
+    507. In images it is exact except for anti-aliasing. Points are (x, y) in pixels. Images are square.
     """
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -60,7 +60,7 @@ class PushTMirror(Augmentation):
 
 
 def _is_mirrored(key: str, value: Tensor) -> bool:
-    """Points and images are; what else travels with a sample, such as padding masks (B, H), is not."""
+    """Points and images are mirrored. Other values of a sample, such as padding masks (B, H), are not."""
     return key in (STATE, ENVIRONMENT_STATE, ACTION) or value.dim() >= 4
 
 

@@ -13,7 +13,7 @@ from lerobot_dp_plus.units import Units
 
 
 class Needs(NamedTuple):
-    """Frames of a training sample, counted from the current one, 0, in steps of the data; each ascending."""
+    """Frames of a training sample, in ascending order. 0 is the current frame; the unit is a step of the data."""
 
     observations: tuple[int, ...] = ()
     actions: tuple[int, ...] = ()
@@ -29,7 +29,7 @@ class View:
         observations: states at `Needs.observations` and pictures at `Needs.pictures`, by name, each (B, T, ...).
         actions: (B, K, A), those of `Needs.actions`.
         valid: which of the actions count, (B, K) bool.
-        real: which of the observations there are, (B, T) bool; beyond an episode's end stands its last one.
+        real: which of the observations exist, (B, T) bool; beyond an episode's end its last one is repeated.
     """
 
     observations: Mapping[str, Tensor]
@@ -39,14 +39,14 @@ class View:
 
 
 class Loss(NamedTuple):
-    """The loss of each sample (B,), and how much each counts (B,): all samples together have Σ weight·each / Σ weight."""
+    """The loss of each sample (B,), and its weight (B,). The mean is Σ weight·each / Σ weight."""
 
     each: Tensor
     weight: Tensor
 
     @property
     def mean(self) -> Tensor:
-        """That of all samples, ()."""
+        """The loss of all samples, ()."""
         return (self.each * self.weight).sum() / self.weight.sum().clamp_min(1)
 
 
@@ -58,7 +58,7 @@ class Data(NamedTuple):
         cameras: the shape (3, H, W) of every camera, by name.
         action_dim: A.
         estimated: whether states are read off the cameras.
-        crops: whether image encoders see a part of a picture only, cut out at random while training.
+        crops: whether image encoders see only a part of a picture, cut out at random while training.
     """
 
     state_dims: Mapping[str, int]
@@ -76,8 +76,8 @@ class Surroundings(NamedTuple):
         cameras: the shape (3, H, W) of every camera, by name.
         action_dim: A.
         token_width: width of the policy's tokens of the observation steps and of its patches, together.
-        see: makes an encoder of pictures, of the policy's kind: by name, each (B, T, 3, H, W) -> one span of tokens, a
-            feature (B, T, C) for each frame. It returns the encoder and C.
+        see: makes an encoder of pictures of the policy's kind, and returns it and C. The encoder takes pictures
+            by name, each (B, T, 3, H, W). It gives one span of tokens, a feature (B, T, C) for each frame.
     """
 
     state_dims: Mapping[str, int]
@@ -94,8 +94,8 @@ class AuxiliaryModel(nn.Module, ABC):
     def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
         """The weighted loss of a batch.
 
-        tokens are those of the policy's own observations. `every` asks for the loss of every sample, where a member may
-        look at some only to save time.
+        tokens are those of the policy's own observations. `every` asks for the loss of every sample. Otherwise
+        a member may look at only some of them, to save time.
         """
 
     def energies(self, units: Units) -> dict[str, Energy]:
@@ -106,12 +106,12 @@ class AuxiliaryModel(nn.Module, ABC):
         """Raise a ValueError unless it has learned enough to tell its energies."""
 
     def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
-        """Take what was gathered from former data out of weights about to be loaded; the new data have other units."""
+        """Remove from weights about to be loaded what former data left there. The new data have other units."""
 
 
 @dataclass(frozen=True)
 class Auxiliary(ABC):
-    """The contract of every such part of a config; each field that holds one has a registry of its own."""
+    """What every such part of a config offers. Each field that holds one has a registry of its own."""
 
     #: Names of the energies that its model offers.
     offers: ClassVar[frozenset[str]] = frozenset()
@@ -123,14 +123,14 @@ class Auxiliary(ABC):
         return Needs()
 
     def estimates(self, state_dims: Mapping[str, int]) -> tuple[str, ...]:
-        """Those of these states that it estimates: wanted for training, and neither needed nor looked at in use."""
+        """Which of these states it estimates. Training needs them. In use they are neither needed nor read."""
         return ()
 
     def check(self, data: Data) -> None:  # noqa: B027  (a member may have nothing to refuse)
         """Raise a ValueError, naming the field and what is legal, unless it can learn from these data."""
 
     def check_training(self, dropped: int) -> None:  # noqa: B027
-        """Raise a ValueError unless it learns something where so many frames at an episode's end are left out."""
+        """Raise a ValueError unless it can learn when `dropped` frames at each episode's end are left out."""
 
     @abstractmethod
     def build(self, surroundings: Surroundings) -> AuxiliaryModel | None:

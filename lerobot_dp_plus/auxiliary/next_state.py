@@ -16,8 +16,8 @@ from lerobot_dp_plus.units import Units
 class NextState(Further):
     """L = mean |f(tokens, a_t) − (o_{t+1} − o_t)|, an MLP on the policy's token of the newest step and the mean of its patches.
 
-    Its gradient reaches the image encoders: features then hold what moves (self-prediction, arXiv 2007.05929). Without
-    cameras only the MLP, whose hidden layer is `dim` wide, learns from it. `weight` is that beside the policy's loss.
+    Its gradient reaches the image encoders, so features hold what moves (self-prediction, arXiv 2007.05929). Without
+    cameras only the MLP learns from it. Its hidden layer is `dim` wide. `weight` is that beside the policy's loss.
     """
 
     dim: int = 128

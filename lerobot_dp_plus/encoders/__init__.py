@@ -11,10 +11,10 @@
 | `none` | instructions are not read | | `words.py` |
 | `hashed` | e(CRC-32 of the word) + e'(place), a token for each word | arXiv 0902.2206 | `hashed_words.py` |
 
-`ObservationEncoder` puts states and features side by side, one token for each observation step, beside the tokens of places
-and words. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk. Features are the
-keypoints of `spatial_softmax.py`. States have no weights at all here. `pretrained.py` holds trunks that are never trained.
-Images are taken as the processor normalised them.
+`ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
+have tokens of their own. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk.
+Features are the keypoints of `spatial_softmax.py`. States need no weights here. `pretrained.py` holds trunks that are
+never trained. Images arrive as the processor normalised them.
 """
 
 from lerobot_dp_plus.encoders.hashed_words import HashedWords

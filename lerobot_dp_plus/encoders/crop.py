@@ -7,8 +7,9 @@ from torch import Tensor
 def random_crop(images: Tensor, height: int, width: int) -> Tensor:
     """(B, T_o, 3, H, W) -> (B, T_o, 3, height, width), offsets uniform and independent between samples.
 
-    All steps of one sample share their offset: a crop that jumps from frame to frame would look like camera motion,
-    and one offset for the whole batch would make the augmentation as coarse as the batch is large.
+    All steps of one sample share their offset, because a crop that jumps from frame to frame would look like camera
+    motion. Samples have different offsets: one offset for the whole batch would make the augmentation as coarse as the
+    batch is large.
     """
     batch, steps, channels, full_height, full_width = images.shape
     device = images.device

@@ -15,15 +15,15 @@ from lerobot_dp_plus.notation import WORDS, Span, Tokens
 @Words.register_subclass("hashed")
 @dataclass(frozen=True)
 class HashedWords(Words):
-    """e(word) + e'(place), with e a table of `buckets` rows and a word's row its CRC-32 modulo that.
+    """e(word) + e'(place). The table e has `buckets` rows, and the row of a word is its CRC-32 modulo `buckets`.
 
-    The hashing trick, Weinberger et al., arXiv 0902.2206. Upper and lower case are one, and only letters and digits count.
-    Two words share a row once in `buckets`; what a word means is learned from the instructions of the data alone.
+    The hashing trick, Weinberger et al., arXiv 0902.2206. Case does not count, only letters and digits do.
+    Two words share a row with a chance of one in `buckets`. Meanings are learned from the data's instructions alone.
 
     Attributes:
         buckets: rows of the table.
         dim: width of a token.
-        max_words: words read of a sentence; those beyond are left out.
+        max_words: how many words of a sentence are read; further words are left out.
     """
 
     buckets: int = 4096
@@ -50,7 +50,7 @@ class HashedWords(Words):
 
 
 class HashedWordEncoder(WordEncoder):
-    """The two tables."""
+    """The table of words and the table of places."""
 
     def __init__(self, buckets: int, dim: int, max_words: int):
         super().__init__()

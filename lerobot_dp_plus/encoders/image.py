@@ -13,7 +13,7 @@ from lerobot_dp_plus.notation import STEPS
 
 
 class CameraEncoder(nn.Module, ABC):
-    """One camera's pictures of any size -> a feature a frame, or tokens; a crop of each while at it."""
+    """One camera's pictures of any size -> a feature for each frame, or tokens. The pictures are cropped first."""
 
     def __init__(self, crop_ratio: float, crop_shape: tuple[int, int] | None):
         super().__init__()
@@ -61,7 +61,7 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
 
     @property
     def crops(self) -> bool:
-        """Whether a part of the image is seen, cut out at random while training."""
+        """Whether only a part of the image is seen, which is cut out at random while training."""
         return self.crop_ratio != 1 or self.crop_shape is not None
 
     @abstractmethod
@@ -76,7 +76,7 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
         return 0
 
     def revised(self) -> "ImageEncoderConfig":
-        """The same with what only a fetch can tell, such as the hash of frozen weights, as a checkpoint states it."""
+        """This config with what only a fetch can tell, such as the hash of frozen weights; a checkpoint states that."""
         return self
 
     #: Fields that must be at least 1.

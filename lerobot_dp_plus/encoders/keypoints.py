@@ -16,7 +16,7 @@ class ImageEncoder(CameraEncoder):
 
     Nothing in it depends on the image's size, so one encoder may serve cameras of different shapes.
     Source: the visual encoder of Diffusion Policy (arXiv 2303.04137), §III-B, one crop offset per sample.
-    Cost: one pass of the backbone over B·T_o images; no network call of the sampler's count.
+    Cost: one pass of the backbone over B·T_o images; no further network call of the sampler.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ImageEncoder(CameraEncoder):
             linear.weight.mul_(gains[1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in that of the weights."""
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, feature_dim) in the weights' type."""
         images = self.cropped(images)
         frames = images.flatten(0, 1).to(self.attention.weight.dtype)  # (B·T_o, 3, height, width)
         points = self.keypoints(self.attention(self.backbone(frames)))  # (B·T_o, K, 2)
@@ -50,13 +50,13 @@ class ImageEncoder(CameraEncoder):
 
 @dataclass(frozen=True)
 class KeypointsConfig(ImageEncoderConfig):
-    """What encoders with keypoints can be told besides.
+    """What encoders with keypoints can be told in addition.
 
     Attributes:
         num_keypoints: attention maps, each giving one (x, y).
     """
 
-    #: How much larger than torch's the first weights of attention and projection are.
+    #: How much larger the initial weights of attention and projection are than torch's.
     gains: ClassVar[tuple[float, float]] = (1.0, 1.0)
     positive: ClassVar[tuple[str, ...]] = ("num_keypoints", "feature_dim")
 

@@ -11,9 +11,11 @@ from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Span, Tokens
 
 
 class ObservationEncoder(nn.Module):
-    """States as they are and one feature per camera side by side, a token for each step; places of pictures; words.
+    """Makes tokens of states, pictures and words.
 
-    States pass unchanged: the networks' first layer is linear anyway, so a state-only encoder has no weights.
+    States and one feature per camera stand side by side, in one token for each step. Places of pictures, and words,
+    have tokens of their own. States pass unchanged: the networks' first layer is linear anyway. So a state-only encoder
+    has no weights.
     Cost: one pass of the image encoder per camera and chunk.
 
     Attributes:
@@ -52,7 +54,7 @@ class ObservationEncoder(nn.Module):
         )
         self.word_encoder = words.build()
         self._of_cameras = image_encoder.gives
-        #: What tells the places of one camera from those of another, where all have the same encoder.
+        #: Tells the places of one camera from those of another, where all cameras have the same encoder.
         self.camera = None
         if image_encoder.gives == PATCHES and self.share_across_cameras and len(image_shapes) > 1:
             self.camera = nn.Parameter(0.02 * torch.randn(len(image_shapes), image_encoder.feature_dim))
@@ -93,7 +95,7 @@ def spans(
     n_obs_steps: int,
     words: Words,
 ) -> dict[str, Span]:
-    """The length and width of the tokens of every kind that an `ObservationEncoder` of these gives."""
+    """The length and width of the tokens of every kind that an `ObservationEncoder` with these settings gives."""
     found = {}
     features = len(image_shapes) if image_encoder.gives == STEPS else 0
     width = sum(state_dims.values()) + features * image_encoder.feature_dim

@@ -36,7 +36,7 @@ class PatchEncoder(CameraEncoder):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, places, dim) in that of the weights."""
+        """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, places, dim) in the weights' type."""
         frames = self.cropped(images).flatten(0, 1).to(self.project.weight.dtype)
         seen = self.project(self.pool(self.backbone(frames)))  # (B·T_o, dim, rows, columns)
         tokens = self.norm(seen.flatten(2).transpose(1, 2)) + places(seen).to(seen.dtype)
@@ -45,10 +45,11 @@ class PatchEncoder(CameraEncoder):
 
 
 def places(maps: Tensor) -> Tensor:
-    """Sinusoids of row and column for maps (B, C, R, K) -> (R·K, C): half of the channels each; no weights, any size.
+    """Sinusoids of row and column for maps (B, C, R, K) -> (R·K, C).
 
+    Row and column have half of the channels each. There are no weights, and maps may have any size.
     Vaswani et al., arXiv 1706.03762, §3.5, along both axes, with places from −1 to 1 and frequencies from π/2 to 32π.
-    The lowest tells all places apart, the first from the last too.
+    The lowest frequency tells all places apart, the first from the last too.
     """
     _, channels, rows, columns = maps.shape
     octaves = math.pi * 2.0 ** torch.linspace(-1, 5, channels // 4, device=maps.device)
@@ -62,9 +63,10 @@ def places(maps: Tensor) -> Tensor:
 
 
 def ages(steps: int, channels: int, device: torch.device) -> Tensor:
-    """Sinusoids of how many frames ago each of `steps` was seen, (T_o, C): networks read tokens without an order.
+    """Sinusoids of how many frames ago each of `steps` was seen, (T_o, C).
 
-    The newest frame has zeros, so that one frame by itself is its places alone.
+    Networks need them because they read tokens without an order. The newest frame has zeros, so that a single frame
+    has its places alone.
     """
     octaves = 2.0 ** torch.linspace(0, -5, channels // 2, device=device)
     ago = torch.arange(steps - 1, -1, -1, device=device)[:, None] * octaves
@@ -77,13 +79,13 @@ class PatchesConfig(ImageEncoderConfig):
     """Every place of a convolutional trunk's map as a token of `feature_dim` numbers, for networks that read tokens.
 
     A convolutional stem gives better tokens after short trainings than cutting the picture into squares (arXiv 2106.14881).
-    Cost: that of the trunk; and attention to T_o · places tokens, computed once a chunk.
+    Cost: the cost of the trunk, and attention to T_o · places tokens, computed once per chunk.
 
     Attributes:
         trunk: small_cnn, which maps 8 pixels to one place, or resnet18, 32.
         pool: places averaged into one along each side.
         width: channels of small_cnn's first convolution.
-        pretrained_weights, frozen, pretrained_digest: of resnet18, as `image_encoder.type=resnet18` has them.
+        pretrained_weights, frozen, pretrained_digest: for resnet18; they mean what they mean in `ResNet18Config`.
     """
 
     gives: ClassVar[str] = PATCHES
@@ -100,7 +102,7 @@ class PatchesConfig(ImageEncoderConfig):
         return STRIDES[self.trunk]
 
     def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """As every image encoder; trunk, pool, widths and pretrained weights must be of those there are."""
+        """As every image encoder. Trunk, pool, widths and pretrained weights must be legal, too."""
         if self.trunk not in STRIDES:
             raise ValueError(f"trunk={self.trunk!r}: legal are {', '.join(STRIDES)}")
         super().check(image_shapes)

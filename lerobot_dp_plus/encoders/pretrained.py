@@ -23,7 +23,7 @@ class Pretrained(NamedTuple):
 
 
 def check_weights(name: str, *, needed: bool = True) -> None:
-    """Raise a ValueError unless `name` is one of torchvision's, or a safetensors file; if it is `needed`, one that is there."""
+    """Raise a ValueError unless `name` is one of torchvision's, or a safetensors file; if `needed`, it must exist."""
     legal = list(ResNet18_Weights.__members__)
     if name.endswith(FILE):
         if needed and not Path(name).is_file():
@@ -35,7 +35,7 @@ def check_weights(name: str, *, needed: bool = True) -> None:
 
 
 def fetch(name: str) -> Pretrained:
-    """The weights of a ResNet-18: torchvision's of that name, which may use the network once, or those of a file.
+    """The weights of a ResNet-18, from torchvision by that name or from a file. Torchvision may download them once.
 
     Raises:
         ValueError: as `check_weights`. What torchvision raises when weights cannot be fetched.
@@ -49,7 +49,7 @@ def fetch(name: str) -> Pretrained:
 
 @cache
 def _read(name: str, *version: int) -> Pretrained:
-    """Once for each version of a file: what was read is a view of the file, and would change with it."""
+    """Read once for each version of a file. What was read is a view of the file, and would change with it."""
     if version:
         state: dict[str, Tensor] = load_file(name)
     else:
@@ -66,7 +66,7 @@ def check_digest(name: str, expected: str | None) -> str:
     """The digest of the weights `name`.
 
     Raises:
-        ValueError: it is not the `expected` one, so that a checkpoint made with other weights would see nothing right.
+        ValueError: it is not the `expected` one. A checkpoint made with other weights would see nothing right.
     """
     found = fetch(name).digest
     if expected not in (None, found):

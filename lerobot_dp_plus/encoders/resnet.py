@@ -21,7 +21,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 def resnet18_trunk(pretrained: str | None, *, filled: bool) -> nn.Module:
     """ResNet-18 up to its last feature map, (B, 3, H, W) -> (B, 512, H/32, W/32).
 
-    Pretrained weights bring their own BatchNorm, whose statistics stay as they are. They are put in if it is to be `filled`.
+    Pretrained weights bring their own BatchNorm, whose statistics stay as they are. The weights are loaded if `filled`.
     """
     network = resnet18(weights=None, norm_layer=FrozenBatchNorm2d if pretrained else group_norm)
     if pretrained and filled:
@@ -34,16 +34,16 @@ def resnet18_trunk(pretrained: str | None, *, filled: bool) -> nn.Module:
 class ResNet18Config(KeypointsConfig):
     """ResNet-18 up to its last feature map, (B, 512, H/32, W/32), GroupNorm in place of BatchNorm.
 
-    With `pretrained_weights` the normalisation is instead the weights' own BatchNorm, frozen: another kind of
-    normalisation would undo what was learned, and frozen statistics still mix nothing between samples.
+    With `pretrained_weights` the normalisation is instead the weights' own BatchNorm, frozen. Another kind of
+    normalisation would undo what was learned. Frozen statistics still mix nothing between samples.
     Source: He et al. 2015 (arXiv 1512.03385); GroupNorm as in Diffusion Policy (arXiv 2303.04137).
     Cost: 11.2 M weights, 1.8 G multiply-adds at 224×224.
 
     Attributes:
         pretrained_weights: a name in torchvision's `ResNet18_Weights`, such as IMAGENET1K_V1, or a safetensors file with
-            torchvision's names. The only setting that may use the network.
-        frozen: the pretrained trunk is not trained. It is not saved either: who loads the policy needs its source.
-        pretrained_digest: that of the frozen weights, filled in when a policy is made.
+            torchvision's names. The only setting that may start a download.
+        frozen: the pretrained trunk is not trained. It is not saved either: whoever loads the policy needs its source.
+        pretrained_digest: digest of the frozen weights, filled in when a policy is made.
     """
 
     stride: ClassVar[int] = 32

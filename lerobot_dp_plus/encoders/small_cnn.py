@@ -1,4 +1,4 @@
-"""A light image encoder for processors without an accelerator."""
+"""A light image encoder for computers without an accelerator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class SmallCnnConfig(KeypointsConfig):
 
     stride: ClassVar[int] = 8
     # Attention over hundreds of places starts flat: every keypoint sits in the middle, whatever is seen. In pictures
-    # of 80×60 a cube of 2 pixels was found to 5 mm after 300 updates with these, and not at all with torch's own scale.
+    # of 80×60 a cube of 2 pixels was found to 5 mm after 300 updates with these gains, and not at all with torch's own.
     gains: ClassVar[tuple[float, float]] = (8.0, 5.0)
 
     width: int = 32

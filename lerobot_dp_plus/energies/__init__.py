@@ -6,8 +6,8 @@
 | `smoothness` | ½ Σ_j ‖a_{j+1} − 2a_j + a_{j−1}‖² | `smoothness.py` |
 | `stay_above` | ½ Σ_j max(0, limit − a_j[d])² | `stay_above.py` |
 
-Chunks come in the dataset's units, together with the scene. Learned energies are offered by what was learned beside the
-policy: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
+Chunks come in the dataset's units, together with the scene. Models learned beside the policy offer learned
+energies: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
 """
 
 from lerobot_dp_plus.energies.base import EnergyTerm, NoEnergy

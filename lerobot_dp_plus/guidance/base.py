@@ -34,11 +34,12 @@ class Situation:
 
     Args:
         path: the path that is sampled along.
-        bound: largest |x₁| of the denoiser, which holds of the bent one too; None for none.
+        bound: largest |x₁| of the denoiser; it holds for the bent denoiser too. None for no bound.
         keep_noise: the noise end stays as the network gave it, also where the data end is changed.
-        candidates: N; rows of a chunk (B·N, H, A) come with the candidates of one observation after each other.
+        candidates: N; in chunks (B·N, H, A) the candidates of one observation follow each other.
         world: the scene and an energy; None if nobody needs them.
-        condition, denoiser: what the network knows of the observation, and the denoiser under another such condition.
+        condition: what the network knows of the observation.
+        denoiser: makes the denoiser under another such condition.
     """
 
     path: Path
@@ -60,7 +61,7 @@ class Situation:
 class Guidance(draccus.ChoiceRegistry, ABC):
     """A denoiser -> denoiser map."""
 
-    #: What must be there: "energy", in the axis of that name.
+    #: What must be given for it: "energy" stands for a member of the axis of that name.
     needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -68,7 +69,7 @@ class Guidance(draccus.ChoiceRegistry, ABC):
         """The bent denoiser."""
 
     def wrap_flow_map(self, denoise: Denoiser, situation: Situation) -> FlowMap:
-        """The same for a denoiser that is a flow map: the ends of a chord are bent as those of a tangent."""
+        """The same for a denoiser that is a flow map. The ends of a chord are bent like those of a tangent."""
         flow_map = cast(FlowMap, denoise)
 
         def jump(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:

@@ -16,8 +16,9 @@ class Gradient(Guidance):
     """x₁ ← x₁ − strength·∇E(x₁), in the dataset's units, at every call of the network; E is the axis `energy`.
 
     Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the Jacobian of the network.
-    A soft preference: nothing keeps it from giving way, and too large a strength leads away from what was demonstrated.
-    Cost: one gradient of the energy a call, no network call.
+    This is a soft preference, which chunks may still violate. Too large a strength leads away from what was
+    demonstrated.
+    Cost: one gradient of the energy per call, no network call.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"energy"})
@@ -44,11 +45,11 @@ class Gradient(Guidance):
 
 
 def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
-    """∂E/∂chunks, (B, N, H, A), whatever the modes torch is in."""
+    """∂E/∂chunks, (B, N, H, A), in every gradient or inference mode of torch."""
     if torch.compiler.is_compiling():  # elsewhere its first use would import for seconds while a robot waits
         return torch.func.grad(lambda each: energy(each, scene).sum())(chunks)
     with torch.inference_mode(False), torch.enable_grad():
-        # Tensors made in inference mode cannot be differentiated, copies can.
+        # Tensors made in inference mode cannot be differentiated, but copies can.
         scene = replace(scene, states={key: value.clone() for key, value in scene.states.items()})
         chunks = chunks.detach().clone().requires_grad_()
         total = energy(chunks, scene).sum()

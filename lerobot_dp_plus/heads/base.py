@@ -15,7 +15,7 @@ from lerobot_dp_plus.samplers import Sampler
 
 @dataclass(frozen=True, eq=False)
 class Head(ABC):
-    """A network and what its output means. Light: it is made anew from a config whenever it is used, and has no weights.
+    """A network and what its output means. It has no weights of its own, and is made from a config for each use.
 
     Args:
         network: the predictor.
@@ -41,15 +41,15 @@ class Head(ABC):
 
     @classmethod
     def deterministic(cls, sampler: Sampler) -> bool:
-        """Whether the noise that chunks start from decides about them."""
+        """Whether the noise that a chunk starts from decides the chunk, without further draws."""
         return True
 
     def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """Error of every action, (B, H, A), zero where `valid` (B, H) is False; of heads that are `elementwise`."""
+        """Error of every action, (B, H, A), zero where `valid` (B, H) is False. Only `elementwise` heads have it."""
         raise NotImplementedError
 
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """The loss of each chunk (B, H, A), (B,): the mean error of its actions that count, `valid` (B, H)."""
+        """The loss (B,) of chunks (B, H, A): the mean error of a chunk's actions that count, `valid` (B, H)."""
         return mean_error(self.error(condition, chunk, valid), valid)
 
     @abstractmethod

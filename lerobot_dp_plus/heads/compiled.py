@@ -24,17 +24,18 @@ type Propose = Callable[..., Candidates]
 
 #: Graphs one policy may hold: each costs a compilation, so a batch that keeps changing its size had better run eagerly.
 MAX_GRAPHS = 8
-#: Largest difference, of normalised actions and of energies, between the first compiled chunks and uncompiled ones;
-#: relative above 1. Rounding of float32 makes 1e-6; where products are rounded to fewer digits, so many of theirs.
+#: Largest difference between the first compiled chunks and uncompiled ones, in normalised actions and in energies.
+#: Above 1 it is relative. Rounding of float32 makes 1e-6. Where products are rounded to fewer digits, `ROUNDINGS` of
+#: their roundings are allowed.
 TOLERANCE, ROUNDINGS = 1e-3, 8
-#: Runs until a CUDA graph is what runs: Inductor warms up, then records, then replays.
+#: Runs until the CUDA graph itself runs: Inductor warms up, then records, then replays.
 RUNS_TO_REPLAY = 3
 #: Held while a graph is made; Dynamo's limits are set for the whole process.
 COMPILING = threading.Lock()
 
 
 class Recipe(Hashable, Protocol):
-    """How chunks are proposed; graphs are told apart by it."""
+    """How chunks are proposed. Each recipe has graphs of its own."""
 
     @property
     def deterministic(self) -> bool:
@@ -47,8 +48,9 @@ class Compiled:
     It holds no weights and is no module. Graphs read the model's own weights at every call, so that training, loading and
     averaging need no recompilation, and nothing of it enters a state dict. A copy, also a pickled one, compiles afresh.
 
-    Where compiling fails, the function runs as it is, after one warning. It also does beyond the first `MAX_GRAPHS` shapes,
-    and on a GPU in every thread but the first, since a CUDA graph belongs to a thread and writes to one place.
+    If compiling fails, the function runs uncompiled, after one warning. It also runs uncompiled beyond the first
+    `MAX_GRAPHS` shapes, and on a GPU in every thread but the first. A CUDA graph belongs to one thread and writes to
+    one place.
     """
 
     def __init__(self, propose: Propose) -> None:
@@ -68,7 +70,7 @@ class Compiled:
         noise: Tensor,
         generator: torch.Generator | None = None,
     ) -> Candidates:
-        """As the function, to rounding. A stochastic sampler stays uncompiled, since its draws belong to a generator."""
+        """As the function, up to rounding. Stochastic samplers stay uncompiled: their draws belong to a generator."""
         if not recipe.deterministic:
             return self._propose(model, recipe, window, noise, generator)
         if self._gave_up or (noise.is_cuda and not self._is_mine(noise.device)):
@@ -87,8 +89,8 @@ class Compiled:
             arguments = model, recipe, {key: value.clone() for key, value in window.items()}, noise.clone()
             if shape in self._shapes:
                 return self._attempt(lambda: self._run(*arguments), *arguments)
-            # First uncompiled: to compare with, and because constants that a path remembers at first use would otherwise
-            # change under the graph and cost a second one.
+            # The first run is uncompiled. It gives chunks to compare with. A path also remembers constants at first
+            # use, which would otherwise change under the graph and cost a second one.
             expected = self._propose(*arguments)
             if not COMPILING.acquire(blocking=False):
                 return expected  # another thread compiles, and this one's robot need not wait for it
@@ -107,7 +109,7 @@ class Compiled:
         return mine
 
     def _attempt(self, run: Callable[[], Candidates], *arguments: Any) -> Candidates:
-        """What `run` gives, or the same uncompiled if it fails in whatever way.
+        """What `run` gives. If it fails in any way, the same chunks are made uncompiled.
 
         A robot is waiting for an action. An error of the input's own will be raised again by the uncompiled run. Errors of
         compiled code have no common type: Inductor's CUDA graphs refuse foreign threads by an assertion, for one.

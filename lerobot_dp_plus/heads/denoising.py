@@ -19,8 +19,8 @@ from lerobot_dp_plus.samplers import Sampler
 class Denoising(Head):
     """chunk = sampler(guidance(denoiser(network))), from noise; the loss is the objective's.
 
-    Diffusion, flow matching and flow maps alike. What depends only on the observation is computed once for all candidates
-    and all calls, and what depends only on the times once for all calls.
+    It serves diffusion, flow matching and flow maps. What depends only on the observation is computed once for all
+    candidates and all calls. What depends only on the times is computed once for all calls.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset({"sampler", "guidance", "noise_scale", "compile_sampler", "noise_draws"})

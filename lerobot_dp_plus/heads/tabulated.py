@@ -13,8 +13,8 @@ from lerobot_dp_plus.paths import Path
 def tabulated[P: Path](path: P, times: Sequence[Tensor]) -> P:
     """`path` that computes each quantity once for all `times`, each (B,) with equal entries, and then looks it up.
 
-    A time is recognised as the very tensor given here, not by its value, which would stall a GPU; at any other time it is
-    computed as ever.
+    A time is recognised if it is the same tensor object that was given here. A comparison of values would stall a GPU.
+    At any other time each quantity is computed as usual.
     """
     batch, grid = times[0].shape[0], torch.stack([time[0] for time in times])
     index = {time: i for i, time in enumerate(times)}

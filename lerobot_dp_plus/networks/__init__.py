@@ -1,4 +1,4 @@
-"""Who predicts.
+"""The networks, which predict from a noisy chunk and the observation.
 
 | member | architecture | observation enters by | source | file |
 |---|---|---|---|---|

@@ -11,7 +11,7 @@ SHORT = 32
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tensor | None = None) -> Tensor:
     """softmax(q·kᵀ/√d)·v over (B, heads, L, d) and (B, heads, M, d).
 
-    causal (L = M) hides later keys, and `valid` (B, M) bool those that are not there.
+    causal (L = M) hides later keys. `valid` (B, M) bool says which keys are there; the others are hidden.
     """
     hidden = None if valid is None else valid[:, None, None]  # (B, 1, 1, M)
     if q.is_cuda or max(q.shape[-2], k.shape[-2]) > SHORT:
@@ -25,7 +25,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tens
     return scores.softmax(-1) @ v
 
 
-#: Keys, values, and which of them are there; None if all are.
+#: Keys, values, and a mask of those that are there; the mask is None if all are.
 type Remembered = tuple[Tensor, Tensor, Tensor | None]
 
 
@@ -40,7 +40,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == 1 and not torch.is_grad_enabled():
-            # A token alone gives itself all its attention, whatever its query and key: two thirds of qkv need no reading.
+            # A single token gives itself all its attention, whatever its query and key. So two thirds of qkv need no
+            # reading.
             of_value = slice(2 * x.shape[2], None)
             return self.out(F.linear(x, self.qkv.weight[of_value], self.qkv.bias[of_value]))
         q, k, v = (
@@ -60,7 +61,7 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def remember(self, memory: Tensor, valid: Tensor | None = None) -> Remembered:
-        """Keys and values (B, heads, M, D/heads) of a memory (B, M, D), of which the tokens `valid` (B, M) are there."""
+        """Keys and values (B, heads, M, D/heads) of a memory (B, M, D); `valid` (B, M) says which tokens are there."""
         k, v = self.kv(memory).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return k, v, valid
 
@@ -72,7 +73,7 @@ class CrossAttention(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Linear, GELU, linear; (…, D) -> (…, D) through ratio·D."""
+    """Linear, GELU, linear; (…, D) -> (…, D) with a hidden width of ratio·D."""
 
     def __init__(self, dim: int, ratio: int = 4):
         super().__init__(nn.Linear(dim, ratio * dim), nn.GELU(), nn.Linear(ratio * dim, dim))

@@ -1,4 +1,4 @@
-"""What every network's config offers to the room above it."""
+"""What every network's config offers to the code that uses it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
         """Class names of the blocks that sharded training wraps one by one."""
 
     def check_observation(self, kinds: Mapping[str, object]) -> None:
-        """Raise a ValueError unless it reads tokens of all these kinds, and a token of each step if it needs one."""
+        """Raise a ValueError unless it reads all these kinds of tokens, and gets a token per step if it needs one."""
         name = self.get_choice_name(type(self))
         unread = sorted(kinds.keys() - self.reads)
         if unread:

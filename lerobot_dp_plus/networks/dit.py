@@ -14,7 +14,8 @@ from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_p
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
 from lerobot_dp_plus.notation import Network, Span, Tokens
 
-#: Up to this many samples, reading weights costs more than multiplying with them; beyond, K modulations fill the memory.
+#: Up to this many samples, reading weights costs more than multiplying with them. With more samples, K modulations fill
+#: the memory.
 FEW = 16
 
 
@@ -120,7 +121,7 @@ class DiT(Network):
         return [partial(self._predict, blocks=run, final=final) for run, final in zip(runs, finals, strict=True)]
 
     def _predict(self, x_t: Tensor, blocks: Sequence[Callable[[Tensor], Tensor]], final: Tensor) -> Tensor:
-        """Blocks that know their condition, and the last modulation (B, 1 or L, 2·D)."""
+        """Predict with `blocks` that know their condition already, and with the last modulation (B, 1 or L, 2·D)."""
         batch, horizon, action_dim = x_t.shape
         patches = x_t.to(self.position.dtype).reshape(batch, -1, self.patch_size * action_dim)
         tokens = self.embed_actions(patches) + self.position

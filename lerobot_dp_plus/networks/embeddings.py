@@ -40,8 +40,8 @@ def embed_times(embed: Callable[[Tensor], Tensor], time: Tensor, end: Tensor | N
 
     Without an end the time may also be one for every step of a chunk, (B, H) -> (B, H, dim).
 
-    No network time is as negative as a span, so one embedding serves both: a jump needs no weights of its own, a
-    checkpoint trained without jumps can be trained on with them, and a span of zero changes nothing.
+    No network time is as negative as a span, so one embedding serves both. A jump needs no weights of its own. A
+    checkpoint trained without jumps can be trained further with them. A span of zero changes nothing.
     """
     if end is None:
         return embed(time)

@@ -9,10 +9,10 @@ from lerobot_dp_plus.notation import Condition, Network
 
 
 class Prepared:
-    """`network` within one chunk: at the announced times only what depends on x_t is left to compute.
+    """A `network` during one chunk. At the announced times only what depends on x_t is left to compute.
 
-    A time is recognised as the very tensor that was announced, not by its value, which would stall a GPU. At other times,
-    and for jumps, the network itself answers.
+    A time is recognised if it is the same tensor object that was announced. A comparison of values would stall a GPU.
+    At other times, and for jumps, the network itself answers.
     """
 
     def __init__(self, network: Network, times: Sequence[Tensor], condition: Condition):

@@ -63,11 +63,12 @@ class TransformerBlock(nn.Module):
 class Transformer(Network):
     """Action tokens (each of `patch_size` actions) + position + time, `depth` blocks, back to actions.
 
-    Diffusion Policy, arXiv 2303.04137, §3.1 and its time-series transformer. Here the time is added to the tokens rather
-    than remembered, so keys and values of the observation serve every call of a chunk.
+    Diffusion Policy, arXiv 2303.04137, §3.1 and its time-series transformer. Here the time is added to the action
+    tokens and is no part of the memory. So keys and values of the observation serve every call of a chunk.
 
-    The memory is the tokens of every kind, one kind after another. Each kind has a projection of its own, so the network
-    can tell them apart. Where a token stands is told by what made it; for the observation steps it is learned here.
+    The memory holds the tokens of every kind, one kind after another. Each kind has a projection of its own, so the
+    network can tell them apart. The encoder that makes a token also marks its position. For the observation steps the
+    position is learned here.
     """
 
     reads: ClassVar[frozenset[str]] = TransformerConfig.reads

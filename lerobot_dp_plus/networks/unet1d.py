@@ -281,7 +281,7 @@ class UNet1dConfig(NetworkConfig):
 
 
 def from_lerobot_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The U-Net's weights out of a LeRobot diffusion checkpoint, or out of its U-Net alone; names are already ours.
+    """The U-Net's weights from a LeRobot diffusion checkpoint, or from its U-Net alone. The names equal ours.
 
     Raises:
         ValueError: nothing in it belongs to a LeRobot U-Net.

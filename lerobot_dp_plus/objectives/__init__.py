@@ -6,7 +6,7 @@
 | `flow_matching` | v = x₁ − x₀, or x₁ | straight | arXiv 2210.02747, 2511.13720 | `flow_matching.py` |
 | `shortcut` | the above, x₁ or v, and jumps: one of length d = two of d/2 | any | arXiv 2410.12557 | `shortcut.py` |
 
-The density of training times is an axis inside (`times.py`): `uniform`, `beta`, `logit_normal`.
+The density of training times is an axis inside an objective (`times.py`): `uniform`, `beta`, `logit_normal`.
 """
 
 from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective

@@ -1,4 +1,4 @@
-"""What every objective offers; those of denoising a loss to train a network, and a denoiser to sample with it."""
+"""What every objective offers. One of denoising offers a loss to train a network, and a denoiser to sample with it."""
 
 from abc import ABC
 from dataclasses import dataclass
@@ -92,8 +92,9 @@ class DenoisingObjective(Objective):
     ) -> Denoiser:
         """(x_t, t) -> both ends of the path, the data end within `data_bound`.
 
-        Where that bound changes the data end, the noise end follows, so that both explain x_t; with `keep_noise` it
-        stays as the network gave it. `path` is `sampling_path` tabulated, if the caller has done so.
+        Where that bound changes the data end, the noise end changes too, so that both together explain x_t. With
+        `keep_noise` the noise end stays as the network gave it. `path` is `sampling_path` tabulated, if the caller
+        has tabulated it.
         """
         path, bound = path or self.sampling_path, self.data_bound
 

@@ -1,4 +1,4 @@
-"""The noise schedules of LeRobot's diffusion policy with the digits diffusers keeps of them."""
+"""The noise schedules of LeRobot's diffusion policy, with the digits that diffusers keeps."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.paths import Path, SquaredCosinePath, StepwisePath, check_betas
 
-#: Ours -> diffusers'.
+#: Our name of a schedule -> the name in diffusers.
 SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
 
 
@@ -18,9 +18,9 @@ SCHEDULES = {"squared_cosine": "squaredcos_cap_v2", "linear_beta": "linear"}
 class DiffusersPath(StepwisePath):
     """ᾱ of `squared_cosine` or `linear_beta`, β rounded to float32 and multiplied up in float32, as diffusers does.
 
-    Near the data 1 − ᾱ has three or four digits left there, so that actions agree with LeRobot's policy to 1e-5 only with
-    the same digits lost. On its own steps the network is fed whole numbers, as there; between them log ᾱ is linear. For
-    policies trained with those schedulers; others have no use for it.
+    Near the data, 1 − ᾱ has three or four digits left in diffusers. Actions agree with LeRobot's policy to 1e-5 only if
+    the same digits are lost here. At the path's own steps the network is fed whole numbers, as in diffusers. Between
+    the steps log ᾱ is linear. The path is for policies trained with those schedulers; others have no use for it.
 
     Attributes:
         schedule: squared_cosine or linear_beta; beta_start and beta_end belong to the second.
@@ -57,7 +57,7 @@ class DiffusersPath(StepwisePath):
         return self.num_train_steps - self._position(t) - 1
 
     def grid(self, steps: int, like: Tensor) -> Tensor:
-        """That of the schedule's own path; samplers called leading keep diffusers' whatever the schedule."""
+        """The grid of the schedule's own path. Samplers called leading keep that of diffusers, for any schedule."""
         return self.smooth_grid(steps, like) if self.schedule == "linear_beta" else super().grid(steps, like)
 
 

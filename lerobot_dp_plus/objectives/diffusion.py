@@ -13,8 +13,8 @@ class Diffusion(DenoisingObjective):
     """L = E‖net(x_t, t) − target‖², target ε = x₀, x₁ or v = σ·x₁ − α·x₀, on a variance-preserving path.
 
     DDPM, arXiv 2006.11239, eq. 14 (ε); Salimans & Ho, arXiv 2202.00512, §4 (x₁, v); Diffusion Policy, arXiv 2303.04137.
-    Our clock runs t = 1 − (k + 1)/K and is continuous in training; v carries the opposite sign of the paper's.
-    Cost: one network call a loss.
+    Our clock is t = 1 − (k + 1)/K, and is continuous in training. Our v has the opposite sign of the paper's.
+    Cost: one network call per loss.
     """
 
     gives = frozenset({"denoiser", "diffusion_steps", "kept_noise"})

@@ -13,9 +13,9 @@ class FlowMatching(DenoisingObjective):
     """L = E‖net(x_t, t) − target‖², target v = x₁ − x₀ or x₁, x_t = t·x₁ + (1 − t)·x₀.
 
     Lipman et al., arXiv 2210.02747, eq. 23 with σ_min = 0; times as in π0, arXiv 2410.24164. Their clocks agree with
-    ours; write-ups of π0 that state the target as ε − A have the sign of the opposite clock. A network that predicts x₁
-    gives the same flow, v = (x̂₁ − x_t)/(1 − t) (Li & He, arXiv 2511.13720), and need not carry the noise to its output.
-    Cost: one network call a loss.
+    ours. Write-ups of π0 that state the target as ε − A have the sign of the opposite clock. A network that predicts x₁
+    gives the same flow, v = (x̂₁ − x_t)/(1 − t) (Li & He, arXiv 2511.13720). It need not carry the noise to its output.
+    Cost: one network call per loss.
     """
 
     prediction: Parametrisation = field(default="x1", metadata={"choices": FLOW_PARAMETRISATIONS})

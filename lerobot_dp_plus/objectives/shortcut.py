@@ -17,26 +17,28 @@ from lerobot_dp_plus.paths import FLOW_PARAMETRISATIONS, Parametrisation, Path, 
 class Shortcut(DenoisingObjective):
     """One long jump equals two of half its length, X(x_t, t, u) = X(X(x_t, t, m), m, u), m = (t + u)/2.
 
-    The jump is the chord X(x_t, t, u) = α_u·x̂₁ + σ_u·x̂₀ whose ends explain x_t and whose data end the network predicts
-    from (x_t, t, u). At u = t that is E[x₁ | x_t], at u = 1 where the flow arrives. Two chords make one whose data end is
+    A jump is the chord X(x_t, t, u) = α_u·x̂₁ + σ_u·x̂₀, whose two ends explain x_t. The network predicts the data end
+    from (x_t, t, u). At u = t the data end is E[x₁ | x_t]. At u = 1 it is the point where the flow arrives. Two chords
+    together make one chord. Its data end is
 
         x̄₁ = (c₁·x̂₁(x_t, t, m) + c₂·x̂₁(x_m, m, u))/(c₁ + c₂),   c₁ = (α_m − α_t·σ_m/σ_t)·σ_u/σ_m,  c₂ = α_u − α_m·σ_u/σ_m
 
-    a mean with weights >= 0: targets stay within the data's range however short a jump is. The loss is
+    This is a mean with weights >= 0, so targets stay within the data's range however short a jump is. The loss is
 
         E‖net(x_t, t, t) − target(x₀, x₁)‖²   on 1 − jump_share of a batch, that of `diffusion` or `flow_matching`
         E‖net(x_t, t, u) − sg target(x̄₀, x̄₁)‖²   on the rest; u − t = 1, ½, … 2/finest equally often, t a multiple of it
 
-    Steps of 1/finest and less are taken with u = t, as DDIM does. Frans et al., arXiv 2410.12557; there on the straight
-    path, with velocities in place of x₁ (`prediction="v"`) and targets from the average of the weights instead of the
-    weights themselves. Cost: one network call a loss, and two without gradient for jump_share of the batch.
+    Steps of 1/finest and less are taken with u = t, as DDIM does. Source: Frans et al., arXiv 2410.12557. The paper
+    uses the straight path and velocities in place of x₁ (`prediction="v"`). Its targets come from the average of the
+    weights instead of the weights themselves.
+    Cost: one network call per loss, and two without gradient for jump_share of the batch.
     """
 
     gives = frozenset({"denoiser", "flow_map"})
 
     prediction: Parametrisation = field(default="x1", metadata={"choices": FLOW_PARAMETRISATIONS})
     path: Path = field(default_factory=SquaredCosinePath)
-    # Of the part of a batch that makes no jump.
+    # Times of the part of a batch that makes no jump.
     times: TimeDensity = field(default_factory=UniformTimes)
     clip_range: float | None = 1.0
     # Share of a batch that learns jumps.
@@ -72,7 +74,7 @@ class Shortcut(DenoisingObjective):
     def draw_jumps(
         self, count: int, device: torch.device, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Starts and ends of jumps, each (count,) float32: every length equally often, then every place on its grid."""
+        """Starts and ends of jumps, each (count,) float32. Lengths come equally often, and so do places on a grid."""
         levels = int(math.log2(self.finest))
         stratum = torch.arange(count, device=device) + torch.rand(count, device=device, generator=generator)
         steps = 2 ** (stratum / max(count, 1) * levels).floor().clamp_max(levels - 1)  # of a grid with this length
@@ -90,7 +92,10 @@ class Shortcut(DenoisingObjective):
         condition: Condition,
         valid: Tensor,
     ) -> Tensor:
-        """Squared error (B, H, A) for given noise and times: the first `jumps` rows jump from t to u, u = t elsewhere."""
+        """Squared error (B, H, A) for given noise and times.
+
+        The first `jumps` rows jump from t to u. In the other rows u = t.
+        """
         path = self.path
         x_t = path.interpolate(x0, x1, t)
         output = network(x_t, path.network_time(t), condition, path.network_time(self._shown_end(t, u)))
@@ -131,5 +136,5 @@ class Shortcut(DenoisingObjective):
         return jump
 
     def _shown_end(self, t: Tensor, u: Tensor) -> Tensor:
-        """The end the network is told: t itself for steps of the finest grid, whose length is half the shortest jump's."""
+        """The end that the network is told. It is t for steps of the finest grid, half as long as the shortest jump."""
         return torch.where((u - t) * self.finest < 1.5, t, u)

@@ -6,8 +6,8 @@
 | `beta` | t = s(1 − u), u ~ Beta(a, 1) | π0, arXiv 2410.24164 appendix B |
 | `logit_normal` | logit t ~ N(m, σ²) | Stable Diffusion 3, arXiv 2403.03206 §3.1 |
 
-Each is a quantile function applied to stratified uniforms, one per stratum of [0, 1): the same density as independent
-draws with less variance of the batch loss (variational diffusion models, arXiv 2107.00630, appendix I.1).
+Each is a quantile function applied to stratified uniforms, one per stratum of [0, 1). The density is that of
+independent draws, and the batch loss has less variance (variational diffusion models, arXiv 2107.00630, appendix I.1).
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ class TimeDensity(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def quantile(self, q: Tensor) -> Tensor:
-        """t with P(time <= t) = q, or its mirror; q in [0, 1)."""
+        """t with P(time <= t) = q, or with 1 − q in place of q; q in [0, 1)."""
 
     def draw(self, batch_size: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
         """(batch_size,) float32 times, one per stratum."""

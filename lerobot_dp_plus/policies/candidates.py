@@ -23,12 +23,12 @@ from lerobot_dp_plus.units import ACTION
 
 @dataclass(frozen=True)
 class Recipe:
-    """How chunks are proposed and judged; what of a config decides about them.
+    """How chunks are proposed and judged: the parts of a config that decide this.
 
     Args:
         objective, sampler, guidance, energy: members of the axes of those names.
         stated: the name of `energy`.
-        energies: names of the energies that are told.
+        energies: names of the energies to compute.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
     """
@@ -44,7 +44,7 @@ class Recipe:
 
     @classmethod
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
-        """That of a config, with the energies that are asked for."""
+        """The recipe of a config, with the energies that are asked for."""
         now, executed = config.n_obs_steps - 1, config.n_action_steps
         stated = EnergyTerm.get_choice_name(type(config.energy))
         drawn = config.objective, config.sampler, config.guidance
@@ -52,12 +52,12 @@ class Recipe:
 
     @property
     def deterministic(self) -> bool:
-        """Whether noise alone decides about the chunks."""
+        """Whether the initial noise alone decides the chunks."""
         return heads.head_of(self.objective).deterministic(self.sampler)
 
     @property
     def needs_units(self) -> bool:
-        """Whether anything is told in the dataset's units."""
+        """Whether anything is computed in the dataset's units."""
         return bool(self.energies) or "energy" in self.guidance.needs
 
 
@@ -70,7 +70,7 @@ def propose(
 ) -> Candidates:
     """N chunks for each of the observation windows (B, T_o, ...) from noise (B, N, H, A), with the energies asked for.
 
-    It is one piece without Python state, to be compiled whole. The observation is digested once for all candidates.
+    It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates.
     """
     window = model.estimated(window)
     condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
@@ -89,7 +89,7 @@ def propose(
 
 
 def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Windows on the weights' device, of any floating type, in the type that sampling has."""
+    """Windows of any floating type and device, on the weights' device and in the type of sampling."""
     device, dtype = sampling_dtype(model)
     return {key: value.to(device, dtype if value.is_floating_point() else None) for key, value in window.items()}
 
@@ -103,10 +103,10 @@ def draw(
     count: int,
     energies: tuple[str, ...],
 ) -> Candidates:
-    """`count` chunks for each of the windows (B, T_o, ...), which are beside the weights.
+    """`count` chunks for each of the windows (B, T_o, ...), which `beside_the_weights` has moved.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to tell. `propose` is that of this
-    file, or the same compiled.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `propose` is the
+    function of this file, or the same function compiled.
 
     Raises:
         ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or an energy

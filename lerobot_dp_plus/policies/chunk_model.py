@@ -21,7 +21,7 @@ IMAGE_ENCODERS = ("encoder.image_encoders.", "auxiliary.state_estimation.see.ima
 
 
 class ChunkModel(nn.Module):
-    """What is trained: observations -> tokens -> condition -> network; and, beside it, what is learned further."""
+    """What is trained: observations -> tokens -> condition -> network. It also holds what is learned further."""
 
     def __init__(self, config: DpPlusConfig):
         super().__init__()
@@ -49,7 +49,7 @@ class ChunkModel(nn.Module):
         learned = {name: member.build(around) for name, member in config.auxiliaries.items()}
         #: What is learned beside the policy, by the field of the config.
         self.auxiliary = nn.ModuleDict({name: model for name, model in learned.items() if model is not None})
-        #: Normalised values and the dataset's own units.
+        #: Converts between normalised values and the dataset's own units.
         self.units = Units({**config.low_dimensional_features, ACTION: action_dim})
         self._cameras = tuple(config.camera_features)
 
@@ -62,9 +62,9 @@ class ChunkModel(nn.Module):
         return {name: term for _, model in self.members() for name, term in model.energies(self.units).items()}
 
     def estimated(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The window with the states that its pictures show in place of them.
+        """The window, with its pictures replaced by the states that they show.
 
-        It stays as it is where no states are estimated, and where it has been through this before.
+        It stays as it is if no states are estimated, or if its pictures have been replaced before.
         """
         pictures = {key: window[key] for key in self._cameras if key in window}
         if "state_estimation" not in self.auxiliary or not pictures:
@@ -74,9 +74,9 @@ class ChunkModel(nn.Module):
         return {**measured, **estimator(pictures)}
 
     def chunk_loss(self, head: Head, tokens: Sequence[Tokens], split: Split, draws: int) -> tuple[Loss, Tensor | None]:
-        """The loss of the chunks, the mean over `draws` noises and times; and the error of every action (B, H, A).
+        """The loss of the chunks, as a mean over `draws` noises and times, and the error of every action (B, H, A).
 
-        The error is zero where an action does not count, and None of a head that judges chunks whole.
+        The error is zero where an action does not count. It is None for a head that judges chunks as a whole.
         """
         # Times come in the order of the rows, so the draws of one sample lie a batch apart.
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
@@ -89,7 +89,7 @@ class ChunkModel(nn.Module):
         return Loss(heads.mean_error(error, split.policy.valid), count), error
 
     def further_losses(self, tokens: Sequence[Tokens], split: Split, *, every: bool) -> dict[str, Loss]:
-        """What is learned beside the chunks, by the field of the config; `every` as `AuxiliaryModel.loss` has it."""
+        """Losses of what is learned beside the chunks, by config field; `every` as in `AuxiliaryModel.loss`."""
         return {
             name: model.loss(split.auxiliary[name], tokens, self.units, every=every) for name, model in self.members()
         }
@@ -107,7 +107,7 @@ def is_backbone(parameter: str) -> bool:
 
 
 def parameter_groups(model: ChunkModel, backbone_rate: float | None) -> list[Any]:
-    """What an optimizer trains: the parameters; or, with a learning rate for the backbones, two groups, theirs second."""
+    """What an optimizer trains: the parameters, or with a rate for backbones two groups, the backbones second."""
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     backbones = [weight for name, weight in named if is_backbone(name)]
     if backbone_rate is None or not backbones:

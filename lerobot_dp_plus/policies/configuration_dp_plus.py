@@ -36,36 +36,36 @@ from lerobot_dp_plus.selection import First, Selection
 
 patches.install()
 
-# What follows the data's rate may be given as null, and is a number once the config is made.
+# A field that follows the data's rate may be given as null. It is a number once the config is made.
 if TYPE_CHECKING:
     Following = int
 else:
     Following = int | None
-#: Not given. Its type is not said at the fields, where help takes a comment on the line for the field's.
+#: Not given. It is typed here, because help would show a type comment on a field's own line.
 BY_RATE: Any = None
 
 
 @dataclass
 class DpPlusConfig(PreTrainedConfig):
-    """A generative policy over action chunks as a point in the space of its axes.
+    """A generative policy over action chunks. It is made by the choice of one member for each axis.
 
-    Receding horizon with LeRobot's indices: from the observations of steps 1 − n_obs_steps … 0 the policy predicts the
-    actions of steps 1 − n_obs_steps … horizon − n_obs_steps and executes n_action_steps of them from step 0 on. With an
-    observation_stride k its observations are those of every k-th step.
+    It acts in receding horizon, with LeRobot's indices. From the observations of steps 1 − n_obs_steps … 0 the policy
+    predicts the actions of steps 1 − n_obs_steps … horizon − n_obs_steps and executes n_action_steps of them from step
+    0 on. With an observation_stride of k, it observes every k-th step.
 
-    What is not given of horizon, n_action_steps and observation_stride follows the frame rate of the data (`timing`).
+    If horizon, n_action_steps or observation_stride is not given, it follows the frame rate of the data (`timing`).
 
     Raises ValueError, naming the field, its value and what is legal, for values that do not fit each other.
     """
 
     n_obs_steps: int = 2
-    # Actions of a chunk; not given: 1.6 s of the data, 16 steps at 10 frames a second.
+    # Actions in a chunk; not given: 1.6 s of the data, which are 16 steps at 10 frames a second.
     horizon: Following = BY_RATE
     # Actions executed before looking again; not given: half of the horizon.
     n_action_steps: Following = BY_RATE
     # Steps from one observation to the next; not given: 0.1 s of the data.
     observation_stride: Following = BY_RATE
-    # Frames of the data from one step of a chunk to the next: demonstrations are executed `stride` times as fast.
+    # Frames of the data from one step of a chunk to the next. Demonstrations are executed `stride` times as fast.
     stride: int = 1
 
     network: NetworkConfig = field(default_factory=TransformerConfig)
@@ -92,15 +92,15 @@ class DpPlusConfig(PreTrainedConfig):
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    # How often a sample meets the network in an update, each time with a noise and a time of its own. The observation is
-    # encoded once, so where cameras are the cost, more of these teach more per second (as in arXiv 2406.11838).
+    # How often a sample meets the network in an update, each time with another noise and time. The observation is
+    # encoded only once. So if cameras are the cost, more draws teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
-    # Standard deviation of the noise that chunks start from. Training uses 1. With less, chunks are less varied and nearer
-    # to the middle of what demonstrators do. With 0 there is one chunk. Stochastic samplers draw more noise on the way, and
-    # need 1.
+    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are less varied and
+    # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
+    # the way, and need 1.
     noise_scale: float = 1.0
-    # Whether chunks are drawn and judged by one compiled graph: a minute of warm-up, then a fraction of the time. Needs a C++
-    # compiler.
+    # Whether one compiled graph draws and judges chunks. It takes a minute of warm-up, and then a fraction of the time.
+    # It needs a C++ compiler.
     compile_sampler: bool = False
     # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
@@ -109,7 +109,7 @@ class DpPlusConfig(PreTrainedConfig):
     format_version: int = FORMAT_VERSION
 
     optimizer_lr: float = 1e-3
-    # Learning rate of the image encoders' backbones, lower than the others' where they are pretrained; null: `optimizer_lr`.
+    # Learning rate of the image encoders' backbones; null: `optimizer_lr`. It should be lower if they are pretrained.
     optimizer_lr_backbone: float | None = None
     optimizer_betas: tuple[float, float] = (0.9, 0.95)
     optimizer_eps: float = 1e-8
@@ -125,7 +125,7 @@ class DpPlusConfig(PreTrainedConfig):
                 f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
             )
         if self.use_amp and self.dtype == "float32":
-            # LeRobot's trainer looks at dtype alone where a policy has one; use_amp must not fall silent.
+            # LeRobot's trainer reads dtype alone where a policy has one. It must not ignore use_amp silently.
             self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
         self.format_version = FORMAT_VERSION  # what is saved states every field
         #: Fields that nobody gave: they follow the frame rate of the data.
@@ -133,7 +133,7 @@ class DpPlusConfig(PreTrainedConfig):
         self.follow(self.fps)
 
     def follow(self, fps: float | None) -> None:
-        """Give the fields that follow the data's rate the values for `fps` frames a second, PushT's if None.
+        """Set the fields that follow the data's rate to their values for `fps` frames a second, PushT's if None.
 
         Raises:
             ValueError: values do not fit each other; as when the config is made.
@@ -188,7 +188,7 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def energies(self) -> tuple[str, ...]:
-        """Names of the energies that can be told of a chunk: those that are learned, and the axis `energy`."""
+        """Names of the energies that can be computed for a chunk: the learned ones, and the axis `energy`."""
         learned = sorted({name for member in self.auxiliaries.values() for name in member.offers})
         stated = () if isinstance(self.energy, NoEnergy) else (EnergyTerm.get_choice_name(type(self.energy)),)
         return (*learned, *stated)
@@ -203,7 +203,7 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def camera_delta_indices(self) -> list[int]:
-        """The frames whose pictures are used; LeRobot asks for those of `observation_delta_indices` without knowing better."""
+        """The frames whose pictures are used. LeRobot by itself asks for those of `observation_delta_indices`."""
         return self.windows.pictures
 
     @property
@@ -278,9 +278,9 @@ class DpPlusConfig(PreTrainedConfig):
         fitting.check_observation(self)
 
 
-# What the presets predict, and how: `python -m benchmarks.pusht_quality --study`. Networks that predict the noise or the
-# velocity have 5 and 7 % success where the same trainings reach 87 % with the data, x₁. The sampler is the one that is nearest
-# to the truth at ten calls: `python -m benchmarks.sampler_truth`.
+# Why the presets predict the data, x₁: networks that predict the noise or the velocity have 5 and 7 % success, and with
+# x₁ the same trainings reach 87 % (`python -m benchmarks.pusht_quality --study`). Why they use this sampler: at ten
+# calls it is the nearest to the truth (`python -m benchmarks.sampler_truth`).
 
 
 @register_preset("dp_plus_unet")

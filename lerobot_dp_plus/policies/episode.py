@@ -50,19 +50,19 @@ class Episode:
 
     @classmethod
     def of(cls, config: DpPlusConfig) -> "Episode":
-        """One that begins, for a policy of `config`."""
+        """A new episode, for a policy of `config`."""
         apart = config.observation_stride
-        rate = config.fps if config.stride == 1 else None  # time stamps of robots and of data then mean different steps
+        rate = config.fps if config.stride == 1 else None  # otherwise time stamps of robots and data differ in steps
         return cls(
             ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate, config.spoken_features)
         )
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """While one thread acts.
+        """Marks the time in which one thread acts.
 
         Raises:
-            ValueError: another thread is at it; two robots in one episode would get each other's actions.
+            ValueError: another thread acts. Two robots in one episode would get each other's actions.
         """
         if not self._turn.acquire(blocking=False):
             raise ValueError(
@@ -78,10 +78,10 @@ class Episode:
 class Episodes:
     """The episode of each thread.
 
-    A thread that begins an episode has it for itself, as the tasks of LeRobot's evaluation with max_parallel_tasks > 1,
-    each of which resets the policy first. A thread that never began one acts in the one begun last, by whichever thread, as
-    where LeRobot's rollout resets in one thread and samples in another. Copies, pickled ones too, go on with the episode
-    of the thread that makes them.
+    A thread that begins an episode has it for itself. In LeRobot's evaluation with max_parallel_tasks > 1 each task
+    does so, because it resets the policy first. A thread that never began an episode acts in the one that was begun
+    last, by any thread. LeRobot's rollout does so where it resets in one thread and samples in another. Copies, pickled
+    ones too, go on with the episode of the thread that makes them.
     """
 
     def __init__(self, first: Episode):
@@ -93,7 +93,7 @@ class Episodes:
 
     @property
     def current(self) -> Episode:
-        """This thread's."""
+        """This thread's episode."""
         return getattr(self._own, "episode", self._last)
 
     def __getstate__(self) -> Episode:
@@ -105,7 +105,7 @@ class Episodes:
 
 
 class EvaluationMode:
-    """A module's parts in evaluation mode while any thread is inside, and then as they were."""
+    """Holds a module's parts in evaluation mode while any thread is inside, and then puts them back as they were."""
 
     def __init__(self) -> None:
         self._lock, self._inside = Lock(), 0

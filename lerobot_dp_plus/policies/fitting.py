@@ -1,4 +1,4 @@
-"""Do the fields of a config fit each other? Those of use always, those of training when it begins."""
+"""Do the fields of a config fit each other? Rules of use are always checked, rules of training when it begins."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ def check(config: "DpPlusConfig") -> None:
 
 
 def _check_head(config: "DpPlusConfig") -> None:
-    """Refuse what the head of the objective does not use, if it is given, and parts that do not fit each other."""
+    """Refuse given fields that the objective's head does not use, and parts that do not fit each other."""
     objective, head = Objective.get_choice_name(type(config.objective)), heads.head_of(config.objective)
     usual = {field.name: field for field in dataclasses.fields(config)}
     for name in sorted(heads.USED - head.uses):
@@ -90,7 +90,7 @@ def check_observation(config: "DpPlusConfig") -> None:
 def check_training(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained.
 
-    These are the rules that only training needs; one that was trained can be used though a switch breaks them.
+    Only training needs these rules. A trained policy can still be used if a changed setting breaks them.
     """
     if config.noise_draws < 1:
         raise ValueError(f"noise_draws = {config.noise_draws}: must be at least 1")

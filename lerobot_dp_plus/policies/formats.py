@@ -1,9 +1,9 @@
-"""What config files of older formats mean by what they do not state.
+"""What the fields mean that config files of older formats leave out.
 
-Presets change when evidence does. A file keeps its meaning: what it leaves out is what it was when it was written.
-A checkpoint's config says its format in `format_version`, and one that says none is of format 1. So is any other file
-that says `format_version: 1`; a training config that says none is read as one of today, and what it leaves out of
-what has changed is named.
+Presets change when evidence does. A file keeps its meaning: a field that it leaves out has the default of the time when
+the file was written. A checkpoint's config gives its format in `format_version`. A checkpoint without it is of format
+1. Any other file with `format_version: 1` is of format 1, too. A training config without it is read as one of today.
+The fields that it leaves out and whose default has changed are named.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 from lerobot_dp_plus.policies import former_names
 
-#: Written into every checkpoint; a newer one than this is refused by name.
+#: Written into every checkpoint. A checkpoint of a newer format than this is refused by name.
 FORMAT_VERSION = 3
 TYPE, VERSION = "type", "format_version"
 
@@ -46,7 +46,7 @@ MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
 def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FORMAT_VERSION) -> dict[str, Any]:
     """`fields`, a policy's config as a file spells it, with what an older format meant by the fields it leaves out.
 
-    They are under today's names. `unversioned` is the format of a file that states none.
+    The fields are under today's names. `unversioned` is the format of a file that states none.
 
     Raises:
         DecodingError: a field is given by its former name and by today's.
@@ -67,7 +67,7 @@ def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FOR
 
 
 def left_open(policy_type: str, fields: Mapping[str, Any]) -> list[str]:
-    """What a file without a format leaves out of all that has changed since format 1, so that it means today's."""
+    """Fields changed since format 1 that a file without a format leaves out, so that today's defaults hold."""
     if policy_type not in AXES_1 or VERSION in fields:
         return []
     fields = former_names.in_fields(fields)

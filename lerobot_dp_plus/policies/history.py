@@ -15,9 +15,9 @@ TIMESTAMP = "timestamp"
 class ObservationHistory:
     """Windows of T_o frames, `stride` control steps apart, as in training.
 
-    For a step of which no frame was seen, the next frame after it stands. At an episode's start that is the first one, as
-    where LeRobot pads its windows. After a pause it is the newest: frames that lie further apart than those of training
-    would show a motion that never was.
+    If no frame of a step was seen, the next frame after it takes its place. At an episode's start this is the first
+    frame, as in the windows that LeRobot pads. After a pause it is the newest frame. Frames that lie further apart than
+    in training would show a motion that never was.
 
     Args:
         shapes: shape of one frame of every observation.
@@ -51,8 +51,8 @@ class ObservationHistory:
     def see(self, batch: Mapping[str, Any], since: int | None = None) -> None:
         """Take in the frame of this control step, each value (B, ...), or a whole window (B, T_o, ...).
 
-        `since` counts the control steps since the frame before, 0 for the same step again. None means that every step
-        is seen, so 1; what was only glanced at in between is left out then.
+        `since` counts the control steps since the frame before, 0 for the same step again. None means 1, as
+        every step is seen. Frames that were only glanced at in between are then left out.
 
         Raises:
             ValueError: an observation is missing or has another shape than the policy was trained on, the batch changed
@@ -66,7 +66,7 @@ class ObservationHistory:
         """The same for a caller that may not show every step; `see` goes on as if there had been no glance.
 
         Without `since`, time stamps of the batch may say how far apart the frames are. If they do not, the frame follows
-        what was seen by `see`, and nothing follows a glance, because nobody knows what was executed in between.
+        what was seen by `see`. It does not follow a glance, because nobody knows what was executed in between.
         """
         elapsed = self._elapsed(batch)
         since = elapsed if since is None else since
@@ -77,7 +77,7 @@ class ObservationHistory:
             self._latest = self._extended(self._seen if self._latest is self._seen else {}, batch, 1)
 
     def window(self) -> dict[str, Tensor]:
-        """The last T_o frames as windows (B, T_o, ...); there must have been one."""
+        """The last T_o frames as windows (B, T_o, ...). At least one must have been taken in."""
         frames = [self._latest[max(age for age in self._latest if age <= wanted)] for wanted in self._ages]
         return {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes} | self._said
 
@@ -98,7 +98,7 @@ class ObservationHistory:
         }
 
     def _elapsed(self, batch: Mapping[str, Any]) -> int | None:
-        """Control steps since the time stamps before; None where there are none, or batches differ, or time went back."""
+        """Control steps since the time stamps before. None if there are none, batches differ, or time went back."""
         before, self._times = self._times, batch.get(TIMESTAMP)
         if self._rate is None or before is None or self._times is None:
             return None
@@ -119,7 +119,7 @@ class ObservationHistory:
         return windows
 
     def _check_shapes(self, batch: Mapping[str, Tensor]) -> bool:
-        """Whether the batch holds windows; a ValueError unless all its observations are of their shape and of one kind."""
+        """Whether the batch holds windows. A ValueError unless all observations fit their shapes and each other."""
         steps = len(self._ages)
         stacked = {key: batch[key].dim() == len(shape) + 2 for key, shape in self._shapes.items()}
         for key, shape in self._shapes.items():
@@ -137,7 +137,7 @@ class ObservationHistory:
         return any(stacked.values())
 
     def _check_sizes(self, batch: Mapping[str, Tensor]) -> None:
-        """Raise a ValueError unless all observations are of one batch size, that of the frames before."""
+        """Raise a ValueError unless all observations have one batch size, the same as the frames before."""
         sizes = {key: batch[key].shape[0] for key in self._shapes}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"batch sizes are {sizes}; must be the same for all observations")

@@ -1,7 +1,8 @@
-"""The one place where what is given becomes floating-point tensors, before anything is normalised.
+"""The one place where inputs become floating-point tensors, before anything is normalised.
 
 LeRobot's normaliser casts its statistics to the type of what it saw last, and saves them so. After an integer, a minimum of
-−0.9 is 0 for ever. Therefore the pipelines call this first, and so does the policy, which may be used without pipelines.
+−0.9 stays 0 for ever. Therefore the pipelines call this first, and so does the policy, which may be used without
+pipelines.
 
 | given | becomes |
 |---|---|
@@ -11,10 +12,10 @@ LeRobot's normaliser casts its statistics to the type of what it saw last, and s
 | pictures (…, H, W, 3) where the policy reads (3, H, W) | (…, 3, H, W) |
 | text, Python objects, complex numbers | a ValueError that names the feature |
 
-How pictures of 0 … 255 are told from 0 … 1 in floating point: a value above 2 is none of 0 … 1. Normalised pictures may well
-hold larger ones, but they have negative values too, as their mean is 0. There, pictures count as bytes if nothing is
-negative, something is above 2, and either all values are whole or one is above 32. A picture whose bytes are all below 3 is
-black, and stays as it is.
+How floating-point pictures of 0 … 255 are told from those of 0 … 1: pictures of 0 … 1 have no value above 2. Normalised
+pictures may have larger values, but they also have negative ones, as their mean is 0. Where normalised pictures are
+expected, a picture counts as bytes under three conditions. No value is negative. A value is above 2. Either all values
+are whole, or one is above 32. A picture whose bytes are all below 3 is black, and stays as it is.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from lerobot_dp_plus.policies.precision import sampling_dtype
 
 #: No picture of 0 … 1 has a value beyond this, rounding and resizing included.
 BRIGHTEST = 2.0
-#: No normalised picture without a negative value has one beyond this: it would be 32 standard deviations off.
+#: No normalised picture without negative values has a value beyond this: it would be 32 standard deviations off.
 BRIGHTEST_NORMALISED = 32.0
 
 
@@ -67,7 +68,7 @@ def to_floats(
 
 
 def as_weights(model: nn.Module, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Normalised features where a model's weights are, in the type it samples in; for a policy without pipelines, too."""
+    """Normalised features on a model's device, in the type it samples in. A policy without pipelines needs it too."""
     device, dtype = sampling_dtype(model)
     return to_floats(given, shapes, dtype=dtype, device=device, normalised=True)
 
@@ -91,7 +92,8 @@ def _tensor(key: str, value: Any) -> Tensor:
     kind = array.dtype.kind
     if kind not in "biuf":
         raise _no_numbers(key, f"{'text' if kind in 'US' else type(value).__name__} (numpy dtype {array.dtype})")
-    # Always a copy: torch would share the memory, and take no foreign byte order, negative stride or long double.
+    # Always a copy: otherwise torch would share the memory. It also takes no foreign byte order, negative stride or
+    # long double.
     if kind == "f":
         return torch.from_numpy(array.astype(np.float64 if array.itemsize > 4 else np.float32, order="C"))
     if kind == "b" or array.dtype == np.uint8:
@@ -114,7 +116,7 @@ def _with_last_axis(value: Tensor) -> Tensor:
 
 
 def _channels_first(value: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """(…, H, W, C) as (…, C, H, W), if that is what it is; sizes H and W may be others than in `shape`."""
+    """(…, H, W, C) as (…, C, H, W), if channels come last. H and W may differ from those in `shape`."""
     channels = shape[0]
     if value.dim() < 3 or value.shape[-1] != channels or tuple(value.shape[-3:]) == shape:
         return value
@@ -140,7 +142,7 @@ def _picture(key: str, value: Tensor, normalised: bool) -> Tensor:
 
 
 def _is_bytes(value: Tensor, normalised: bool) -> bool:
-    """Whether a picture of floating point has 0 … 255; the module says how that is told."""
+    """Whether a floating-point picture has 0 … 255. The docstring of this module says how this is told."""
     if not normalised:
         return bool(value.amax() > BRIGHTEST)
     if not value.amin() >= 0:  # the one question that nearly every normalised picture is asked

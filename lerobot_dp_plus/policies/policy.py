@@ -1,4 +1,4 @@
-"""The policy: one class body for every preset; `modeling_dp_plus.py` has those."""
+"""The policy: one class body for every preset. The presets' own classes are in `modeling_dp_plus.py`."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -36,22 +36,22 @@ patches.prepare_training()
 class DpPlusPolicy(PreTrainedPolicy):
     """A distribution over action chunks p(A_t | O_t), executed in receding horizon.
 
-    Inference always uses evaluation mode and the averaged weights if there are any; training always the raw ones. A
-    held-out loss, evaluation mode without gradients, is that of the averaged weights.
+    Inference always uses evaluation mode, and the averaged weights if there are any. Training always uses the raw
+    weights. A held-out loss, in evaluation mode without gradients, is the loss of the averaged weights.
 
     What is remembered during an episode belongs to the thread that called `reset()`, so that threads may share one policy
-    (`episode.py`). Weights of any floating type act, after `.to(torch.bfloat16)` or `.half()`, too: observations of any
-    floating type and device are taken, chunks are computed and actions returned in float32, with float64 weights in float64.
+    (`episode.py`). Weights may have any floating type, also after `.to(torch.bfloat16)` or `.half()`. Observations
+    may have any floating type and device. Chunks and actions are float32, or float64 with float64 weights.
     """
 
     config_class = DpPlusConfig
     name = "dp_plus"
     config: DpPlusConfig
-    #: Where LeRobot looks on the class: the blocks of the preset's network. Another network's: `host_training`.
+    #: LeRobot reads this on the class: the blocks of the preset's network. For other networks see `host_training`.
     _fsdp_wrap_modules: ClassVar[list[str]] = sharding.default_blocks(DpPlusConfig)
     #: What LeRobot's `drop_queued_actions` empties.
     _action_queue_attrs: ClassVar[tuple[str, ...]] = ("_actions",)
-    #: Where noise, times and crops of the training come from; saved.
+    #: The source of the noise, times and crops of the training. It is saved.
     stream: Tensor
 
     def __init__(
@@ -64,8 +64,8 @@ class DpPlusPolicy(PreTrainedPolicy):
     ):
         """Make a policy with fresh weights; LeRobot passes the dataset's metadata when it trains.
 
-        The dataset's statistics belong to the processors, and `from_pretrained` has put its overrides into the config:
-        both arrive here and are not needed.
+        LeRobot also passes `dataset_stats` and `cli_overrides`, which are not needed here. The statistics belong to the
+        processors, and `from_pretrained` has put the overrides into the config.
 
         Raises:
             ValueError: features that cannot be served, or a dataset that does not fit the config; by name.
@@ -98,7 +98,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     @property
     def _no_split_modules(self) -> list[str]:
-        """Where accelerate looks on a policy: the blocks of its own network."""
+        """Accelerate reads this on a policy: the blocks of its own network."""
         return list(self.config.network.fsdp_wrap_modules())
 
     def get_optim_params(self) -> list[Any]:  # type: ignore[override]
@@ -112,7 +112,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     def forward(self, batch: Mapping[str, Tensor], reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
         """Loss of a normalised batch: observations (B, T_o, ...), action (B, H, A), action_is_pad (B, H).
 
-        reduction "mean" gives the mean over valid elements, "none" that of each sample (B,).
+        reduction "mean" gives the mean over valid elements, "none" the mean of each sample (B,).
 
         Raises:
             ValueError: an unknown reduction, weights of half precision in training, or NaN or infinity in a state or an
@@ -170,9 +170,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         return self._episodes.current.actions
 
     def drop_queued_actions(self) -> None:
-        """Forget the actions that were planned and not given yet, and keep the episode: the next one is of a new chunk."""
+        """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
-        self._episodes.current.plan = None  # what was to follow will not
+        self._episodes.current.plan = None  # its remaining steps will not follow
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -187,10 +187,10 @@ class DpPlusPolicy(PreTrainedPolicy):
         The batch holds the newest frame (B, ...) of every observation, or whole windows (B, T_o, ...). noise (B, H, A), or
         (B, N, H, A) for a selection among N candidates, makes the result deterministic, also for stochastic samplers.
 
-        Frames of a window are `observation_stride` control steps apart, as in training. Whoever calls this once a chunk
-        shows frames that lie further apart: the newest then stands for those in between. `steps_since_last=k` says that
-        the frame before is k control steps old; so does `timestamp` (B,), in seconds, in the batch. A frame right after
-        those of `select_action`, which is called at every step, is taken for that of the next step.
+        Frames of a window are `observation_stride` control steps apart, as in training. If this is called once
+        per chunk, frames lie further apart. Then the newest stands for those in between. `steps_since_last=k` says that
+        the frame before is k control steps old. A `timestamp` (B,) in the batch, in seconds, says the same. A frame
+        right after frames of `select_action`, which is called at every step, is taken for the frame of the next step.
         """
         episode = self._episodes.current
         with episode.turn():
@@ -208,8 +208,8 @@ class DpPlusPolicy(PreTrainedPolicy):
     ) -> Tensor:
         """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls.
 
-        To be called at every control step, with the frame of that step; where steps were left out, `steps_since_last`
-        says how many control steps ago the last frame was shown.
+        To be called at every control step, with the frame of that step. If steps were left out, `steps_since_last` says
+        how many control steps ago the last frame was shown.
 
         Raises:
             ValueError: as `sample`; an observation is missing or misshapen; the batch changed its size without `reset()`;
@@ -224,7 +224,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             return episode.actions.popleft()
 
     def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
-        """The chosen chunk; `executed` steps have been done since the one before."""
+        """The chosen chunk. `executed` steps have been done since the chunk before."""
         selection, plan, tail = self.config.selection, episode.plan, None
         proposed = self._candidates(episode.history.window(), noise, selection.candidates, selection.energies)
         ahead = proposed.from_step(self.config.n_obs_steps - 1)
@@ -236,9 +236,9 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     @property
     def chosen(self) -> Candidates | None:
-        """The chunk of this thread's episode that is being executed, from the step it was chosen at, and what is known of it.
+        """The chunk that this thread's episode executes, from the step it was chosen at, and what is known of it.
 
-        Its candidates' axis has length 1. None before the first chunk.
+        Its axis of candidates has length 1. None before the first chunk.
         """
         return self._episodes.current.chosen
 
@@ -250,8 +250,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         N is `candidates`, or the selection's number if None.
 
         Raises:
-            ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, which would
-                reach the robot, or weights that were loaded under another objective than theirs and not trained since.
+            ValueError: noise of another shape; NaN or infinity, which would reach the robot, in a state or in pictures
+                that states are read off; or weights loaded under an objective not their own and untrained since.
         """
         return self.propose(window, noise, candidates, energies=()).chunks
 
@@ -263,10 +263,10 @@ class DpPlusPolicy(PreTrainedPolicy):
         candidates: int | None = None,
         energies: Sequence[str] | None = None,
     ) -> Candidates:
-        """The same with what is known of each chunk: the energies that are asked for by name, all of them if None.
+        """As `sample`, with what is known of each chunk: the energies that are asked for by name, all of them if None.
 
         Raises:
-            ValueError: as `sample`; or an energy is not there or cannot be told yet.
+            ValueError: as `sample`; or an energy does not exist or cannot be computed yet.
         """
         window = as_weights(self.model, window, self.config.observed_features)
         asked = self.config.energies if energies is None else tuple(energies)
@@ -300,7 +300,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     # Checkpoints
 
     push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
-    push_to_hub = push_to_hub  # and everybody's own
+    push_to_hub = push_to_hub  # for everybody else to call
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         """Write weights and config. Where weights are sharded every process must call this; the first one writes."""
@@ -320,7 +320,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     ) -> P:
         """Load a folder or a Hub repository USER/NAME in evaluation mode; always strictly, whatever `strict` says.
 
-        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. What is raised: `load_pretrained`.
+        Options of the Hub: revision, token, cache_dir, force_download, local_files_only. Raises: as `load_pretrained`.
         """
         return load_pretrained(cls, pretrained_name_or_path, config, FORMAT_VERSION, options)
 

@@ -11,10 +11,10 @@ HALVES = (torch.bfloat16, torch.float16)
 
 
 def sampling_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Where the weights are, and the type that noise, times and chunks have: float32, with float64 weights float64.
+    """The weights' device, and the type of noise, times and chunks: float32, or float64 with float64 weights.
 
-    A network with weights of half precision computes in that; between its calls its digits would not do, as times
-    are told apart by less than a hundredth and samplers add up small steps.
+    A network with weights of half precision computes in half precision. Between its calls that has too few digits:
+    times differ by less than a hundredth, and samplers add up small steps.
     """
     weight = next(model.parameters())
     return weight.device, torch.promote_types(weight.dtype, torch.float32)
@@ -47,9 +47,9 @@ def emulated(dtype: str, device: str = "cpu") -> bool:
         return False
     try:
         taken, usual = (product_seconds(name, device) for name in (dtype, "float32"))
-    except RuntimeError:  # not there at all
+    except RuntimeError:  # the device does not have the type at all
         return True
-    return taken > 1.25 * usual  # what is equal but for the noise is as fast
+    return taken > 1.25 * usual  # equal except for noise counts as fast
 
 
 def product_seconds(dtype: str, device: str, side: int = 256) -> float:

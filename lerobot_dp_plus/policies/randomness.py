@@ -22,9 +22,10 @@ def new_stream() -> Tensor:
 def drawing_from(stream: Tensor, device: torch.device) -> Iterator[None]:
     """Inside, torch's generators give this batch's numbers; outside they go on as if nothing was drawn.
 
-    The numbers are a function of seed, batch and rank. The global stream would not do: LeRobot starts every rank with
-    the same one, so that ranks would train on the same noise, and resuming sets up its loader once more, which draws a
-    number, so that a resumed run would leave the path of the uninterrupted one. `stream` is advanced by one batch.
+    The numbers are a function of seed, batch and rank. The global stream would not do, for two reasons. LeRobot
+    starts every rank with the same stream, so ranks would train on the same noise. Resuming sets up LeRobot's loader
+    once more, which draws a number, so a resumed run would differ from an uninterrupted one. `stream` is advanced by
+    one batch.
     """
     seed, batch = stream.tolist()
     stream[1] += 1

@@ -1,4 +1,4 @@
-"""Values that no normalisation gives: the processors seem to be missing."""
+"""Warns of values that no normalisation gives, because then the processors seem to be missing."""
 
 import logging
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 logger = logging.getLogger(__name__)
 
-#: Largest absolute value of a state in use. MIN_MAX maps the data to [−1, 1], so that 5 is two whole ranges of the data
-#: outside of it. The others leave outliers; 50 standard deviations, or spans of quantiles, are none.
+#: Largest absolute value of a state in use. MIN_MAX maps the data to [−1, 1], so 5 is two whole ranges outside of the
+#: data. The other modes leave outliers, but 50 standard deviations, or spans of quantiles, are not outliers.
 BOUNDS = {
     NormalizationMode.MIN_MAX: 5.0,
     NormalizationMode.MEAN_STD: 50.0,
     NormalizationMode.QUANTILES: 50.0,
     NormalizationMode.QUANTILE10: 50.0,
 }
-#: Chunks whose observations are looked at, which makes a GPU wait.
+#: Number of chunks whose observations are looked at. Looking makes a GPU wait.
 LOOKS = 5
 
 
@@ -29,7 +29,7 @@ class RawValues:
         self._config, self._left = config, LOOKS
 
     def look(self, window: Mapping[str, Tensor]) -> None:
-        """Windows (B, T_o, D) of states, as the policy was given them; pictures and what is not normalised are let pass."""
+        """Look at windows (B, T_o, D) of states, as given to the policy. Pictures and unnormalised ones are skipped."""
         if self._left < 1:
             return
         self._left -= 1

@@ -32,9 +32,10 @@ NEEDED = {
 ROUNDING = 1e-6
 #: Smaller ranges mean nothing to LeRobot, which adds as much to every standard deviation.
 SMALLEST = 1e-8
-#: LeRobot reads quantiles off 5000 bins of the range: closer ones than two bins cannot be told apart.
+#: LeRobot reads quantiles off 5000 bins of the range. Quantiles closer than two bins cannot be told apart.
 BINS = 2 / 5000
-#: What (std/range)² is below this happens in less than a thousandth of the frames: a glitch, no second position.
+#: If (std/range)² is below this, the far values fill less than a thousandth of the frames. They are a glitch, not a
+#: second position.
 RARE = 1e-3
 
 type Statistics = dict[str, dict[str, Any]]
@@ -50,7 +51,7 @@ def usable_statistics(
     dataset_stats: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, PolicyFeature] | None = None,
 ) -> Statistics:
-    """Statistics with which every value of `features`, by default all of the policy, is normalised as the module says.
+    """Statistics that normalise `features`, by default all of the policy, as the docstring of this module says.
 
     Raises:
         ValueError: a statistic is missing or not finite; naming feature and statistic.
@@ -191,11 +192,11 @@ def _bounds(values: Mapping[str, Any], names: tuple[str, ...], kind: FeatureType
         useless = coincide(values, (names[0], names[1]))
         low, high = (np.where(useless, extremes[side], own).astype(own.dtype) for side, own in ((0, low), (1, high)))
     if kind is FeatureType.ACTION:
-        return low, high  # LeRobot gives back a constant where both are equal, and what lies between where nearly so
+        return low, high  # LeRobot gives the constant back if both are equal, and values between them if nearly so
     still, width = is_constant(low, high), _width(low)
     return np.where(still, low - width, low).astype(low.dtype), np.where(still, high + width, high).astype(high.dtype)
 
 
 def _width(value: np.ndarray) -> np.ndarray:
-    """What a constant may deviate by to become 1: a unit, or more where single precision is coarser than a part of it."""
+    """The deviation from a constant that becomes 1: one unit, or more if single precision is coarser than that."""
     return np.maximum(1.0, 1e-4 * np.abs(value))

@@ -1,14 +1,14 @@
-"""How long a chunk is when nobody says: a span of seconds, in steps of the data's rate.
+"""How long a chunk is if no length is given: a span of seconds, in steps of the data's rate.
 
     horizon = 1.6 s, n_action_steps = half of it, observation_stride = 0.1 s
 
 At PushT's 10 frames a second that is Diffusion Policy's 16, 8 and 1 (arXiv 2303.04137, table of hyperparameters); at
-ALOHA's 50 it is 80, 40 and 5. Sixteen steps whatever the rate would be a third of a second there.
+ALOHA's 50 it is 80, 40 and 5. If a chunk had sixteen steps at every rate, it would be a third of a second there.
 """
 
 #: Seconds that a chunk spans, and seconds from one observation to the next.
 CHUNK_SECONDS, OBSERVATION_SECONDS = 1.6, 0.1
-#: Frames a second assumed where no data say: PushT's.
+#: Frames a second that are assumed where there are no data: PushT's.
 USUAL_RATE = 10.0
 #: Fields of a config that follow the rate unless they are given.
 FOLLOWING = ("horizon", "n_action_steps", "observation_stride")

@@ -15,11 +15,11 @@ PADDED = "_is_pad"
 
 @dataclass(frozen=True)
 class Windows:
-    """Frames around the current one, 0, in steps of the data: those of the policy, and those that others ask for.
+    """The frames that the policy and others ask for, in steps of the data. The current frame is 0.
 
     A step of the policy is `stride` frames. It sees observations `observation_stride` steps apart,
-    −(T_o − 1)·observation_stride·stride … 0, and actions up to (H − T_o)·stride. If `reads_pictures`, somebody reads states
-    off the pictures, and the policy sees those states instead.
+    −(T_o − 1)·observation_stride·stride … 0, and actions up to (H − T_o)·stride. If `reads_pictures`, states are read
+    off the pictures, and the policy sees these states instead.
     """
 
     n_obs_steps: int
@@ -27,17 +27,17 @@ class Windows:
     stride: int = 1
     observation_stride: int = 1
     reads_pictures: bool = False
-    #: By the field of the config.
+    #: What others need, by the field of the config.
     others: Mapping[str, Needs] = field(default_factory=dict)
 
     @property
     def seen(self) -> list[int]:
-        """Observations of the policy."""
+        """Frames of the policy's observations."""
         return [self.stride * self.observation_stride * step for step in range(1 - self.n_obs_steps, 1)]
 
     @property
     def predicted(self) -> list[int]:
-        """Actions of the policy's chunk."""
+        """Frames of the actions of the policy's chunk."""
         return [self.stride * step for step in range(1 - self.n_obs_steps, 1 - self.n_obs_steps + self.horizon)]
 
     @property
@@ -67,8 +67,10 @@ class Windows:
     def split(
         self, batch: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], action_dim: int, masked: bool
     ) -> "Split":
-        """Who reads what of a batch: `shapes` are those of one frame of every observation; with `masked`,
-        padded actions do not count. Pictures may come for all observed frames, or for those that are looked at.
+        """What each reader reads of a batch.
+
+        `shapes` are the shapes of one frame of every observation. With `masked`, padded actions do not count. Pictures
+        may come for all observed frames, or only for those that are looked at.
 
         Raises:
             ValueError: a feature is missing, or does not hold the frames it should; by name.
@@ -128,7 +130,7 @@ class Split(NamedTuple):
 def check_finite(batch: Mapping[str, Tensor], keys: Iterable[str]) -> None:
     """Raise a ValueError that names the first of `keys` with NaN or infinity in the batch, and counts them."""
     for key in keys:
-        if not torch.isnan((0 * batch[key]).sum()):  # 0 · NaN = 0 · ∞ = NaN: a sixth of what counting them takes
+        if not torch.isnan((0 * batch[key]).sum()):  # 0 · NaN = 0 · ∞ = NaN; this takes a sixth of the time of counting
             continue
         bad = int((~torch.isfinite(batch[key])).sum())
         if bad:
@@ -139,8 +141,8 @@ def check_chunks(chunks: Tensor, window: Mapping[str, Tensor], observed: Iterabl
     """Raise an error if chunks hold NaN or infinity, which must not reach the robot.
 
     Raises:
-        ValueError: an observation of the window does, too; named and counted, as by `check_finite`.
-        FloatingPointError: none does.
+        ValueError: an observation of the window holds them, too. Named and counted, as by `check_finite`.
+        FloatingPointError: no observation holds them.
     """
     if torch.isfinite(chunks).all():
         return

@@ -1,4 +1,4 @@
-"""How noise becomes a chunk: n steps on the grid of times that serves the path, the last of them to the data as predicted.
+"""How noise becomes a chunk: n steps on a grid of times that suits the path. The last step goes to the predicted data.
 
 | member | update | order | calls | source | file |
 |---|---|---|---|---|---|
@@ -11,7 +11,7 @@
 | `ancestral_leading` | that of `ancestral` on the grid of diffusers | stochastic | n | arXiv 2006.11239 eq. 7 | `leading.py` |
 | `ddim_leading` | that of `ddim`, x₀ untouched by clipping, on the grid of diffusers | 1 | n | arXiv 2010.02502 eq. 12 | `leading.py` |
 
-`jump` needs an objective that gives a flow map (`shortcut`), whose denoiser the others take as they take any.
+`jump` needs an objective that gives a flow map (`shortcut`). The others can use it too, as a plain denoiser.
 """
 
 from lerobot_dp_plus.samplers.ancestral import Ancestral

@@ -16,7 +16,7 @@ from lerobot_dp_plus.notation import Denoiser
 from lerobot_dp_plus.paths import Path
 
 logger = logging.getLogger(__name__)
-#: Share α of the data in x_t at t = 0 from which the weights of modes are noticeably wrong.
+#: With a larger share α of the data in x_t at t = 0, the weights of modes are noticeably wrong.
 MOST_DATA_AT_START = 0.1
 
 
@@ -43,8 +43,8 @@ type Stepped = tuple[Tensor, Any]
 class Sampler(draccus.ChoiceRegistry, ABC):
     """Carries noise (B, H, A) at t = 0 to data (B, H, A) at t = 1. Sees a denoiser and a path, never a network.
 
-    A member says how to step from t to u < 1. The last step is the same for all: the data as predicted, so that whatever
-    the path no noise is left and nothing overshoots.
+    A member says how to step from t to u < 1. The last step is the same for all: it takes the data as predicted. So no
+    noise is left and nothing overshoots, whatever the path.
     """
 
     num_steps: int = 10
@@ -60,13 +60,13 @@ class Sampler(draccus.ChoiceRegistry, ABC):
 
     @property
     def num_calls(self) -> int:
-        """Network calls a chunk."""
+        """Network calls per chunk."""
         return self.num_steps
 
     def check(self, path: Path) -> None:
         """Raise a ValueError naming the field, its value and what is legal if the sampler cannot follow the path.
 
-        Warns, once for each, of a path that does not begin in noise: chunks do.
+        Warns, once for each path, if it does not begin in pure noise, because sampling does.
         """
         _warn_of_data_at_the_start(path)
 

@@ -13,10 +13,12 @@ from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 @Sampler.register_subclass("euler")
 @dataclass(frozen=True)
 class Euler(Sampler):
-    """x_u = x_t + (u − t)·v, v = x₁ − x₀, on the straight path; on any other where it is straight, see `heun`.
+    """x_u = x_t + (u − t)·v, v = x₁ − x₀, on the straight path. On other paths, in coordinates that make them straight.
 
-    As in flow matching, arXiv 2210.02747, and π0, arXiv 2410.24164. In coordinates where the path is straight Euler's step is
-    exact for ends that stay, as that of `ddim` is: the two are one sampler with two names. Cost: num_steps calls.
+    As in flow matching, arXiv 2210.02747, and π0, arXiv 2410.24164. `heun` explains the coordinates. In them
+    Euler's step is exact if the predicted ends do not change. So is the step of `ddim`. The two are one sampler with
+    two names.
+    Cost: num_steps calls.
     """
 
     order = 1

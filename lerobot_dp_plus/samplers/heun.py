@@ -15,11 +15,13 @@ from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 class Heun(Sampler):
     """y_u = y_t + (τ_u − τ_t)/2·(v(y_t) + v(ŷ_u)), ŷ_u = y_t + (τ_u − τ_t)·v(y_t), v = x₁ − x₀.
 
-    Every path is straight in y = x/(α + σ) over τ = α/(α + σ): there y_τ = τ·x₁ + (1 − τ)·x₀, so dy/dτ = v is bounded up
-    to both ends, while dx/dt is infinite where a variance-preserving path meets the data. On the straight path y = x, τ = t.
-    EDM, arXiv 2206.00364, algorithm 1, has y = x/α over σ/α, which is infinite at pure noise. As there the last step
-    is Euler's: one step of local error O(h²) leaves the order at 2, on a grid where it shrinks with the others. Cost:
-    2·num_steps − 1 calls.
+    Every path is straight in y = x/(α + σ) over τ = α/(α + σ), because y_τ = τ·x₁ + (1 − τ)·x₀. So dy/dτ = v is bounded
+    up to both ends. In contrast, dx/dt is infinite where a variance-preserving path meets the data. On the straight
+    path y = x and τ = t.
+
+    EDM, arXiv 2206.00364, algorithm 1, uses y = x/α over σ/α, which is infinite at pure noise. As in EDM, the last step
+    is Euler's. One step of local error O(h²) leaves the order at 2, on a grid where that step shrinks with the others.
+    Cost: 2·num_steps − 1 calls.
     """
 
     order = 2

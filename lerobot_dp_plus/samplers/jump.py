@@ -16,8 +16,8 @@ class Jump(Sampler):
     """x_u = α_u·x₁ + σ_u·x₀, the ends of the flow map's chord from x_t at t to x_u at u.
 
     Multi-step sampling of shortcut models, arXiv 2410.12557 alg. 2, and of flow maps in general, arXiv 2406.07507.
-    As exact as the map, in one step as in many; of order 1, as `ddim`, if the map knows the flow only where it starts.
-    Cost: num_steps calls; 1 or 2 are its purpose.
+    The result is as exact as the map, in one step as in many. If the map knows the flow only where a jump starts,
+    the order is 1, as for `ddim`. Cost: num_steps calls; the sampler is meant for 1 or 2.
     """
 
     needs = frozenset({"flow_map"})

@@ -1,8 +1,8 @@
 """DDPM and DDIM on the grid that diffusers calls "leading" (arXiv 2305.08891 table 2), where LeRobot's policy samples.
 
-With K steps of training and n of sampling they visit k = (n − 1)·s, …, s, 0 with s = ⌊K/n⌋, and then clean data. The
-noise they start from is taken for x_k at the first of these: for n < K the noisiest steps are never visited. With the
-path `diffusers` both give the actions of LeRobot's diffusion policy, digit for digit; that is their purpose.
+With K steps of training and n of sampling, both samplers visit k = (n − 1)·s, …, s, 0 with s = ⌊K/n⌋, and then clean
+data. They take pure noise for x_k at the first of these steps. So for n < K the noisiest steps are never visited. With
+the path `diffusers` both give the actions of LeRobot's diffusion policy, digit for digit; that is their purpose.
 """
 
 from abc import ABC
@@ -19,7 +19,7 @@ from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
 
 @dataclass(frozen=True)
 class Leading(Sampler, ABC):
-    """The grid both share."""
+    """The grid that both samplers share."""
 
     needs = frozenset({"diffusion_steps"})
 
@@ -48,8 +48,9 @@ class Leading(Sampler, ABC):
 class AncestralLeading(Leading):
     """x_u ~ q(x_u | x_t, x₁): mean √ᾱ_u·β/(1 − ᾱ_t)·x₁ + √(1 − β)·(1 − ᾱ_u)/(1 − ᾱ_t)·x_t, β = 1 − ᾱ_t/ᾱ_u.
 
-    DDPM, arXiv 2006.11239, eqs. 6–7, variance β·(1 − ᾱ_u)/(1 − ᾱ_t): `ancestral` on another grid, in the order of
-    operations of diffusers' DDPMScheduler, which decides about the digits. Cost: num_steps calls.
+    DDPM, arXiv 2006.11239, eqs. 6–7, variance β·(1 − ᾱ_u)/(1 − ᾱ_t). This is `ancestral` on another grid. The
+    operations come in the order of diffusers' DDPMScheduler, because that order decides about the digits.
+    Cost: num_steps calls.
     """
 
     order = None
@@ -71,8 +72,8 @@ class AncestralLeading(Leading):
 class DDIMLeading(Leading):
     """x_u = α_u·clip(x₁) + σ_u·x₀, with x₀ as the network gave it.
 
-    DDIM, arXiv 2010.02502, eq. 12 with η = 0, as diffusers' DDIMScheduler has it: where x₁ is clipped, the ends no
-    longer explain x_t together. `ddim` recomputes x₀ there. Cost: num_steps calls.
+    DDIM, arXiv 2010.02502, eq. 12 with η = 0, as in diffusers' DDIMScheduler. Where x₁ is clipped, the two ends
+    together no longer explain x_t. `ddim` recomputes x₀ there, this sampler does not. Cost: num_steps calls.
     """
 
     needs = frozenset({"diffusion_steps", "kept_noise"})

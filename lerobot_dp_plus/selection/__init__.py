@@ -1,4 +1,4 @@
-"""Choose among candidate chunks: each member gives an index, so that all that is known of the chosen one stays known.
+"""Choose among candidate chunks. A member gives an index, so that everything known of the chosen chunk stays known.
 
 | member | chooses | source | file |
 |---|---|---|---|

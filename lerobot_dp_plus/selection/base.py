@@ -27,11 +27,11 @@ class Selection(draccus.ChoiceRegistry, ABC):
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
         """The index of one candidate for each observation, (B,) int64. Their chunks begin at the current step.
 
-        tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these; None at the start.
+        tail (B, L, A), L <= H, is what the previous chunk planned for the first L steps of these chunks. None at first.
         """
 
     def check(self, chunk_length: int, executed: int) -> None:
-        """Raise a ValueError if chunks of so many steps, so many of them executed, leave nothing to choose by."""
+        """Raise a ValueError if nothing to choose by is left with `executed` of `chunk_length` steps executed."""
 
 
 def check_candidates(value: int) -> None:

@@ -13,13 +13,14 @@ from lerobot_dp_plus.selection.base import Selection, check_candidates
 class LowestEnergy(Selection):
     """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance.
 
-    With `energy=end` that is the chunk that the dynamics model sees leading nearest to where demonstrations end. This is
+    With `energy=end`, the dynamics model says that this chunk leads nearest to where demonstrations end. This is
     "random shooting" (arXiv 1708.02596) with the policy as proposal: only chunks that a demonstrator might have tried are
     considered.
 
     All candidates are drawn alike. The first within the tolerance is therefore the policy's own draw among those that the
-    energy cannot tell apart. With a tolerance of 0 the lowest wins by however little. If the energy is learned, that may be
-    its error: more often the more candidates there are, and the shorter it was trained. `benchmarks/README.md` has figures.
+    energy cannot tell apart. With a tolerance of 0 the lowest energy wins, however small the difference. If the energy
+    is learned, the difference may be its error. This is more frequent with more candidates and with shorter training.
+    `benchmarks/README.md` has figures.
 
     Cost: the network at batch B·N, and the energy of as many chunks.
 

@@ -1,9 +1,9 @@
 """What a chunk would lead to: a model of the observations to come, learned from the same episodes as the policy.
 
 A policy that has seen a few hundred demonstrations proposes good chunks and poor ones. The same demonstrations show what
-actions do, which is far easier to learn. They also show where episodes end. Together that ranks the candidates
-(`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand. What may be given of a task is its
-frame: `pusht_block` says where PushT's physics is the same everywhere.
+actions do, which is far easier to learn. They also show where episodes end. Together these two rank the candidates
+(`selection/lowest_energy.py`) without a reward, a simulator or a goal given by hand. Only the frame of a task may be
+given: `pusht_block` holds coordinates in which PushT's physics is the same everywhere.
 
 | member | what it predicts | file |
 |---|---|---|

@@ -6,20 +6,20 @@ from torch import Tensor
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Weighting
 from lerobot_dp_plus.units import Statistics
 
-#: Least standard deviation, in normalised units: a coordinate that ends everywhere the same may still be off by this.
+#: Least standard deviation, in normalised units. A coordinate whose ends are all the same may still be off by this.
 FLOOR = 0.01
 
 
 class Ends(Statistics):
     """Mean μ and standard deviation s of the episodes' last observations, gathered while training.
 
-    What a task demands is what varies least over its ends, so
+    A task demands what varies least over its ends. So
 
         d(o) = √(Σ_d w_d ((o_d − μ_d) / s_d)² / Σ_d w_d)
 
-    is a distance from being done that nobody had to define; `weighting.py` says where the weights w come from.
+    is a distance from being done, and nobody had to define it. `weighting.py` says where the weights w come from.
 
-    Chan et al.'s update of mean and sum of squares.
+    Mean and sum of squares are updated as by Chan et al.
     """
 
     count: Tensor
@@ -45,7 +45,7 @@ class Ends(Statistics):
         self.count += len(last)
 
     def check_seen(self) -> None:
-        """Raise a ValueError unless there have been ends to compare with; not asked by `distance`, which is compiled."""
+        """Raise a ValueError if no ends to compare with were seen. `distance` is compiled and does not check."""
         if self.count < 2:
             raise ValueError(
                 "the dynamics model has seen no end of an episode, so nothing says where a chunk should lead: train it first"

@@ -39,11 +39,11 @@ class Frame(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def change(self, moment: Moment, future: Mapping[str, Tensor]) -> Tensor:
-        """What will have changed, (B, K, O), of order one, from the states to come, each (B, K, D)."""
+        """The change (B, K, O), of order one, from t to each of the states to come, each (B, K, D)."""
 
     @abstractmethod
     def place(self, moment: Moment, change: Tensor) -> dict[str, Tensor]:
-        """The states to come, each (B, K, D), from (B, K, O)."""
+        """The states to come, each (B, K, D), from their change (B, K, O)."""
 
 
 @Frame.register_subclass("observed")
@@ -72,7 +72,7 @@ class Observed(Frame):
 
 
 class Pose(NamedTuple):
-    """Of the T: origin (B, K, 2) in pixels, angle (B, K) in radians; hand (B, K) is −1 where left and right are swapped."""
+    """A T's origin (B, K, 2) in pixels and angle (B, K) in radians; hand (B, K) is −1 if left and right are swapped."""
 
     origin: Tensor
     angle: Tensor
@@ -82,11 +82,11 @@ class Pose(NamedTuple):
 @Frame.register_subclass("pusht_block")
 @dataclass(frozen=True)
 class PushTBlock(Frame):
-    """PushT's physics in the frame of the block: there it is the same wherever the T lies and however it is turned.
+    """The frame of the block. There PushT's physics is the same wherever the T lies and however it is turned.
 
-    The T equals its mirror image, so left and right are swapped when the agent is on the left: half as much to learn.
-    Exact but for the walls. Points are (x, y) in pixels; the target is Δ(x, y)/20 px and 3·Δθ of the block and
-    Δ(x, y)/50 px of the agent, all in the block's frame at t.
+    The T equals its mirror image. So left and right are swapped when the agent is on the left, and half as much is to
+    be learned. This is exact except at the walls. Points are (x, y) in pixels. The target is Δ(x, y)/20 px and 3·Δθ of
+    the block and Δ(x, y)/50 px of the agent, all in the block's frame at t.
     """
 
     in_units: ClassVar[bool] = True
@@ -121,7 +121,7 @@ class PushTBlock(Frame):
         return {STATE: agent, ENVIRONMENT_STATE: corners_of(origin, angle)}
 
     def _here(self, moment: Moment) -> Pose:
-        """The block's pose at t, (B, 1, ·), with the hand in which the agent is on the right."""
+        """The block's pose at t, (B, 1, ·), with `hand` chosen so that the agent is on the right."""
         here = pose_of(moment.states[ENVIRONMENT_STATE][:, -1:])
         right = _into(moment.states[STATE][:, -1:] - here.origin, here)[..., 0] >= 0
         return here._replace(hand=torch.where(right, 1.0, -1.0))

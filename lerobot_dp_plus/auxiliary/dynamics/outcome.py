@@ -29,7 +29,7 @@ class Outcome(Dynamics):
         steps: K, in frames of the data.
         dim, depth: width and number of residual blocks; 8·depth·dim² weights.
         weighting: how much each coordinate of an end counts in the energy.
-        weight: of this loss beside the policy's.
+        weight: the weight of this loss beside the policy's.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"end"})
@@ -145,7 +145,8 @@ class OutcomeModel(AuxiliaryModel):
     ) -> Tensor:
         """Weighted error (B, K, O) of each step and coordinate, zero where `real` (B, K) is False.
 
-        actions (B, K, A); future holds the states at t + 1 … t + K, each (B, K, D), beyond an episode's end its last.
+        actions (B, K, A); future holds the states at t + 1 … t + K, each (B, K, D). Beyond an
+        episode's end they are its last state.
         """
         moment = self._moment(self._framed(states, units), self._framed({ACTION: actions}, units))
         change = self.frame.change(moment, self._framed(future, units))
@@ -165,7 +166,7 @@ class OutcomeModel(AuxiliaryModel):
     def distance_from_end(self, chunks: Tensor, scene: Scene, units: Units) -> Tensor:
         """How far each chunk (B, N, H, A) leads from where demonstrations end, (B, N).
 
-        The mean of two distances: when `scene.executed` steps are done, and as far as is predicted.
+        The mean of two distances: after `scene.executed` steps, and after the last predicted step.
         """
         batch, candidates, _, _ = chunks.shape
         states = {key: scene.states[key] for key in self.keys}
@@ -201,10 +202,10 @@ class OutcomeModel(AuxiliaryModel):
         )
 
     def _moment(self, states: Mapping[str, Tensor], actions: Mapping[str, Tensor]) -> Moment:
-        """The last two of the states, each (B, T, D), and K actions; the last action is held where there are fewer."""
+        """The last two of the states, each (B, T, D), and K actions. If actions are fewer, the last is held."""
         acts = actions[ACTION][:, : self.steps]
         if acts.shape[1] < self.steps:
             acts = torch.cat([acts, acts[:, -1:].expand(-1, self.steps - acts.shape[1], -1)], 1)
         newest = {key: states[key][:, -2:] for key in self.keys}
-        # With a single observation step the past is unknown: at rest.
+        # With a single observation step the past is unknown. It is taken to be at rest.
         return Moment({key: torch.cat([state[:, :1], state], 1)[:, -2:] for key, state in newest.items()}, acts)

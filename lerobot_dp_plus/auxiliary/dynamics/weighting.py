@@ -23,13 +23,13 @@ class Weighting(draccus.ChoiceRegistry, ABC):
 @Weighting.register_subclass("information")
 @dataclass(frozen=True)
 class Information(Weighting):
-    """w_d = max(0, log(S / s_d)), S = 1/√3: what knowing that an episode ended tells of coordinate d, in nats.
+    """w_d = max(0, log(S / s_d)), S = 1/√3: what the end of an episode tells of coordinate d, in nats.
 
-    The difference of two Gaussians' entropies. Source: our own.
+    This is the difference of two Gaussians' entropies. Source: our own.
     """
 
     def weigh(self, spread: Tensor) -> Tensor:
-        # Hardly above zero rather than zero, so that all count alike where ends tell of no coordinate.
+        # Slightly above zero, so that all coordinates count alike if the ends tell nothing of any of them.
         return (UNKNOWN / spread).log().clamp_min(1e-6)
 
 
@@ -38,8 +38,8 @@ class Information(Weighting):
 class Equal(Weighting):
     """w_d = 1.
 
-    A robot near to where demonstrators leave it then counts for as much as the last millimetres of its task, and is the
-    safer of the two to predict.
+    Then a robot near to where demonstrators leave it counts as much as the last millimetres of its task. The robot is
+    the safer of the two to predict.
     """
 
     def weigh(self, spread: Tensor) -> Tensor:

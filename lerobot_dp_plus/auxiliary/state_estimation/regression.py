@@ -18,16 +18,16 @@ from lerobot_dp_plus.units import Units
 class Regression(StateEstimation):
     """ŝ_t = W · e(pictures_t) + b for every frame by itself; L = mean |ŝ_t − s_t|, of order one as states are normalised.
 
-    Network and dynamics model are trained on the true states and act on the estimated ones; nothing of their losses reaches
-    the pictures. What was known in training and is not in use is called privileged.
+    Network and dynamics model are trained on the true states, and act on the estimated ones. No gradient of
+    their losses reaches the image encoder. Information that is known in training and not in use is called privileged.
     Source: vision layers trained on poses, Levine et al. 2015 (arXiv 1504.00702, §5.2); privileged training, Chen et
     al. 2019 (arXiv 1912.12294).
     Cost: one pass of the image encoder over B·T_o pictures per chunk, no call of the policy's network.
 
     Args:
         state: the estimated feature.
-        samples: how many samples of a batch an update looks at, the first ones; a picture costs more than a chunk.
-        weight: of this loss beside the policy's.
+        samples: how many samples of a batch, the first ones, an update looks at. A picture costs more than a chunk.
+        weight: the weight of this loss beside the policy's.
     """
 
     reads_pictures: ClassVar[bool] = True
