@@ -167,7 +167,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("(self.each * self.weight).sum() / self.weight.sum().clamp_min(1)", "self.each.mean()", "an unweighted mean"),
     ],
     ("auxiliary/next_state.py", "auxiliary/test_auxiliary.py"): [
-        ("span.values[:, -1] if", "span.values[:, 0] if", "the next state is predicted from the oldest one"),
+        ("values[:, -1], PATCHES", "values[:, 0], PATCHES", "the next state is predicted from the oldest one"),
         ("states[:, 1] - states[:, 0]", "states[:, 0] - states[:, 1]", "the change has the wrong sign"),
     ],
     ("auxiliary/dynamics/frames.py", "dynamics/test_frames.py"): [
@@ -234,7 +234,11 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("policies/history.py", "policies/test_history.py"): [
         ("{age + since: frame", "{age + 1: frame", "every frame is taken to be one step old"),
         ("age + since <= self._ages[0]", "age + since < self._ages[0]", "the oldest frame is forgotten"),
-        ("batch[key].clone()", "batch[key]", "what was seen changes with the robot's buffers"),
+        (
+            "batch[key].clone() for key in self._shapes",
+            "batch[key] for key in self._shapes",
+            "what was seen changes with the robot's buffers",
+        ),
     ],
     ("policies/policy.py", "policies/test_policy_inference.py"): [
         ("from_step(self.config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),

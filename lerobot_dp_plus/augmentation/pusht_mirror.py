@@ -23,8 +23,8 @@ class PushTMirror(Augmentation):
     """With probability ½: (x, y) → (512 − y, 512 − x), keypoints 0↔1 2↔3 4↔5 6↔7, images on the anti-diagonal.
 
     The mirror maps PushT's goal pose (256, 256, π/4) and the T onto themselves, so a mirrored demonstration is a
-    demonstration. This is exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 506 and
-    507. In images it is exact except for anti-aliasing. Points are (x, y) in pixels. Images are square.
+    demonstration. This is exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 507 and
+    6. In images it is exact except for anti-aliasing. Points are (x, y) in pixels. Images are square.
     """
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:

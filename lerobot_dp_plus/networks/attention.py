@@ -1,4 +1,4 @@
-"""Attention, the MLP and the size of networks made of them."""
+"""Attention, and the MLP that follows it."""
 
 import torch
 import torch.nn.functional as F
