@@ -15,6 +15,8 @@ import lerobot_policy_dp_plus  # noqa: F401  registers our types
 from benchmarks.common import ROOT
 from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
 from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
+from lerobot_dp_plus.policies.statistics import normalisation
+from lerobot_dp_plus.units import Units
 
 DEMO = ROOT / "configs" / "demo_pusht.json"
 #: The least `down_dims` of LeRobot's U-Net.
@@ -80,6 +82,9 @@ def fresh(config: Any) -> Checkpoint:
                 weight.copy_(0.02 * torch.randn(weight.shape, generator=generator))
     shapes = {key: f.shape for key, f in {**config.input_features, **config.output_features}.items()}
     stats = {key: _statistics(shape if len(shape) == 1 else (3, 1, 1)) for key, shape in shapes.items()}
+    for module in policy.modules():
+        if isinstance(module, Units):  # as training for a dataset does
+            module.learn(normalisation(config, stats))
     return Checkpoint(policy, *make_pre_post_processors(config, dataset_stats=stats))
 
 

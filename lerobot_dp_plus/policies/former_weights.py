@@ -38,7 +38,7 @@ def todays(state: Mapping[str, Tensor], policy: Any, folder: Path) -> dict[str, 
         known = f"{prefix}units.known"
         if known not in renamed and f"{prefix}units.offset_0" in renamed:  # those of a model with foresight
             renamed[known] = torch.ones((), dtype=torch.bool)
-        if any(key.startswith(prefix) for key in renamed) and not renamed.get(known, False):
+        elif known not in renamed and any(key.startswith(prefix) for key in renamed):
             renamed |= {f"{prefix}units.{name}": value for name, value in _units(policy, folder).items()}
     return renamed
 

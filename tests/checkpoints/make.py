@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import lerobot_policy_dp_plus  # noqa: F401  (registers the types)
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION
+from lerobot_dp_plus.policies.statistics import normalisation
 
 HERE = Path(__file__).parent
 NETWORKS = {
@@ -71,6 +72,8 @@ def make(preset: str, network: object, folder: Path) -> None:
         key: {"min": torch.full(feature.shape, -2.0), "max": torch.arange(1.0, feature.shape[0] + 1)}
         for key, feature in {**INPUTS, **OUTPUTS}.items()
     }
+    for model in (policy.model, policy.ema.module):  # as training for a dataset does
+        model.units.learn(normalisation(config, statistics))
     policy.eval()
     policy.save_pretrained(folder)
     pipelines = make_pre_post_processors(config, dataset_stats=statistics)

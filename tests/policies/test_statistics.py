@@ -210,7 +210,11 @@ def test_several_tasks_are_named(caplog):
     with caplog.at_level(logging.WARNING):
         adopt_dataset(config(), found)
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "has 3 tasks" in message and "does not read the instruction" in message and "language-conditioned" in message
+    assert (
+        "has 3 tasks" in message
+        and "does not read the instruction" in message
+        and "--policy.words.type=hashed" in message
+    )
     assert "'pick the cube' (episodes 0–1, 3); 'open the door' (episode 2)" in message and "x" * 61 not in message
     assert "--dataset.episodes=[0,1,3]" in message
     caplog.clear()
