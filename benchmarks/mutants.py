@@ -242,13 +242,21 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("policies/policy.py", "policies/test_policy_inference.py"): [
         ("from_step(self.config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),
+    ],
+    ("policies/candidates.py", "policies/test_policy_inference.py"): [
         ("tail = plan[:, executed:]", "tail = plan", "the executed part of the plan is compared with, too"),
     ],
     ("policies/policy.py", "policies/test_policy_loss.py policies/test_policy_dynamics.py"): [
         ("self._averaged_model if held_out", "self.model if held_out", "held-out losses are of the raw weights"),
-        ("slice(first, first + self", "slice(0, self", "the executed part is counted from the past"),
-        ("further.values()), start=chunks.mean)", "{}.values()), start=chunks.mean)", "what is beside is not learned"),
         ("self.ema.update_parameters(self.model)", "pass", "the average does not move"),
+    ],
+    ("policies/batch_loss.py", "policies/test_policy_loss.py policies/test_policy_dynamics.py"): [
+        (
+            "slice(config.n_obs_steps - 1, config.n_obs_steps - 1 +",
+            "slice(0,",
+            "the executed part is counted from the past",
+        ),
+        ("further.values()), start=chunks.mean)", "{}.values()), start=chunks.mean)", "what is beside is not learned"),
     ],
     ("policies/policy.py", "policies/test_policy_training_rules.py"): [
         ("checkpoint.learn_units(", "(lambda *_: None)(", "units are not learned from the dataset"),

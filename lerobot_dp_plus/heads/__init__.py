@@ -10,7 +10,7 @@ and checks that they fit. `compiled.py` makes one graph of what proposes chunks.
 """
 
 from lerobot_dp_plus.guidance import Guidance
-from lerobot_dp_plus.heads.base import Head, mean_error
+from lerobot_dp_plus.heads.base import ElementwiseHead, Head, mean_error
 from lerobot_dp_plus.heads.denoising import Denoising
 from lerobot_dp_plus.heads.regression import Regression, RegressionHead
 from lerobot_dp_plus.notation import Network
@@ -34,4 +34,15 @@ def make(network: Network, objective: Objective, sampler: Sampler, guidance: Gui
     return head_of(objective)(network, objective, sampler, guidance)
 
 
-__all__ = ["HEADS", "USED", "Denoising", "Head", "Regression", "RegressionHead", "head_of", "make", "mean_error"]
+__all__ = [
+    "HEADS",
+    "USED",
+    "Denoising",
+    "ElementwiseHead",
+    "Head",
+    "Regression",
+    "RegressionHead",
+    "head_of",
+    "make",
+    "mean_error",
+]

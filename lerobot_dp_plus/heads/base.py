@@ -27,8 +27,6 @@ class Head(ABC):
     uses: ClassVar[frozenset[str]] = frozenset()
     #: Whether its candidates differ from each other, so that there is something to choose.
     varies: ClassVar[bool] = True
-    #: Whether every action has an error of its own.
-    elementwise: ClassVar[bool] = True
 
     network: Network
     objective: Any
@@ -44,13 +42,9 @@ class Head(ABC):
         """Whether the noise that a chunk starts from decides the chunk, without further draws."""
         return True
 
-    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """Error of every action, (B, H, A), zero where `valid` (B, H) is False. Only `elementwise` heads have it."""
-        raise NotImplementedError
-
+    @abstractmethod
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """The loss (B,) of chunks (B, H, A): the mean error of a chunk's actions that count, `valid` (B, H)."""
-        return mean_error(self.error(condition, chunk, valid), valid)
+        """The loss (B,) of chunks (B, H, A), of whose actions those in `valid` (B, H) count."""
 
     @abstractmethod
     def propose(
@@ -61,6 +55,18 @@ class Head(ABC):
         The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
         samplers that draw more on the way.
         """
+
+
+class ElementwiseHead(Head):
+    """A head whose every action has an error of its own."""
+
+    @abstractmethod
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        """Error of every action, (B, H, A), zero where `valid` (B, H) is False."""
+
+    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        """The mean error of a chunk's actions that count."""
+        return mean_error(self.error(condition, chunk, valid), valid)
 
 
 def mean_error(error: Tensor, valid: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation, World
-from lerobot_dp_plus.heads.base import Head
+from lerobot_dp_plus.heads.base import ElementwiseHead
 from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.networks.prepared import Prepared
 from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, repeat_rows
@@ -16,7 +16,7 @@ from lerobot_dp_plus.samplers import Sampler
 
 
 @dataclass(frozen=True, eq=False)
-class Denoising(Head):
+class Denoising(ElementwiseHead):
     """chunk = sampler(guidance(denoiser(network))), from noise; the loss is the objective's.
 
     It serves diffusion, flow matching and flow maps. What depends only on the observation is computed once for all

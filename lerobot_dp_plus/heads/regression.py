@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads.base import Head
+from lerobot_dp_plus.heads.base import ElementwiseHead
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
 
@@ -21,7 +21,7 @@ class Regression(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class RegressionHead(Head):
+class RegressionHead(ElementwiseHead):
     """chunk = net(0, 0, o): one call of the policy's network, with zeros where noisy chunks and times would be.
 
     All candidates are the same chunk. Cost: one network call.

@@ -18,6 +18,7 @@ from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
 from lerobot_dp_plus.samplers import Sampler
+from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.units import ACTION
 
 
@@ -44,7 +45,9 @@ class Recipe:
 
     @classmethod
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
-        """The recipe of a config, with the energies that are asked for."""
+        """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
+        if unknown := [name for name in energies if name not in config.energies]:
+            raise ValueError(f"energies = {unknown}: this policy can tell {list(config.energies) or 'none'}")
         now, executed = config.n_obs_steps - 1, config.n_action_steps
         stated = EnergyTerm.get_choice_name(type(config.energy))
         drawn = config.objective, config.sampler, config.guidance
@@ -137,3 +140,16 @@ def draw(
     candidates = propose(model, recipe, window, noise.to(dtype).reshape(shape), generator)
     check_chunks(candidates.chunks, window, config.observed_features)
     return candidates
+
+
+def choose(selection: Selection, ahead: Candidates, before: Candidates | None, executed: int) -> Candidates:
+    """The one of the candidates that is executed; their chunks begin at the current step.
+
+    `before` was executed for `executed` steps until now. A selection is shown what it planned further.
+    """
+    tail = None
+    if before is not None:
+        plan = before.chunks[:, 0]  # (B, L, A)
+        if plan.shape[0] == ahead.chunks.shape[0] and executed < plan.shape[1]:
+            tail = plan[:, executed:]
+    return ahead.at(selection.choose(ahead, tail))

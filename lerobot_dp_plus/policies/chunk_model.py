@@ -10,7 +10,7 @@ from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import AuxiliaryModel, Loss, Surroundings
 from lerobot_dp_plus.auxiliary.state_estimation import StateEstimator
 from lerobot_dp_plus.encoders import ObservationEncoder
-from lerobot_dp_plus.heads import Head
+from lerobot_dp_plus.heads import ElementwiseHead, Head
 from lerobot_dp_plus.notation import PATCHES, STEPS, Energy, Tokens, tile_rows
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import Split
@@ -82,7 +82,7 @@ class ChunkModel(nn.Module):
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
         condition = tile_rows(self.network.condition(tokens), draws)  # type: ignore[operator]
         count = split.policy.valid.sum(1)
-        if not head.elementwise:
+        if not isinstance(head, ElementwiseHead):
             each = head.loss(condition, chunks, counted)
             return Loss(each.unflatten(0, (draws, -1)).mean(0), count), None
         error = head.error(condition, chunks, counted).unflatten(0, (draws, -1)).mean(0)

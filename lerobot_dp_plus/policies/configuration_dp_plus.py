@@ -29,7 +29,6 @@ from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
-from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
@@ -164,10 +163,10 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def windows(self) -> Windows:
         """Which frames of the data a training sample holds."""
-        needs = {
-            name: member.needs(self.n_obs_steps, self.observation_stride) for name, member in self.auxiliaries.items()
-        }
-        needs = {name: need for name, need in needs.items() if need != Needs()}
+        asked = (
+            (name, each.needs(self.n_obs_steps, self.observation_stride)) for name, each in self.auxiliaries.items()
+        )
+        needs = {name: need for name, need in asked if need != Needs()}
         return Windows(
             self.n_obs_steps,
             self.horizon,
@@ -180,11 +179,8 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def auxiliaries(self) -> dict[str, Auxiliary]:
         """What is learned beside the policy, by the name of its field."""
-        return {
-            "dynamics": self.dynamics,
-            "state_estimation": self.state_estimation,
-            "auxiliary": self.auxiliary,
-        }
+        names = ("dynamics", "state_estimation", "auxiliary")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def energies(self) -> tuple[str, ...]:
@@ -261,19 +257,7 @@ class DpPlusConfig(PreTrainedConfig):
 
     def validate_features(self) -> None:
         """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
-        outputs = sorted(self.output_features or {})
-        if self.action_feature is None:
-            raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
-        if len(self.action_feature.shape) != 1 or self.action_feature.shape[0] < 1:
-            raise ValueError(
-                f"output_features: action has shape {self.action_feature.shape}; must be (A,) with A >= 1: store it flat"
-            )
-        refuse_unreadable(self.input_features or {})
-        if not self.low_dimensional_features and not self.camera_features:
-            raise ValueError(
-                f"input_features = {sorted(self.input_features or {})}: a policy needs at least one of observation.state, "
-                "observation.environment_state, observation.image or observation.images.*"
-            )
+        fitting.check_features(self)
         self.image_encoder.check(self.camera_features)
         fitting.check_observation(self)
 

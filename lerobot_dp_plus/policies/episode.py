@@ -40,11 +40,10 @@ class Lock:
 
 @dataclass
 class Episode:
-    """The observations so far, the actions still to execute, the chunk (B, L, A) they were planned in, and what is known of it."""
+    """The observations so far, the actions still to execute, and the chunk they were planned in with what is known of it."""
 
     history: ObservationHistory
     actions: deque[Tensor] = field(default_factory=deque)
-    plan: Tensor | None = None
     chosen: Candidates | None = None
     _turn: Lock = field(default_factory=Lock)
 

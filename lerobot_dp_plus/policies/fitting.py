@@ -11,6 +11,7 @@ from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
 from lerobot_dp_plus.energies import NoEnergy
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.selection import Selection
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ def _check_choice(config: "DpPlusConfig") -> None:
     if config.action_feature is not None:
         config.energy.check(config.action_feature.shape[0])
     config.selection.check(config.chunk_length, config.n_action_steps)
+
+
+def check_features(config: "DpPlusConfig") -> None:
+    """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
+    outputs = sorted(config.output_features or {})
+    if config.action_feature is None:
+        raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
+    if len(config.action_feature.shape) != 1 or config.action_feature.shape[0] < 1:
+        raise ValueError(
+            f"output_features: action has shape {config.action_feature.shape}; must be (A,) with A >= 1: store it flat"
+        )
+    refuse_unreadable(config.input_features or {})
+    if not config.low_dimensional_features and not config.camera_features:
+        raise ValueError(
+            f"input_features = {sorted(config.input_features or {})}: a policy needs at least one of observation.state, "
+            "observation.environment_state, observation.image or observation.images.*"
+        )
 
 
 def check_observation(config: "DpPlusConfig") -> None:

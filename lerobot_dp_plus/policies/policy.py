@@ -10,13 +10,13 @@ import torch
 from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from lerobot.configs import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
-from lerobot.utils.constants import ACTION
 from torch import Tensor
 
-from lerobot_dp_plus import heads, patches
+from lerobot_dp_plus import patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates, checkpoint, sharding
+from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
@@ -28,7 +28,6 @@ from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
-from lerobot_dp_plus.policies.windows import check_finite
 
 patches.prepare_training()
 
@@ -121,35 +120,20 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
-        shapes, action_dim = self.config.training_features, self.config.action_feature.shape[0]  # type: ignore[union-attr]
-        batch = as_weights(self.model, batch, {**shapes, ACTION: (action_dim,)})
-        batch_of = self.config.windows.split(batch, shapes, action_dim, self.config.mask_padded_actions)
-        check_finite(batch, [*self.config.low_dimensional_features, ACTION])
-        valid = batch_of.policy.valid
+        split, said = split_batch(self.model, self.config, batch)
         held_out = not self.training and not torch.is_grad_enabled()
         if self.training:
             check_trainable(self.model)
         model = self._averaged_model if held_out else self.model
-        head = self._head(model)
-        with drawing_from(self.stream, valid.device) if self.training else nullcontext():
-            tokens = model.encoder({**batch_of.policy.observations, **self._said(batch)})
-            chunks, error = model.chunk_loss(head, tokens, batch_of, self.config.noise_draws)
-        # Where every sample's loss is asked for, nothing is left out to save time.
-        further = model.further_losses(tokens, batch_of, every=not self.training or reduction == "none")
-        parts = {f"loss_{name}": each.mean.item() for name, each in further.items()}
-        loss = sum((each.mean for each in further.values()), start=chunks.mean)
-        per_sample = sum((each.each for each in further.values()), start=chunks.each)
-        if not torch.isfinite(loss):
+        every = not self.training or reduction == "none"
+        with drawing_from(self.stream, split.policy.valid.device) if self.training else nullcontext():
+            loss = batch_loss(model, self.config, split, said, every=every)
+        if not torch.isfinite(loss.mean):
             raise FloatingPointError(
-                f"the loss is {loss.item()} at update {self._updates + 1} of this run; the last saved checkpoint is good. "
-                f"Lower optimizer_lr (now {self.config.optimizer_lr:g}) or dtype (now {self.config.dtype})"
+                f"the loss is {loss.mean.item()} at update {self._updates + 1} of this run; the last saved checkpoint is "
+                f"good. Lower optimizer_lr (now {self.config.optimizer_lr:g}) or dtype (now {self.config.dtype})"
             )
-        if error is not None:
-            first = self.config.n_obs_steps - 1
-            executed = slice(first, first + self.config.n_action_steps)
-            count = (valid[:, executed].sum() * error.shape[2]).clamp_min(1)
-            parts["loss_executed"] = (error[:, executed].detach().sum() / count).item()
-        return (loss if reduction == "mean" else per_sample), parts
+        return (loss.mean if reduction == "mean" else loss.each), loss.parts
 
     def update(self) -> None:
         """Called by LeRobot after every optimizer step: moves the average."""
@@ -172,7 +156,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     def drop_queued_actions(self) -> None:
         """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
-        self._episodes.current.plan = None  # its remaining steps will not follow
+        self._episodes.current.chosen = None  # its remaining steps will not follow
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -225,14 +209,11 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
         """The chosen chunk. `executed` steps have been done since the chunk before."""
-        selection, plan, tail = self.config.selection, episode.plan, None
+        selection = self.config.selection
         proposed = self._candidates(episode.history.window(), noise, selection.candidates, selection.energies)
         ahead = proposed.from_step(self.config.n_obs_steps - 1)
-        if plan is not None and plan.shape[0] == ahead.chunks.shape[0] and executed < plan.shape[1]:
-            tail = plan[:, executed:]
-        episode.chosen = ahead.at(selection.choose(ahead, tail))
-        episode.plan = episode.chosen.chunks[:, 0]
-        return episode.plan
+        episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
+        return episode.chosen.chunks[:, 0]
 
     @property
     def chosen(self) -> Candidates | None:
@@ -270,8 +251,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         window = as_weights(self.model, window, self.config.observed_features)
         asked = self.config.energies if energies is None else tuple(energies)
-        if unknown := [name for name in asked if name not in self.config.energies]:
-            raise ValueError(f"energies = {unknown}: this policy can tell {list(self.config.energies) or 'none'}")
         return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
 
     def _candidates(
@@ -284,14 +263,6 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._raw_values.look(window)
         with self._evaluating.of(model):
             return candidates.draw(self._propose, model, self.config, window, noise, count, energies)
-
-    def _head(self, model: ChunkModel) -> heads.Head:
-        config = self.config
-        return heads.make(model.network, config.objective, config.sampler, config.guidance)  # type: ignore[arg-type]
-
-    def _said(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the processor made of the instruction, where the policy reads it."""
-        return {key: batch[key] for key in self.config.spoken_features if key in batch}
 
     @property
     def _averaged_model(self) -> ChunkModel:

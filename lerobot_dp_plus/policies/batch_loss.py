@@ -1,0 +1,63 @@
+"""The loss of a batch: of the chunks, and of what is learned beside them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lerobot.utils.constants import ACTION
+from torch import Tensor
+
+from lerobot_dp_plus import heads
+from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.windows import Split, check_finite
+
+
+class BatchLoss(NamedTuple):
+    """The loss of a batch.
+
+    Args:
+        mean: of the batch, ().
+        each: of every sample, (B,).
+        parts: what is logged beside it, by name.
+    """
+
+    mean: Tensor
+    each: Tensor
+    parts: dict[str, float]
+
+
+def split_batch(
+    model: ChunkModel, config: DpPlusConfig, batch: Mapping[str, Tensor]
+) -> tuple[Split, dict[str, Tensor]]:
+    """What each reader of a normalised batch sees of it, and what the processor made of its instruction.
+
+    Raises:
+        ValueError: a feature is missing or misshapen, or a state or an action is NaN or infinite; by name.
+    """
+    shapes, action_dim = config.training_features, config.action_feature.shape[0]  # type: ignore[union-attr]
+    batch = as_weights(model, batch, {**shapes, ACTION: (action_dim,)})
+    split = config.windows.split(batch, shapes, action_dim, config.mask_padded_actions)
+    check_finite(batch, [*config.low_dimensional_features, ACTION])
+    return split, {key: batch[key] for key in config.spoken_features if key in batch}
+
+
+def batch_loss(
+    model: ChunkModel, config: DpPlusConfig, split: Split, said: Mapping[str, Tensor], *, every: bool
+) -> BatchLoss:
+    """What the readers of a batch, `split`, learn from it.
+
+    `said` is what the processor made of the instruction. With `every` no sample is left out to save time.
+    """
+    head = heads.make(model.network, config.objective, config.sampler, config.guidance)  # type: ignore[arg-type]
+    tokens = model.encoder({**split.policy.observations, **said})
+    chunks, error = model.chunk_loss(head, tokens, split, config.noise_draws)
+    further = model.further_losses(tokens, split, every=every)
+    parts = {f"loss_{name}": loss.mean.item() for name, loss in further.items()}
+    if error is not None:
+        executed = slice(config.n_obs_steps - 1, config.n_obs_steps - 1 + config.n_action_steps)
+        count = (split.policy.valid[:, executed].sum() * error.shape[2]).clamp_min(1)
+        parts["loss_executed"] = (error[:, executed].detach().sum() / count).item()
+    mean = sum((loss.mean for loss in further.values()), start=chunks.mean)
+    each = sum((loss.each for loss in further.values()), start=chunks.each)
+    return BatchLoss(mean, each, parts)
