@@ -84,8 +84,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             checkpoint.learn_units(self.model.units, normalisation(config, dataset_meta.stats))
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         self.register_buffer("stream", new_stream())
-        # Counts updates of this process for messages; the average keeps its own, saved count.
-        self._updates = 0
+        self._updates = 0  # of this process, for messages; the average keeps its own, saved count
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
         self._propose = Compiled(candidates.propose) if config.compile_sampler else candidates.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
@@ -114,20 +113,18 @@ class DpPlusPolicy(PreTrainedPolicy):
         reduction "mean" gives the mean over valid elements, "none" the mean of each sample (B,).
 
         Raises:
-            ValueError: an unknown reduction, weights of half precision in training, or NaN or infinity in a state or an
-                action, named and counted.
+            ValueError: an unknown reduction, weights of half precision in training, or as `split_batch`.
             FloatingPointError: the loss is not finite.
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction = {reduction!r}: legal are 'mean', 'none'")
         split, said = split_batch(self.model, self.config, batch)
-        held_out = not self.training and not torch.is_grad_enabled()
         if self.training:
             check_trainable(self.model)
+        held_out = not self.training and not torch.is_grad_enabled()
         model = self._averaged_model if held_out else self.model
-        every = not self.training or reduction == "none"
         with drawing_from(self.stream, split.policy.valid.device) if self.training else nullcontext():
-            loss = batch_loss(model, self.config, split, said, every=every)
+            loss = batch_loss(model, self.config, split, said, every=not self.training or reduction == "none")
         if not torch.isfinite(loss.mean):
             raise FloatingPointError(
                 f"the loss is {loss.mean.item()} at update {self._updates + 1} of this run; the last saved checkpoint is "
