@@ -1,7 +1,7 @@
 """Fields of a policy's config that were called otherwise: the old names go on working, in files and as flags.
 
-`FORMER_NAMES` is the table, and an entry in it is all that a renaming takes. `formats` asks for the fields of files,
-`parsing` for flags. Members and fields of an axis are not in it, only the fields of the config itself.
+`FORMER_NAMES` is the table. `formats` asks for the fields of files, `parsing` for flags. Members and fields of an axis are
+not in it, only the fields of the config itself. Cards, whose room imports none of ours, have a copy of the table.
 """
 
 import logging

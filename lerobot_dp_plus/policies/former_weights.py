@@ -4,8 +4,6 @@
 |---|---|
 | 1, 2 | `foresight.…` is `auxiliary.dynamics.…`, its `units` belong to the whole model; `perception.…` is `auxiliary.state_estimation.…` |
 | 1, 2 | without foresight there were no units: they are read from the statistics of the pipeline beside the weights |
-
-The same is done for weights of today that know no units, because a script of somebody's own gave the policy no dataset.
 """
 
 import json

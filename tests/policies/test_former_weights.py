@@ -96,3 +96,11 @@ def test_weights_without_an_average_fill_both(name, count):
     for key in (renamed(key) for key in state if key.startswith("model.")):
         assert torch.equal(now[key], now[key.replace("model.", "ema.module.", 1)]), key
     assert now["ema.module.units.known"]
+
+
+def test_cards_know_the_same_former_names() -> None:
+    """Their room imports no other, so it has a table of its own."""
+    from lerobot_dp_plus.hub.card_folder import FORMER_FIELDS
+    from lerobot_dp_plus.policies.former_names import FORMER_NAMES
+
+    assert FORMER_FIELDS == FORMER_NAMES
