@@ -213,7 +213,7 @@ def test_energies_are_compared_too_and_where_they_are_large_relative(said, monke
         compiled, "graph", lambda _: lambda *_: true._replace(energies={"end": true.energies["end"] + wrong})
     )
     made = policy()
-    recipe = Recipe.of(made.config, ("end",))
+    recipe = Recipe.of(made.config)
     seen, drawn = window([frame(made.config, batch_size=1)] * 2), torch.zeros(1, 3, 8, 2)
     wrong += 0.5
     assert torch.equal(Compiled(propose)(made.model, recipe, seen, drawn).energies["end"], true.energies["end"] + 0.5)
