@@ -153,13 +153,17 @@ class Candidates(NamedTuple):
 
     def at(self, index: Tensor) -> "Candidates":
         """For each observation, the candidate that `index` (B,) names. The axis of candidates stays, with length 1."""
-        rows = torch.arange(len(index), device=index.device)
+        return self.rows(index[:, None])
+
+    def rows(self, index: Tensor) -> "Candidates":
+        """For each observation the candidates that `index` (B, M) names, in its order."""
+        rows = torch.arange(len(index), device=index.device)[:, None]
 
         def pick(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value[rows, index][:, None]
+            return None if value is None else value[rows, index]
 
-        energies = {name: value[rows, index][:, None] for name, value in self.energies.items()}
-        chunks = self.chunks[rows, index][:, None]
+        energies = {name: value[rows, index] for name, value in self.energies.items()}
+        chunks = self.chunks[rows, index]
         return Candidates(chunks, energies, pick(self.log_prob), pick(self.mode), pick(self.noise))
 
     def from_step(self, step: int) -> "Candidates":
@@ -167,19 +171,47 @@ class Candidates(NamedTuple):
         return self._replace(chunks=self.chunks[:, :, step:])
 
 
+class Forward(Protocol):
+    """From actions to where the robot will be, position = start + gains · actions, in the dataset's units."""
+
+    @property
+    def substeps(self) -> int:
+        """K, positions for each step of a chunk."""
+
+    def positions(self, actions: Tensor, scene: "Scene") -> Tensor:
+        """Positions (B, N, L·K, P), in order of time, under the actions (B, N, L, A) from the current step on."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """What is known of the world when chunks are judged, in the dataset's units.
 
     Args:
-        states: what was observed, by name, each (B, T, D), the newest last.
+        states: what was observed, by name, each (B, T, D), the newest last. `action` is the action that was executed last.
         now: the row of a chunk that is executed at the current step; rows before it are past.
         executed: how many rows, from `now` on, are executed before the policy looks again.
+        forward: how actions lead to positions; None if actions are positions.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)
     now: int = 0
     executed: int = 1
+    forward: Forward | None = None
+
+    @property
+    def substeps(self) -> int:
+        """K, positions for each step of a chunk."""
+        return 1 if self.forward is None else self.forward.substeps
+
+    def positions(self, chunks: Tensor) -> Tensor:
+        """Where the robot will be under chunks (B, N, H, A): (B, N, S, P), with K positions for each step from now on."""
+        ahead = chunks[:, :, self.now :]
+        return ahead if self.forward is None else self.forward.positions(ahead, self)
+
+    def elapsed(self, positions: Tensor) -> Tensor:
+        """The time of each position (B, N, S, P), in steps of a chunk from now, (S,)."""
+        count = positions.shape[2]
+        return torch.arange(1, count + 1, dtype=positions.dtype, device=positions.device) / self.substeps
 
 
 #: (chunks (B, N, H, A) in the dataset's units, the scene) -> how bad each chunk is, (B, N); lower is better.

@@ -14,6 +14,8 @@ PARTS = {
     "encoders",
     "auxiliary",
     "energies",
+    "forward_maps",
+    "projection",
     "selection",
     "augmentation",
     "objectives",
@@ -31,6 +33,8 @@ TABLE: dict[str, set[str]] = {
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "energies", "selection", "augmentation")},
     **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance")},
+    "forward_maps": {"notation", "units"},
+    "projection": {"notation", "energies", "forward_maps"},
     "ema": set(),
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.

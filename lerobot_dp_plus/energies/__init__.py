@@ -2,16 +2,32 @@
 
 | member | energy of a chunk | file |
 |---|---|---|
-| `none` | 0 | `base.py` |
-| `smoothness` | ½ Σ_j ‖a_{j+1} − 2a_j + a_{j−1}‖² | `smoothness.py` |
+| `smoothness` | ½ Σ_j ‖Δᵏ a_j‖², k = 2 acceleration, k = 3 jerk | `smoothness.py` |
 | `stay_above` | ½ Σ_j max(0, limit − a_j[d])² | `stay_above.py` |
+| `bounds` | ½ Σ max(0, depth + margin)², how far positions are outside a box | `bounds.py` |
+| `speed` | the same of how much a step is longer than a limit | `speed.py` |
+| `obstacles` | the same of how deep positions are inside discs, balls and boxes | `obstacles.py` |
+| `goal` | ½ ‖p_S − target‖² | `goal.py` |
+| `function` | a user's function | `function.py` |
 
-Chunks come in the dataset's units, together with the scene. Models learned beside the policy offer learned
-energies: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
+Chunks come in the dataset's units, together with the scene. Positions are where the robot will be; `forward_maps/` says how
+actions lead there. `Energies` holds a weight for every member; their weighted sum is the energy `total`. Models learned
+beside the policy offer energies too: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
+`bounds`, `speed` and `obstacles` are constraints: `projection/` keeps them exactly.
 """
 
-from lerobot_dp_plus.energies.base import EnergyTerm, NoEnergy
+from lerobot_dp_plus.energies.base import EnergyTerm
+from lerobot_dp_plus.energies.bounds import Bounds
+from lerobot_dp_plus.energies.constraint import Constraint, Violation
+from lerobot_dp_plus.energies.function import Function
+from lerobot_dp_plus.energies.goal import Goal
+from lerobot_dp_plus.energies.group import TOTAL, Energies, Learned, added
+from lerobot_dp_plus.energies.obstacles import Obstacles
 from lerobot_dp_plus.energies.smoothness import Smoothness
+from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
 
-__all__ = ["EnergyTerm", "NoEnergy", "Smoothness", "StayAbove"]
+__all__ = [
+    *("TOTAL", "Bounds", "Constraint", "Energies", "EnergyTerm", "Function", "Goal", "Learned", "Obstacles"),
+    *("Smoothness", "Speed", "StayAbove", "Violation", "added"),
+]

@@ -11,20 +11,26 @@ from lerobot_dp_plus.notation import Scene
 
 @dataclass(frozen=True)
 class EnergyTerm(draccus.ChoiceRegistry, ABC):
-    """How bad a chunk is. It ranks candidates, guides sampling by its gradient, and is reported; all in one formula."""
+    """How bad a chunk is. It ranks candidates, guides sampling by its gradient, and is reported; all in one formula.
+
+    Attributes:
+        weight: how much it counts in the sum `total`. A term of weight 0 is not computed.
+    """
+
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"energies.{self.name}.weight = {self.weight}: must be a number of at least 0")
+
+    @property
+    def name(self) -> str:
+        """What it is called in `energies` and in what is reported."""
+        return self.get_choice_name(type(self))
 
     @abstractmethod
     def __call__(self, chunks: Tensor, scene: Scene) -> Tensor:
         """Energies (B, N), lower is better, of chunks (B, N, H, A) in the dataset's units; differentiable in them."""
 
-    def check(self, action_dim: int) -> None:
-        """Raise a ValueError, naming the field and what is legal, unless it can judge actions of so many dimensions."""
-
-
-@EnergyTerm.register_subclass("none")
-@dataclass(frozen=True)
-class NoEnergy(EnergyTerm):
-    """E = 0: nothing is preferred, and nothing is computed unless asked for."""
-
-    def __call__(self, chunks: Tensor, scene: Scene) -> Tensor:
-        return chunks.new_zeros(chunks.shape[:2])
+    def check(self, action_dim: int, position_dim: int) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless it can judge such actions and positions."""

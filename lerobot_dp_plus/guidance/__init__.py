@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `none` | none | | `none.py` |
 | `smoothness` | x₁ ← x₁ − s·∇E, E = ½Σ_j ‖a_{j+1} − 2a_j + a_{j−1}‖², in closed form | arXiv 2209.14687 | `smoothness.py` |
-| `gradient` | x₁ ← x₁ − s·∇E, E from the axis `energy` | arXiv 2209.14687 | `gradient.py` |
+| `gradient` | x₁ ← x₁ − s·∇E, E the sum of the axis `energies`; with the Jacobian or without | arXiv 2209.14687 | `gradient.py` |
 
 A `Situation` says what a guidance may know: the path, the world with its scene and an energy, and the network under another
 condition.

@@ -61,7 +61,7 @@ class Situation:
 class Guidance(draccus.ChoiceRegistry, ABC):
     """A denoiser -> denoiser map."""
 
-    #: What must be given for it: "energy" stands for a member of the axis of that name.
+    #: What must be given for it: "energy" stands for a sum of energies that is not empty.
     needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """Follow an energy downhill while sampling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -7,50 +8,115 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance.base import Guidance, Situation
-from lerobot_dp_plus.notation import Denoiser, Energy, Prediction, Scene
+from lerobot_dp_plus.notation import Denoiser, Energy, Prediction, Scene, per_sample
 
 
 @Guidance.register_subclass("gradient")
 @dataclass(frozen=True)
 class Gradient(Guidance):
-    """x₁ ← x₁ − strength·∇E(x₁), in the dataset's units, at every call of the network; E is the axis `energy`.
+    """x₁ ← x₁ − strength·∇E(x₁), at every call of the network; E is the sum of the axis `energies`.
 
-    Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the Jacobian of the network.
+    Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687. Without the Jacobian of the network, ∇ is in
+    the dataset's units: a strength of 1 down a hinge of weight 1 leads to its edge. With it, ∇ is with respect to x_t:
+
+        x₁ ← x₁ − strength·(σ²/α)·Jᵀ∇E(x₁),  J = ∂x₁/∂x_t, everything normalised.
+
+    (σ²/α)·J is the covariance of the data given x_t, so changes follow what the policy knows to vary together. Chunks are
+    then drawn from p(x₁)·exp(−strength·E), as far as E is flat over that covariance.
+
     This is a soft preference, which chunks may still violate. Too large a strength leads away from what was
-    demonstrated.
-    Cost: one gradient of the energy per call, no network call.
+    demonstrated. A strength of 0 changes nothing, to the last bit.
+    Cost: `inner_steps` gradients of the energy per call; with the Jacobian a backward pass of the network for each call.
+
+    Attributes:
+        inner_steps: how often the step is taken at every call, E anew each time. With the Jacobian the network's is kept.
+        clip: most that one call moves an action, normalised (the data's range is 2 wide). Null for no limit.
+        jacobian: whether the Jacobian counts.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"energy"})
 
     strength: float = 0.05
+    inner_steps: int = 1
+    clip: float | None = None
+    jacobian: bool = False
 
     def __post_init__(self) -> None:
-        if not self.strength >= 0:
+        if not 0 <= self.strength < float("inf"):
             raise ValueError(f"guidance.strength = {self.strength}: must be at least 0")
+        if self.inner_steps < 1:
+            raise ValueError(f"guidance.inner_steps = {self.inner_steps}: must be at least 1")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"guidance.clip = {self.clip}: must be above 0, or null for no limit")
 
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         world = situation.world
         if world is None or world.energy is None:
-            raise ValueError("guidance.type=gradient follows an energy, and energy.type = none; choose another energy")
-        energy = world.energy
+            raise ValueError("guidance.type=gradient follows the energies, and none has a weight; give one a weight")
+        if not self.strength:
+            return denoise
+        energy, count = world.energy, situation.candidates
 
-        def guided(x_t: Tensor, t: Tensor) -> Prediction:
+        def plain(x_t: Tensor, t: Tensor) -> Prediction:
             prediction = denoise(x_t, t)
-            chunks = world.physical(prediction.x1).unflatten(0, (-1, situation.candidates))
-            chunks = chunks - self.strength * gradient(energy, chunks, world.scene)
-            return situation.moved(prediction, world.normalised(chunks.flatten(0, 1)), x_t, t)
+            chunks = world.physical(prediction.x1).unflatten(0, (-1, count))
+            for _ in range(self.inner_steps):
+                chunks = chunks - self.strength * gradient(energy, chunks, world.scene)
+            x1 = self._clipped(prediction.x1, world.normalised(chunks.flatten(0, 1)))
+            return situation.moved(prediction, x1, x_t, t)
 
-        return guided
+        def with_jacobian(x_t: Tensor, t: Tensor) -> Prediction:
+            # The weight is x̂₁'s derivative by the score. The end of the path has no noise, and nothing is moved there.
+            weight = situation.path.sigma(t).square() / situation.path.alpha(t).clamp_min(1e-4)
+
+            def pull(x1: Tensor) -> Tensor:
+                chunks = world.physical(x1).unflatten(0, (-1, count))
+                scale = world.physical(torch.ones_like(x1)) - world.physical(torch.zeros_like(x1))
+                return scale * gradient(energy, chunks, world.scene).flatten(0, 1)
+
+            prediction, moves = vector_jacobian(denoise, x_t, t, pull, self.inner_steps, self.strength * weight)
+            return situation.moved(prediction, self._clipped(prediction.x1, prediction.x1 - moves), x_t, t)
+
+        return with_jacobian if self.jacobian else plain
+
+    def _clipped(self, before: Tensor, after: Tensor) -> Tensor:
+        return after if self.clip is None else before + (after - before).clamp(-self.clip, self.clip)
+
+
+def vector_jacobian(
+    denoise: Denoiser,
+    x_t: Tensor,
+    t: Tensor,
+    pull: Callable[[Tensor], Tensor],
+    steps: int,
+    size: Tensor,
+) -> tuple[Prediction, Tensor]:
+    """The prediction at x_t, and Σ size·Jᵀ·pull(x₁) over so many steps, x₁ moved after each; size (B,)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = x_t.detach().clone().requires_grad_()
+        prediction = denoise(leaf, t.clone())
+        x1, moves = prediction.x1.detach(), torch.zeros_like(x_t)
+        for step in range(steps):
+            back = torch.autograd.grad(prediction.x1, leaf, pull(x1 - moves), retain_graph=step + 1 < steps)[0]
+            moves = moves + per_sample(size, back) * back
+    return Prediction(prediction.x0.detach(), x1), moves
 
 
 def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
-    """∂E/∂chunks, (B, N, H, A), in every gradient or inference mode of torch."""
+    """∂E/∂chunks, (B, N, H, A), in every gradient or inference mode of torch.
+
+    Raises:
+        FloatingPointError: the gradient is not finite.
+    """
     if torch.compiler.is_compiling():  # elsewhere its first use would import for seconds while a robot waits
         return torch.func.grad(lambda each: energy(each, scene).sum())(chunks)
     with torch.inference_mode(False), torch.enable_grad():
         # Tensors made in inference mode cannot be differentiated, but copies can.
         scene = replace(scene, states={key: value.clone() for key, value in scene.states.items()})
         chunks = chunks.detach().clone().requires_grad_()
-        total = energy(chunks, scene).sum()
-        return torch.autograd.grad(total, chunks)[0] if total.requires_grad else torch.zeros_like(chunks)
+        found = torch.autograd.grad(energy(chunks, scene).sum(), chunks)[0]
+    if not found.isfinite().all():
+        raise FloatingPointError("the gradient of the energies is not finite; guidance cannot follow it")
+    return found
+
+

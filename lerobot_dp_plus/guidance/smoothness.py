@@ -14,7 +14,7 @@ from lerobot_dp_plus.notation import Denoiser, Prediction
 class Smoothness(Guidance):
     """x₁ ← x₁ − strength·DᵀD x₁, D the second difference along the horizon: one gradient step on E = ½‖D x₁‖².
 
-    This is `guidance.type=gradient` with `energy.type=smoothness`, in closed form. It is the same in any units, because
+    This is `guidance.type=gradient` with `energies.smoothness.weight=1`, in closed form. It is the same in any units, because
     D is linear and ignores offsets. Guidance on the predicted clean sample, Chung et al., arXiv 2209.14687, without the
     Jacobian of the network. The largest eigenvalue of DᵀD is 16, so a strength under 1/8 lowers E and can never diverge.
     Cost: no network calls.

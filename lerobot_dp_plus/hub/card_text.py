@@ -95,6 +95,9 @@ def axes(upload: Upload) -> Markdown:
         if axis == "sampler" and (calls := words.network_calls(part)) is not None:
             what += f"; {calls} network calls a chunk"
         rows.append((axis.replace("_", " "), code(part["type"]), Markdown(what), codes(fields(part))))
+    for name, term in (upload.config.get("energies") or {}).items():
+        if term.get("weight"):
+            rows.append(("energy", code(name), Markdown(words.ENERGIES.get(name, "")), codes(fields(term))))
     return table(("axis", "member", "what", "fields"), rows)
 
 

@@ -55,15 +55,19 @@ _WORDS = {
         "outcome": "a model of the observations that follow a chunk, learned from the same episodes",
     },
     "auxiliary": {"none": "not used", "next_state": "a second loss in training: predict the next state"},
-    "energy": {
-        "none": "not used",
-        "smoothness": "chunks without jerks are better",
-        "stay_above": "actions on one side of a limit are better",
+    "forward": {
+        "identity": "actions are positions, reached on straight ways",
+        "joint_limits": "actions are positions, no further than limits",
+        "pusht": "the controller of PushT's agent, exactly",
     },
     "guidance": {
         "none": "not used",
         "smoothness": "prefers chunks without jerks",
-        "gradient": "follows the gradient of the energy",
+        "gradient": "follows the gradient of the energies",
+    },
+    "projection": {
+        "none": "not used",
+        "kaczmarz": "moves chunks onto the constraints, the most broken rule first",
     },
     "selection": {
         "first": "one candidate a chunk",
@@ -78,6 +82,17 @@ _WORDS = {
     },
 }
 AXES = tuple(_WORDS)
+#: A term of `energies` -> what it is.
+ENERGIES = {
+    "end": "how far a chunk leads from where demonstrations end",
+    "smoothness": "chunks without jerks are better",
+    "stay_above": "actions on one side of a limit are better",
+    "bounds": "positions stay within a box",
+    "speed": "steps are no longer than a limit",
+    "obstacles": "positions keep out of discs, balls and boxes",
+    "goal": "the last position is near a target",
+    "function": "a function of the user's own",
+}
 #: (axis, member) -> what it is.
 MEMBERS = {(axis, member): words for axis, members in _WORDS.items() for member, words in members.items()}
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
+from lerobot_dp_plus.energies import TOTAL, Energies, added
+from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance, World
 from lerobot_dp_plus.notation import Candidates, Energy, Scene
 from lerobot_dp_plus.objectives import Objective
@@ -17,9 +18,14 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
+from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.units import ACTION
+
+
+#: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
+VIOLATION, KEPT = "violation", 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,9 +33,8 @@ class Recipe:
     """How chunks are proposed and judged: the parts of a config that decide this.
 
     Args:
-        objective, sampler, guidance, energy: members of the axes of those names.
-        stated: the name of `energy`.
-        energies: names of the energies to compute.
+        objective, sampler, guidance, forward, energies, projection: members of the axes of those names.
+        asked: names of the energies to compute.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
     """
@@ -37,21 +42,21 @@ class Recipe:
     objective: Objective
     sampler: Sampler
     guidance: Guidance
-    energy: EnergyTerm
-    stated: str
-    energies: tuple[str, ...]
+    forward: ForwardMap
+    energies: Energies
+    projection: Projection
+    asked: tuple[str, ...]
     now: int
     executed: int
 
     @classmethod
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
         """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
-        if unknown := [name for name in energies if name not in config.energies]:
-            raise ValueError(f"energies = {unknown}: this policy can tell {list(config.energies) or 'none'}")
+        if unknown := [name for name in energies if name not in config.energy_names]:
+            raise ValueError(f"energies = {unknown}: this policy can tell {list(config.energy_names) or 'none'}")
         now, executed = config.n_obs_steps - 1, config.n_action_steps
-        stated = EnergyTerm.get_choice_name(type(config.energy))
         drawn = config.objective, config.sampler, config.guidance
-        return cls(*drawn, config.energy, stated, energies, now, executed)
+        return cls(*drawn, config.forward, config.energies, config.projection, energies, now, executed)
 
     @property
     def deterministic(self) -> bool:
@@ -61,7 +66,13 @@ class Recipe:
     @property
     def needs_units(self) -> bool:
         """Whether anything is computed in the dataset's units."""
-        return bool(self.energies) or "energy" in self.guidance.needs
+        return bool(self.computed or self.energies.constraints)
+
+    @property
+    def computed(self) -> frozenset[str]:
+        """Names of the energies that are asked for, or followed, or summed."""
+        followed = TOTAL in self.asked or "energy" in self.guidance.needs
+        return frozenset(self.asked) | frozenset(self.energies.weights if followed else ())
 
 
 def propose(
@@ -81,14 +92,32 @@ def propose(
     if not recipe.needs_units:
         return head.propose(condition, noise, None, generator)
     units = model.units
-    scene = Scene(units.all_physical(window), recipe.now, recipe.executed)
+    scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward)
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
-    energy = None if isinstance(recipe.energy, NoEnergy) else recipe.energy
-    found = head.propose(condition, noise, World(scene, energy, physical, normalised), generator)
-    terms: dict[str, Energy] = {**model.energies(), recipe.stated: recipe.energy}
-    chunks = physical(found.chunks)
-    energies = {name: terms[name](chunks, scene) for name in recipe.energies}
-    return Candidates(found.chunks, energies, found.log_prob, found.mode, found.noise)
+    terms: dict[str, Energy] = {**model.energies(), **recipe.energies.terms}
+    total = recipe.energies.sum(terms) if recipe.energies.weights else None
+    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator)
+    chunks, drawn, energies = physical(found.chunks), found.chunks, {}
+    if constraints := recipe.energies.constraints:
+        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, recipe.forward, constraints)
+        if not isinstance(recipe.projection, NoProjection):
+            drawn = normalised(chunks)
+    told = {name: terms[name](chunks, scene) for name in sorted(recipe.computed - {TOTAL})}
+    if TOTAL in recipe.asked:
+        told[TOTAL] = added(recipe.energies.weights, told)
+    energies |= {name: told[name] for name in recipe.asked}
+    return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
+
+
+def with_last_action(
+    window: Mapping[str, Tensor], before: Candidates | None, executed: int
+) -> Mapping[str, Tensor]:
+    """The window, with the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps."""
+    if before is None or not 0 < executed <= before.chunks.shape[2]:
+        return window
+    if len(before.chunks) != len(next(iter(window.values()))):
+        return window
+    return {**window, ACTION: before.chunks[:, 0, executed - 1 : executed]}
 
 
 def beside_the_weights(model: ChunkModel, window: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -132,21 +161,49 @@ def draw(
             generator = generator_of(noise)
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    if recipe.stated in energies or "energy" in config.guidance.needs:
+    if recipe.energies.constraints or recipe.computed & set(recipe.energies.names):
         model.units.check_known()
     for name, member in model.members():
-        if config.auxiliaries[name].offers & set(energies):
+        if config.auxiliaries[name].offers & recipe.computed:
             member.check_learned(model.units)
     candidates = propose(model, recipe, window, noise.to(dtype).reshape(shape), generator)
     check_chunks(candidates.chunks, window, config.observed_features)
+    check_energies(candidates.energies)
     return candidates
+
+
+def check_energies(energies: Mapping[str, Tensor]) -> None:
+    """Raise a FloatingPointError, naming it, if an energy is NaN: nothing can be ranked by it."""
+    for name, energy in energies.items():
+        if energy.isnan().any():
+            raise FloatingPointError(
+                f"the energy {name} is NaN for {int(energy.isnan().sum())} of {energy.numel()} chunks; give it the weight 0 "
+                f"(--policy.energies.{name}.weight=0) to act without it, or mend it"
+            )
+
+
+def feasible(violation: Tensor) -> Tensor:
+    """For each candidate the number of one that keeps the constraints, (B, N) int64: its own if it does.
+
+    violation (B, N). If no candidate keeps them, it is the one that breaks them least. A selection that is shown these
+    candidates instead can only choose among them.
+    """
+    kept = violation <= KEPT
+    kept = torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True))
+    count = kept.sum(1, keepdim=True)
+    place = torch.arange(kept.shape[1], device=kept.device) % count  # the others are dealt out in turn
+    among = kept.int().argsort(dim=1, descending=True, stable=True).gather(1, place)
+    return torch.where(kept, torch.arange(kept.shape[1], device=kept.device), among)
 
 
 def choose(selection: Selection, ahead: Candidates, before: Candidates | None, executed: int) -> Candidates:
     """The one of the candidates that is executed; their chunks begin at the current step.
 
-    `before` was executed for `executed` steps until now. A selection is shown what it planned further.
+    `before` was executed for `executed` steps until now. A selection is shown what it planned further. Candidates that
+    break a constraint are not shown to it, if there are others.
     """
+    if VIOLATION in ahead.energies:
+        ahead = ahead.rows(feasible(ahead.energies[VIOLATION]))
     tail = None
     if before is not None:
         plan = before.chunks[:, 0]  # (B, L, A)

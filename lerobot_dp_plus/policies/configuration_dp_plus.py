@@ -22,7 +22,8 @@ from lerobot_dp_plus.auxiliary import (
 )
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, ImageEncoderConfig, NoWords, ResNet18Config, Words
-from lerobot_dp_plus.energies import EnergyTerm, NoEnergy
+from lerobot_dp_plus.energies import Energies
+from lerobot_dp_plus.forward_maps import ForwardMap, Identity
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
@@ -30,6 +31,7 @@ from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.windows import Windows
+from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
@@ -75,8 +77,10 @@ class DpPlusConfig(PreTrainedConfig):
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
-    energy: EnergyTerm = field(default_factory=NoEnergy)
+    forward: ForwardMap = field(default_factory=Identity)  # type: ignore[assignment]
+    energies: Energies = field(default_factory=Energies)
     guidance: Guidance = field(default_factory=NoGuidance)
+    projection: Projection = field(default_factory=NoProjection)
     selection: Selection = field(default_factory=First)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
@@ -183,11 +187,10 @@ class DpPlusConfig(PreTrainedConfig):
         return {name: getattr(self, name) for name in names}
 
     @property
-    def energies(self) -> tuple[str, ...]:
-        """Names of the energies that can be computed for a chunk: the learned ones, and the axis `energy`."""
+    def energy_names(self) -> tuple[str, ...]:
+        """Names of the energies that can be computed for a chunk: the learned ones, the stated ones and their sum."""
         learned = sorted({name for member in self.auxiliaries.values() for name in member.offers})
-        stated = () if isinstance(self.energy, NoEnergy) else (EnergyTerm.get_choice_name(type(self.energy)),)
-        return (*learned, *stated)
+        return (*learned, *self.energies.names)
 
     @property
     def observation_delta_indices(self) -> list[int]:

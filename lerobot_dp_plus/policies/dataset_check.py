@@ -51,7 +51,7 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
                 else f'--rename_map={{"NAME IN THE DATASET": "{missing[0]}"}} gives a feature the name that the policy knows'
             )
         )
-    if missing and config.energies:
+    if missing and config.energy_names:
         raise ValueError(
             f"the dataset has {sorted(offered)} and not {', '.join(missing)}, in whose units energies are told; a "
             "--rename_map of LeRobot's training script, or a dataset whose features have these names, is legal"

@@ -8,10 +8,10 @@ import draccus
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
-from lerobot_dp_plus.energies import NoEnergy
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.readable import refuse_unreadable
+from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.selection import Selection
 
 if TYPE_CHECKING:
@@ -54,20 +54,33 @@ def _check_head(config: "DpPlusConfig") -> None:
 
 def _check_choice(config: "DpPlusConfig") -> None:
     """Refuse a selection or a guidance by an energy that is not there."""
-    lacking = [name for name in config.selection.energies if name not in config.energies]
+    lacking = [name for name in config.selection.energies if name not in config.energy_names]
     if lacking:
         chosen = Selection.get_choice_name(type(config.selection))
         raise ValueError(
             f"selection.type = {chosen} needs the energy {', '.join(lacking)}, and there is "
-            f"{', '.join(config.energies) or 'none'}. dynamics.type=outcome offers the energy end; energy.type=… adds one, "
-            "which selection.energy then names"
+            f"{', '.join(config.energy_names) or 'none'}. dynamics.type=outcome offers the energy end; "
+            "energies.NAME.weight=1 adds one, which selection.energy then names; total is their sum"
         )
-    if "energy" in config.guidance.needs and isinstance(config.energy, NoEnergy):
+    if "energy" in config.guidance.needs and not config.energies.weights:
         raise ValueError(
-            "guidance.type = gradient follows energy.type, which is none; choose an energy, or another guidance"
+            "guidance.type = gradient follows the energies, and none has a weight; give one a weight, as "
+            "--policy.energies.smoothness.weight=1, or choose another guidance"
+        )
+    if config.energies.end.weight and "end" not in config.energy_names:
+        raise ValueError(
+            f"energies.end.weight = {config.energies.end.weight}: dynamics.type=outcome offers this energy, and it is "
+            "none here; leave it out"
+        )
+    if not isinstance(config.projection, NoProjection) and not config.energies.constraints:
+        raise ValueError(
+            f"projection.type = {Projection.get_choice_name(type(config.projection))}: there is no constraint to keep; give "
+            "energies.obstacles, energies.bounds or energies.speed a weight, or leave it out"
         )
     if config.action_feature is not None:
-        config.energy.check(config.action_feature.shape[0])
+        width, states = config.action_feature.shape[0], config.low_dimensional_features
+        config.forward.check(width, states, config.n_obs_steps, config.observation_stride)
+        config.energies.check(width, len(config.forward.coordinates(width)))
     config.selection.check(config.chunk_length, config.n_action_steps)
 
 

@@ -2,6 +2,9 @@
 
 `FORMER_NAMES` is the table. `formats` asks for the fields of files, `parsing` for flags. Members and fields of an axis are
 not in it, only the fields of the config itself. Cards, whose room imports none of ours, have a copy of the table.
+
+One field was not only renamed: `energy` held one energy, and `energies` holds all, each with a weight. What the former
+one says becomes a weight of 1.
 """
 
 import logging
@@ -14,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: What a field was called, and what it is called now.
 FORMER_NAMES: dict[str, str] = {"foresight": "dynamics", "perception": "state_estimation"}
+#: The former field of one energy, and today's of all.
+ENERGY, ENERGIES, TYPE = "energy", "energies", "type"
 #: Former names that this process has been told of.
 _told: set[str] = set()
 
@@ -28,7 +33,7 @@ def in_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         if former in fields:
             _refuse_both(former, name, name in fields, "the config file")
             _tell(former, name)
-    return {FORMER_NAMES.get(key, key): value for key, value in fields.items()}
+    return _with_energies({FORMER_NAMES.get(key, key): value for key, value in fields.items()})
 
 
 def in_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +64,37 @@ def in_flags(flags: Sequence[str], prefix: str = "") -> list[str]:
             _tell(former, name)
         for index in at:
             renamed[index] = f"--{prefix}{name}{flags[index].removeprefix(f'--{prefix}{former}')}"
-    return renamed
+    return _flags_of_energies(renamed, prefix)
+
+
+def _with_energies(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with what `energy` says as a weight of `energies`."""
+    if ENERGY not in fields:
+        return fields
+    former = fields.pop(ENERGY)
+    member = former.get(TYPE) if isinstance(former, Mapping) else None
+    if member and member != "none":
+        _refuse_both(ENERGY, ENERGIES, ENERGIES in fields, "the config file")
+        _tell(ENERGY, f"{ENERGIES}.{member}")
+        fields[ENERGIES] = {member: {"weight": 1.0} | {key: value for key, value in former.items() if key != TYPE}}
+    return fields
+
+
+def _flags_of_energies(flags: list[str], prefix: str) -> list[str]:
+    """A command line in which `--energy.type=smoothness`, say, is `--energies.smoothness.weight=1`."""
+    former = [flag for flag in flags if _sets(flag, prefix + ENERGY)]
+    if not former:
+        return flags
+    start = f"--{prefix}{ENERGY}."
+    member = next((flag.partition("=")[2] for flag in former if flag.startswith(f"{start}{TYPE}=")), "none")
+    _refuse_both(ENERGY, ENERGIES, any(_sets(flag, prefix + ENERGIES) for flag in flags), "the command line")
+    if member == "none":
+        return [flag for flag in flags if flag not in former]
+    _tell(ENERGY, f"{ENERGIES}.{member}")
+    place = f"--{prefix}{ENERGIES}.{member}."
+    return [
+        f"{place}weight=1" if flag.startswith(f"{start}{TYPE}=") else flag.replace(start, place, 1) for flag in flags
+    ]
 
 
 def _sets(flag: str, field: str) -> bool:

@@ -207,7 +207,10 @@ class DpPlusPolicy(PreTrainedPolicy):
     def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
         """The chosen chunk. `executed` steps have been done since the chunk before."""
         selection = self.config.selection
-        proposed = self._candidates(episode.history.window(), noise, selection.candidates, selection.energies)
+        window = episode.history.window()
+        if self.config.energies.weights:
+            window = candidates.with_last_action(window, episode.chosen, executed)
+        proposed = self._candidates(window, noise, selection.candidates, selection.energies)
         ahead = proposed.from_step(self.config.n_obs_steps - 1)
         episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
         return episode.chosen.chunks[:, 0]
@@ -247,7 +250,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: as `sample`; or an energy does not exist or cannot be computed yet.
         """
         window = as_weights(self.model, window, self.config.observed_features)
-        asked = self.config.energies if energies is None else tuple(energies)
+        asked = self.config.energy_names if energies is None else tuple(energies)
         return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
 
     def _candidates(

@@ -154,7 +154,7 @@ def test_the_gradient_follows_a_learned_energy_too() -> None:
     "world", [None, World(Scene(), None, UNITS.physical, UNITS.normalised)], ids=["nothing known", "no energy"]
 )
 def test_without_an_energy_there_is_nothing_to_follow(world: World | None) -> None:
-    with pytest.raises(ValueError, match=r"guidance\.type=gradient follows an energy, and energy\.type = none"):
+    with pytest.raises(ValueError, match=r"guidance\.type=gradient follows the energies, and none has a weight"):
         Gradient().wrap(lambda x_t, t: Prediction(x_t, x_t), Situation(PATHS["straight"], world=world))
     assert Gradient.needs == {"energy"} and not Smoothness.needs
 

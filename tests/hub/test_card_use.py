@@ -25,6 +25,7 @@ from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimati
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
 from lerobot_dp_plus.energies import EnergyTerm
 from lerobot_dp_plus.evaluation import report
+from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.hub.card_use import policy_class
@@ -32,6 +33,7 @@ from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, U
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.projection import Projection
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -44,7 +46,8 @@ AXES: dict[str, Any] = {
     "state_estimation": StateEstimation,
     "dynamics": Dynamics,
     "auxiliary": Further,
-    "energy": EnergyTerm,
+    "forward": ForwardMap,
+    "projection": Projection,
     "guidance": Guidance,
     "selection": Selection,
     "augmentation": Augmentation,

@@ -11,7 +11,7 @@ from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import PatchesConfig, ResNet18Config, SmallCnnConfig
-from lerobot_dp_plus.energies import StayAbove
+from lerobot_dp_plus.energies import Energies, StayAbove
 from lerobot_dp_plus.guidance import Gradient, Smoothness
 from lerobot_dp_plus.heads import Regression as BehaviourCloning
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "image_encoder": PatchesConfig(width=16, crop_ratio=1.0, feature_dim=16),
         "auxiliary": NextState(dim=8),
     },
-    "energies that guide": {"energy": StayAbove(limit=0.5), "guidance": Gradient(strength=0.1)},
+    "energies that guide": {"energies": Energies(stay_above=StayAbove(weight=1, limit=0.5)), "guidance": Gradient(strength=0.1)},
     "regression": {"objective": BehaviourCloning()},
     "no average": {"ema": EmaConfig(enabled=False), **X1},
     "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},

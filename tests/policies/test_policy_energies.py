@@ -30,7 +30,7 @@ def limit_of(folder: Path) -> float:
 
 
 def energy(folder: Path, **more) -> dict:
-    return {"energy": {"type": "stay_above", "dimension": 0, "limit": limit_of(folder), **more}}
+    return {"energies": {"stay_above": {"weight": 1, "dimension": 0, "limit": limit_of(folder), **more}}}
 
 
 def hinge(chunks: Tensor, limit: float) -> Tensor:
@@ -62,7 +62,7 @@ def test_units_are_those_of_the_pipeline(folder):
 def test_energies_are_reported_in_the_datasets_units(folder):
     made = load_policy(folder, **energy(folder))
     proposed = made.policy.propose(window_of(made), candidates=CANDIDATES)
-    assert set(proposed.energies) == {"stay_above"}
+    assert set(proposed.energies) == {"stay_above", "total"}
     expected = hinge(in_units(made, proposed.chunks), limit_of(folder))
     torch.testing.assert_close(proposed.energies["stay_above"], expected, rtol=1e-4, atol=1e-5)
     assert expected.max() > 0 and expected.std() > 0
@@ -122,7 +122,7 @@ def test_without_the_pipeline_an_old_checkpoint_acts_and_tells_no_energies(tmp_p
     made = DpPlusPolicy.from_pretrained(bare)
     window = {key: torch.zeros(1, 2, *shape) for key, shape in made.config.observed_features.items()}
     assert made.sample(window).shape == (1, 1, 8, 2)
-    flags = ["--energy.type=stay_above", "--guidance.type=gradient"]
+    flags = ["--energies.stay_above.weight=1", "--guidance.type=gradient"]
     for count in (1, 2):
         config = PreTrainedConfig.from_pretrained(bare, cli_overrides=flags[:count])
         refused = DpPlusPolicy.from_pretrained(bare, config=config)
@@ -135,7 +135,7 @@ def test_without_the_pipeline_an_old_checkpoint_acts_and_tells_no_energies(tmp_p
 def test_every_old_checkpoint_knows_its_units_with_an_average_and_without(format_, preset):
     place = FORMAT_2.parent.parent / format_ / preset
     for average in ({}, {"ema": {"enabled": False}}):
-        made = load_policy(place, energy={"type": "smoothness"}, **average)
+        made = load_policy(place, energies={"smoothness": {"weight": 1}}, **average)
         proposed = made.policy.propose(window_of(made))
         physical = in_units(made, proposed.chunks)
         expected = physical.diff(n=2, dim=2).square().sum((2, 3)) / 2
@@ -149,19 +149,19 @@ def test_lerobots_evaluation_keeps_the_limit(tmp_path, monkeypatch):
     step = PushTEnv.step
     monkeypatch.setattr(PushTEnv, "step", lambda self, action: acted.append(float(action[0])) or step(self, action))
     last = checkpoints / "last" / "pretrained_model"
-    evaluate(last, tmp_path / "plain", STATE_ONLY, "--policy.energy.type=stay_above", "--policy.energy.limit=350")
+    evaluate(last, tmp_path / "plain", STATE_ONLY, "--policy.energies.stay_above.weight=1", "--policy.energies.stay_above.limit=350")
     assert len(acted) == 12 and min(acted) < 300, "an energy alone is only told"
     acted.clear()
-    steering = ("--policy.energy.type=stay_above", "--policy.energy.limit=350", "--policy.guidance.type=gradient")
+    steering = ("--policy.energies.stay_above.weight=1", "--policy.energies.stay_above.limit=350", "--policy.guidance.type=gradient")
     evaluate(last, tmp_path / "steered", STATE_ONLY, *steering, "--policy.guidance.strength=1")
     assert len(acted) == 12 and min(acted) > 349.9
 
 
 def test_illegal_switches_are_refused_by_name(folder):
     for switches, said in (
-        ({"guidance": {"type": "gradient"}}, r"guidance\.type = gradient follows energy\.type, which is none"),
+        ({"guidance": {"type": "gradient"}}, r"guidance\.type = gradient follows the energies, and none has a weight"),
         ({"selection": {"type": "lowest_energy", "energy": "stay_above"}}, r"needs the energy stay_above"),
-        ({"energy": {"type": "stay_above", "dimension": 2}}, r"energy\.dimension = 2: legal are 0 to 1"),
+        ({"energies": {"stay_above": {"weight": 1, "dimension": 2}}}, r"energies\.stay_above\.dimension = 2: legal are 0 to 1"),
         ({**energy(folder), "guidance": {"type": "gradient", "strength": -1}}, r"guidance\.strength = -1\.0: must be"),
     ):
         with pytest.raises(ValueError, match=said):

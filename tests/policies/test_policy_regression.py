@@ -7,7 +7,7 @@ from lerobot.configs import PreTrainedConfig
 from tiny import config, frame, noise, trained, training_batch
 
 from lerobot_dp_plus import heads, load_policy
-from lerobot_dp_plus.energies import StayAbove
+from lerobot_dp_plus.energies import Energies, StayAbove
 from lerobot_dp_plus.guidance import Gradient, Smoothness
 from lerobot_dp_plus.heads import Regression
 from lerobot_dp_plus.hub.card import render_card
@@ -75,8 +75,8 @@ def test_what_it_does_not_use_is_refused(field):
 
 def test_guidance_by_an_energy_is_refused_and_an_energy_is_not():
     with pytest.raises(ValueError, match=r"guidance\.type = gradient: objective\.type = regression"):
-        config(objective=Regression(), energy=StayAbove(), guidance=Gradient())
-    made = trained(objective=Regression(), energy=StayAbove(limit=0.5))
+        config(objective=Regression(), energies=Energies(stay_above=StayAbove(weight=1)), guidance=Gradient())
+    made = trained(objective=Regression(), energies=Energies(stay_above=StayAbove(weight=1, limit=0.5)))
     for model in (made.model, made._averaged_model):
         model.units.known.fill_(True)
     window = {key: value[:, None].repeat_interleave(2, 1) for key, value in frame(made.config).items()}
@@ -93,7 +93,7 @@ def test_there_is_nothing_to_choose_from(selection):
     with pytest.raises(
         ValueError, match=r"selection\.type = \w+: .*regression always gives the same chunk.*selection\.type = first"
     ):
-        config(objective=Regression(), energy=StayAbove(), selection=selection)
+        config(objective=Regression(), energies=Energies(stay_above=StayAbove(weight=1)), selection=selection)
 
 
 def test_noise_that_is_given_changes_nothing():

@@ -1,0 +1,101 @@
+"""All energies of a policy, by name, and their weighted sum."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.energies.base import EnergyTerm
+from lerobot_dp_plus.energies.bounds import Bounds
+from lerobot_dp_plus.energies.constraint import Constraint
+from lerobot_dp_plus.energies.function import Function
+from lerobot_dp_plus.energies.goal import Goal
+from lerobot_dp_plus.energies.obstacles import Obstacles
+from lerobot_dp_plus.energies.smoothness import Smoothness
+from lerobot_dp_plus.energies.speed import Speed
+from lerobot_dp_plus.energies.stay_above import StayAbove
+from lerobot_dp_plus.notation import Energy, Scene
+
+#: The name of the weighted sum.
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How much an energy counts that the policy learned itself.
+
+    Attributes:
+        weight: its weight in the sum `total`.
+    """
+
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"energies: weight = {self.weight}: must be a number of at least 0")
+
+
+@dataclass(frozen=True)
+class Energies:
+    """E = Σ weight · term. A field is a term; one of weight 0 is not there.
+
+    Attributes:
+        end: that of `dynamics.type=outcome`: how far a chunk leads from where demonstrations end.
+    """
+
+    end: Learned = field(default_factory=Learned)
+    smoothness: Smoothness = field(default_factory=Smoothness)
+    stay_above: StayAbove = field(default_factory=StayAbove)
+    bounds: Bounds = field(default_factory=Bounds)
+    speed: Speed = field(default_factory=Speed)
+    obstacles: Obstacles = field(default_factory=Obstacles)
+    goal: Goal = field(default_factory=Goal)
+    function: Function = field(default_factory=Function)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights that are not zero, by name."""
+        named = ((each.name, getattr(self, each.name).weight) for each in fields(self))
+        return {name: weight for name, weight in named if weight}
+
+    @property
+    def terms(self) -> dict[str, EnergyTerm]:
+        """The terms that are stated, not learned, and have a weight."""
+        members = {name: getattr(self, name) for name in self.weights}
+        return {name: member for name, member in members.items() if isinstance(member, EnergyTerm)}
+
+    @property
+    def constraints(self) -> list[Constraint]:
+        """The terms that a projection can keep exactly."""
+        return [term for term in self.terms.values() if isinstance(term, Constraint)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the terms that are stated, and that of the sum if there is any."""
+        return (*self.terms, *((TOTAL,) if self.weights else ()))
+
+    def sum(self, terms: Mapping[str, Energy]) -> Energy:
+        """The weighted sum, with `terms` for every name of `weights`."""
+        weights = self.weights
+
+        def total(chunks: Tensor, scene: Scene) -> Tensor:
+            told = {name: terms[name](chunks, scene) for name in weights}
+            if chunks.requires_grad and (flat := [name for name, energy in told.items() if not energy.requires_grad]):
+                raise ValueError(
+                    f"energies.{flat[0]} cannot be differentiated in the chunks, so no guidance can follow it; rank by it "
+                    "instead: --policy.guidance.type=none"
+                )
+            return added(weights, told)
+
+        return total
+
+    def check(self, action_dim: int, position_dim: int) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless every term can judge these."""
+        for term in self.terms.values():
+            term.check(action_dim, position_dim)
+
+
+def added(weights: Mapping[str, float], energies: Mapping[str, Tensor]) -> Tensor:
+    """Σ weight · energy, (B, N)."""
+    return torch.stack([weight * energies[name] for name, weight in weights.items()]).sum(0)
