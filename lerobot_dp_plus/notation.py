@@ -191,12 +191,15 @@ class Scene:
         now: the row of a chunk that is executed at the current step; rows before it are past.
         executed: how many rows, from `now` on, are executed before the policy looks again.
         forward: how actions lead to positions; None if actions are positions.
+        obstacles: discs or balls that are seen now, (B or 1, K, P + 1), each [centre…, radius], or (…, 2 P + 1) with a
+            velocity per step; None if none are looked for.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)
     now: int = 0
     executed: int = 1
     forward: Forward | None = None
+    obstacles: Tensor | None = None
 
     @property
     def substeps(self) -> int:

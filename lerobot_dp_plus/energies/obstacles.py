@@ -11,6 +11,8 @@ from lerobot_dp_plus.notation import Scene
 
 #: No direction is the way out of a ball's very centre; this length stands for none.
 NOWHERE = 1e-9
+#: How far away an obstacle is that is not there.
+FAR = 1e9
 
 
 @EnergyTerm.register_subclass("obstacles")
@@ -19,7 +21,7 @@ class Obstacles(Constraint):
     """depth = radius + clearance − ‖p − centre‖, and for boxes clearance − the signed distance to the box.
 
     Every sub-step of the way is a rule, and the deepest obstacle counts there. A signed distance is negative inside. Around
-    a box's corner the forbidden set is rounded.
+    a box's corner the forbidden set is rounded. Obstacles that are seen, `Scene.obstacles`, count like `circles`.
 
     Attributes:
         circles: rows [centre…, radius], or [centre…, radius, velocity…] for what moves. In the plane a row is a disc, in
@@ -43,11 +45,6 @@ class Obstacles(Constraint):
                 raise ValueError(
                     f"energies.obstacles.boxes has the row {list(box)}: must be [low…, high…] with every low below its high"
                 )
-        if self.weight and not self.circles and not self.boxes:
-            raise ValueError(
-                f"energies.obstacles.weight = {self.weight}, and there are no obstacles: give circles or boxes, as "
-                "--policy.energies.obstacles.circles=[[256,256,25]]"
-            )
 
     def check(self, action_dim: int, position_dim: int) -> None:
         p = position_dim
@@ -78,17 +75,22 @@ class Obstacles(Constraint):
         depths, ways = [], []
         steps = scene.elapsed(positions)
         p = positions.shape[-1]
-        for circle in self.circles:
-            row = positions.new_tensor(circle)
-            centre = row[:p] + (steps[:, None] * row[p + 1 :] if len(circle) > p + 1 else 0)
-            out = positions - centre
+        rows = [positions.new_tensor(circle)[None] for circle in self.circles]
+        if scene.obstacles is not None:
+            rows += scene.obstacles.to(positions.dtype).unbind(1)
+        for row in rows:  # (1 or B, P + 1 or 2 P + 1)
+            centre = row[:, None, :p] + (steps[:, None] * row[:, None, p + 1 :] if row.shape[-1] > p + 1 else 0)
+            out = positions - centre[:, None]
             far = (out.square().sum(-1) + NOWHERE**2).sqrt()
-            depths.append(row[p] + self.clearance - far)
+            depths.append(row[:, p, None, None] + self.clearance - far)
             ways.append(out / far[..., None])
         for box in self.boxes:
             distance, out = box_distance(positions, positions.new_tensor(box[:p]), positions.new_tensor(box[p:]))
             depths.append(self.clearance - distance)
             ways.append(out)
+        if not depths:  # nothing is in the way
+            nowhere = 0 * positions[:, :, None]
+            return nowhere.sum(-1) - FAR, nowhere
         return torch.stack(depths, -2), torch.stack(ways, -3)
 
 

@@ -26,6 +26,8 @@ from lerobot_dp_plus.units import ACTION
 
 #: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
 VIOLATION, KEPT = "violation", 1e-3
+#: Where a window holds the obstacles that are seen, in the dataset's units.
+OBSTACLES = "obstacles"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def propose(
     if not recipe.needs_units:
         return head.propose(condition, noise, None, generator)
     units = model.units
-    scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward)
+    scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
     terms: dict[str, Energy] = {**model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
@@ -109,10 +111,15 @@ def propose(
     return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
 
 
-def with_last_action(
-    window: Mapping[str, Tensor], before: Candidates | None, executed: int
+def with_the_rest(
+    window: Mapping[str, Tensor], before: Candidates | None, executed: int, obstacles: Tensor | None
 ) -> Mapping[str, Tensor]:
-    """The window, with the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps."""
+    """The window, with what energies want to know further.
+
+    That is the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps, and the obstacles.
+    """
+    if obstacles is not None:
+        window = {**window, OBSTACLES: obstacles[None] if obstacles.dim() == 2 else obstacles}
     if before is None or not 0 < executed <= before.chunks.shape[2]:
         return window
     if len(before.chunks) != len(next(iter(window.values()))):

@@ -89,6 +89,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._propose = Compiled(candidates.propose) if config.compile_sampler else candidates.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
         self._raw_values = RawValues(config)
+        #: Discs or balls that are seen now, for `energies.obstacles`; see `Scene.obstacles`. Set it whenever they change.
+        self.obstacles: Tensor | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -209,7 +211,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         selection = self.config.selection
         window = episode.history.window()
         if self.config.energies.weights:
-            window = candidates.with_last_action(window, episode.chosen, executed)
+            window = candidates.with_the_rest(window, episode.chosen, executed, self.obstacles)
         proposed = self._candidates(window, noise, selection.candidates, selection.energies)
         ahead = proposed.from_step(self.config.n_obs_steps - 1)
         episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)

@@ -169,7 +169,8 @@ def test_a_constraint_costs_half_the_square_of_how_far_each_rule_is_broken(const
 @pytest.mark.parametrize("scene", SCENES, ids=["way points", "sub-steps"])
 @every_constraint
 def test_the_worst_rule_and_its_gradient_are_those_of_the_depths(constraint: Constraint, scene, first: int) -> None:
-    positions = scene.positions(0.8 * chunks()).requires_grad_()
+    positions = scene.positions(0.8 * chunks())
+    positions = (positions + 1e-3 * torch.randn_like(positions)).requires_grad_()  # no two rules are equally broken
     depths = constraint.depths(positions, scene)
     skipped = first * (A if isinstance(constraint, Bounds) else 1)
     worst = depths[..., skipped:].amax(-1)
@@ -274,7 +275,6 @@ def test_a_function_that_is_not_there_is_refused_before_use(path: str, said: str
         (lambda: Bounds(1), r"energies\.bounds\.weight = 1, and there are no bounds"),
         (lambda: Bounds(1, low=(0,)).check(2, 2), r"energies\.bounds\.low = \[0\]: must have one number.*2"),
         (lambda: Speed(1), r"energies\.speed\.limit = 0\.0: must be a number above 0"),
-        (lambda: Obstacles(1), r"energies\.obstacles\.weight = 1, and there are no obstacles"),
         (lambda: Obstacles(circles=((1, float("nan"), 2),)), r"energies\.obstacles\.circles has the row .*finite"),
         (lambda: Obstacles(circles=((1, 2),)).check(2, 2), r"circles has the row \[1, 2\]: must be 2 coordinates, a radius"),
         (lambda: Obstacles(circles=((1, 2, -3),)).check(2, 2), r"circles has the row \[1, 2, -3\].*at least 0"),
@@ -291,3 +291,23 @@ def test_illegal_fields_are_refused_by_name(make, said: str) -> None:
 def test_a_group_goes_through_files() -> None:
     group = Energies(obstacles=Obstacles(2.0, circles=((1.0, 2.0, 3.0),), boxes=((0.0, 0.0, 1.0, 1.0),)))
     assert draccus.decode(Energies, json.loads(json.dumps(draccus.encode(group)))) == group
+
+
+def test_what_is_seen_counts_like_what_was_given_and_each_observation_has_its_own() -> None:
+    positions = SCENES[1].positions(chunks())
+    seen = torch.tensor([[[0.1, 0.2, 0.3, 0.9]], [[-0.4, 0.0, 0.1, 0.5]]], dtype=torch.float64)
+    told = Obstacles().depths(positions, dataclasses.replace(SCENES[1], obstacles=seen))
+    for b in range(B):
+        given = Obstacles(circles=(tuple(seen[b, 0].tolist()),))
+        torch.testing.assert_close(told[b], given.depths(positions[b : b + 1], SCENES[1])[0])
+    moving = torch.tensor([[[0.1, 0.2, 0.3, 0.9, 0.1, 0.0, -0.2]]], dtype=torch.float64)  # the same for all
+    given = Obstacles(circles=(tuple(moving[0, 0].tolist()),))
+    both = Obstacles().depths(positions, dataclasses.replace(SCENES[1], obstacles=moving))
+    torch.testing.assert_close(both, given.depths(positions, SCENES[1]))
+
+
+def test_where_nothing_is_in_the_way_nothing_is_wrong() -> None:
+    some, nothing = chunks().requires_grad_(), Obstacles(1.0)
+    assert not nothing(some, SCENES[0]).any() and (nothing.depths(some, SCENES[0]) < 0).all()
+    assert not nothing.worst(some, SCENES[0]).gradient.any()
+    assert not torch.autograd.grad(Energies(obstacles=nothing).sum({"obstacles": nothing})(some, SCENES[0]).sum(), some)[0].any()
