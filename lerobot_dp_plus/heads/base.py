@@ -48,12 +48,17 @@ class Head(ABC):
 
     @abstractmethod
     def propose(
-        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
+        self,
+        condition: Condition,
+        noise: Tensor,
+        world: World | None,
+        generator: torch.Generator | None = None,
+        fixed: Tensor | None = None,
     ) -> Candidates:
         """N chunks for each of B observations from noise (B, N, H, A).
 
         The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
-        samplers that draw more on the way.
+        samplers that draw more on the way. `fixed` (B, N, H, A) holds what is decided already, and NaN for what is not.
         """
 
 
@@ -67,6 +72,11 @@ class ElementwiseHead(Head):
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
         """The mean error of a chunk's actions that count."""
         return mean_error(self.error(condition, chunk, valid), valid)
+
+
+def decided(fixed: Tensor, drawn: Tensor) -> Tensor:
+    """What is fixed, and elsewhere, where that is NaN, what is drawn."""
+    return torch.where(fixed.isnan(), drawn, fixed)
 
 
 def mean_error(error: Tensor, valid: Tensor) -> Tensor:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation, World
-from lerobot_dp_plus.heads.base import ElementwiseHead
+from lerobot_dp_plus.heads.base import ElementwiseHead, decided
 from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.networks.prepared import Prepared
-from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, repeat_rows
+from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, repeat_rows
+from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.objectives import DenoisingObjective, Objective
 from lerobot_dp_plus.samplers import Sampler
 
@@ -60,7 +61,12 @@ class Denoising(ElementwiseHead):
         return self.objective.loss(self.network, chunk, condition, valid)
 
     def propose(
-        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
+        self,
+        condition: Condition,
+        noise: Tensor,
+        world: World | None,
+        generator: torch.Generator | None = None,
+        fixed: Tensor | None = None,
     ) -> Candidates:
         sampler, objective, start = self.sampler, self.objective, noise.flatten(0, 1)
         condition = repeat_rows(condition, noise.shape[1])
@@ -75,5 +81,24 @@ class Denoising(ElementwiseHead):
 
         situation = Situation(path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser)
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
-        chunks = sampler(wrap(denoiser(condition), situation), path, start, generator, clock)
+        bent = wrap(denoiser(condition), situation)
+        if fixed is not None:
+            bent = fixing(bent, fixed.flatten(0, 1), path)
+        chunks = sampler(bent, path, start, generator, clock)
+        if fixed is not None:  # some samplers end a step before the data
+            chunks = decided(fixed.flatten(0, 1), chunks)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)
+
+
+def fixing(denoise: Denoiser, fixed: Tensor, path: Path) -> Denoiser:
+    """The denoiser, or flow map, whose data end is `fixed` (B·N, H, A) wherever that is not NaN.
+
+    The noise end explains the rest, so what is fixed stays on the line from its noise to its value: the inpainting of
+    Janner et al., arXiv 2205.09991, for every path and sampler.
+    """
+
+    def known(x_t: Tensor, t: Tensor, *end: Tensor | None) -> Prediction:
+        prediction = denoise(x_t, t, *end)  # type: ignore[call-arg]
+        return path.with_data(decided(fixed, prediction.x1), x_t, t)
+
+    return known

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads.base import ElementwiseHead
+from lerobot_dp_plus.heads.base import ElementwiseHead, decided
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
 
@@ -36,7 +36,13 @@ class RegressionHead(ElementwiseHead):
         return (self._predict(condition, chunk).float() - chunk).square() * valid[..., None]
 
     def propose(
-        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
+        self,
+        condition: Condition,
+        noise: Tensor,
+        world: World | None,
+        generator: torch.Generator | None = None,
+        fixed: Tensor | None = None,
     ) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
-        return Candidates(chunk[:, None].expand(noise.shape).contiguous())
+        chunks = chunk[:, None].expand(noise.shape).contiguous()
+        return Candidates(chunks if fixed is None else decided(fixed, chunks))

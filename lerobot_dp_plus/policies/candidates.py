@@ -28,6 +28,8 @@ from lerobot_dp_plus.units import ACTION
 VIOLATION, KEPT = "violation", 1e-3
 #: Where a window holds the obstacles that are seen, in the dataset's units.
 OBSTACLES = "obstacles"
+#: Where a window holds what is decided of the chunks, (B, H, A) normalised, with NaN for what is not.
+FIXED = "fixed"
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,21 @@ def propose(
     window = model.estimated(window)
     condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
     head = heads.make(model.network, recipe.objective, recipe.sampler, recipe.guidance)  # type: ignore[arg-type]
+    fixed = window.get(FIXED)
+    if fixed is not None:
+        fixed = fixed[:, None].expand_as(noise)
     if not recipe.needs_units:
-        return head.propose(condition, noise, None, generator)
+        return head.propose(condition, noise, None, generator, fixed)
     units = model.units
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
     terms: dict[str, Energy] = {**model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
-    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator)
+    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed)
     chunks, drawn, energies = physical(found.chunks), found.chunks, {}
     if constraints := recipe.energies.constraints:
-        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, recipe.forward, constraints)
+        free = None if fixed is None else fixed.isnan()
+        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, recipe.forward, constraints, free)
         if not isinstance(recipe.projection, NoProjection):
             drawn = normalised(chunks)
     told = {name: terms[name](chunks, scene) for name in sorted(recipe.computed - {TOTAL})}
@@ -166,6 +172,11 @@ def draw(
         if not recipe.deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
+    if FIXED in window and window[FIXED].shape != (batch, *shape[2:]):
+        raise ValueError(
+            f"fixed has shape {tuple(window[FIXED].shape)}; must be {(batch, *shape[2:])}: a whole chunk, with NaN for what is "
+            "not decided"
+        )
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
     if recipe.energies.constraints or recipe.computed & set(recipe.energies.names):

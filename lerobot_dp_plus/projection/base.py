@@ -27,9 +27,17 @@ class Projection(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def __call__(
-        self, chunks: Tensor, scene: Scene, forward: ForwardMap, constraints: Sequence[Constraint]
+        self,
+        chunks: Tensor,
+        scene: Scene,
+        forward: ForwardMap,
+        constraints: Sequence[Constraint],
+        free: Tensor | None = None,
     ) -> Projected:
-        """The chunks (B, N, H, A), in the dataset's units, moved from the current row on."""
+        """The chunks (B, N, H, A), in the dataset's units, moved from the current row on.
+
+        `free` (B, N, H, A) bool says which values may be moved; all of them if None.
+        """
 
 
 def violation(chunks: Tensor, scene: Scene, constraints: Sequence[Constraint]) -> Tensor:
@@ -45,6 +53,11 @@ class NoProjection(Projection):
     """Chunks stay as they are."""
 
     def __call__(
-        self, chunks: Tensor, scene: Scene, forward: ForwardMap, constraints: Sequence[Constraint]
+        self,
+        chunks: Tensor,
+        scene: Scene,
+        forward: ForwardMap,
+        constraints: Sequence[Constraint],
+        free: Tensor | None = None,
     ) -> Projected:
         return Projected(chunks, violation(chunks, scene, constraints))

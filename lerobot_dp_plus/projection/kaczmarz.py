@@ -50,7 +50,12 @@ class Kaczmarz(Projection):
             raise ValueError(f"projection.reach = {self.reach}: must be above 0")
 
     def __call__(
-        self, chunks: Tensor, scene: Scene, forward: ForwardMap, constraints: Sequence[Constraint]
+        self,
+        chunks: Tensor,
+        scene: Scene,
+        forward: ForwardMap,
+        constraints: Sequence[Constraint],
+        free: Tensor | None = None,
     ) -> Projected:
         drawn = chunks[:, :, scene.now :]
         coordinates = list(forward.coordinates(chunks.shape[-1]))
@@ -58,11 +63,12 @@ class Kaczmarz(Projection):
         gains = forward.gains(drawn.shape[2], scene).to(chunks.device, chunks.dtype)  # (S, L)
         first = first_moved(gains, self.least_gain)
         start, moved = forward.start(drawn, scene), told
+        movable = 1 if free is None else free[:, :, scene.now :][..., coordinates].to(chunks.dtype)
         for _ in range(self.steps):
             for constraint in constraints:
                 depth, gradient = constraint.worst(start + gains @ moved, scene, first)
                 over = (depth + constraint.margin + self.margin).clamp_min(0)[..., None, None]
-                along = gains.mT @ gradient  # ∂d/∂a, (B, N, L, P)
+                along = (gains.mT @ gradient) * movable  # ∂d/∂a, (B, N, L, P)
                 size = along.square().sum((2, 3), keepdim=True)
                 step = self.overshoot * over * along / size.clamp_min(1e-12)
                 moved = told + (moved - step - told).clamp(-self.reach, self.reach)
