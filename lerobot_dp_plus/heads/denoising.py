@@ -99,6 +99,7 @@ def fixing(denoise: Denoiser, fixed: Tensor, path: Path) -> Denoiser:
 
     def known(x_t: Tensor, t: Tensor, *end: Tensor | None) -> Prediction:
         prediction = denoise(x_t, t, *end)  # type: ignore[call-arg]
-        return path.with_data(decided(fixed, prediction.x1), x_t, t)
+        explained = path.with_data(decided(fixed, prediction.x1), x_t, t)
+        return Prediction(torch.where(fixed.isnan(), prediction.x0, explained.x0), explained.x1)
 
     return known
