@@ -86,7 +86,8 @@ def test_latency_from_pixels(tmp_path):
 
 @pytest.mark.parametrize("size", ["state", "pixels"])
 def test_training(tmp_path, size):
-    arguments = ["--quick", "--sizes", size, "--images", "image", "--json", str(tmp_path / "training.json")]
+    arguments = ["--quick", "--sizes", size, "--images", "image", "--threads", "1"]
+    arguments += ["--json", str(tmp_path / "training.json")]
     training.main(arguments)
     measured = read(tmp_path / "training.json")["sizes"][size]
     variants = measured["variants"]

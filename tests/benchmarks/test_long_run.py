@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
 
-from benchmarks import judged, long_run, pusht_quality
+from benchmarks import floor, judged, long_run, pusht_quality
 from benchmarks.judged import RECIPE
 
 SECONDS = {"memory": 1.0, "host": 3.0, "host4": 2.0}
@@ -59,6 +59,7 @@ def options(tmp_path, monkeypatch) -> list[str]:
     monkeypatch.setattr(long_run, "host_through_our_loader", smallest)
     monkeypatch.setattr(judged, "run", in_this_process)
     monkeypatch.setattr(long_run, "kept_pace", lambda *_: PACES)
+    monkeypatch.setattr(long_run, "peak", lambda rounds, **where: floor.peak(1, side=64, **where))
     monkeypatch.setattr("benchmarks.paired.equal_dims", lambda *_: (8, 16, 32))
     recipe = shrunk(RECIPE, tmp_path / "tiny.json")
     config = json.loads(recipe.read_text()) | {"save_freq": 1}

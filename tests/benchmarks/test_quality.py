@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from tiny_recipes import DEMOS, in_this_process, shrunk
+from tiny_recipes import DEMOS, in_this_process, ours_for_real, shrunk
 
 from benchmarks import judged, pusht_quality
 from benchmarks.common import ROOT
@@ -58,6 +58,7 @@ def test_the_recipe_and_lerobots_policy_are_measured_on_the_same_episodes(tmp_pa
     paces = {"paces": {name: {"seconds": {"median": value}} for name, value in seconds.items()}}
     asked = []
     monkeypatch.setattr(pusht_quality, "kept_pace", lambda *arguments: asked.append(arguments) or paces)
+    monkeypatch.setattr(judged, "run", ours_for_real)
     more = ["--policy.network.dim=64", "--policy.network.depth=4"]  # or LeRobot's cannot be made as small
     assert pusht_quality.main([*tiny, *more, "--episodes=2", "--steps-host=3"]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
