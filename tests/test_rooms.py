@@ -31,10 +31,13 @@ TABLE: dict[str, set[str]] = {
     "notation": set(),
     "units": set(),
     "paths": {"notation"},
-    **{room: {"notation"} for room in ("networks", "encoders", "energies", "selection", "augmentation")},
+    **{room: {"notation"} for room in ("networks", "encoders", "augmentation")},
+    **{room: {"notation", "named"} for room in ("energies", "selection")},
     **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance")},
     "forward_maps": {"notation", "units"},
     "projection": {"notation", "energies", "forward_maps"},
+    # A user's functions by name; standard library only.
+    "named": set(),
     "ema": set(),
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.

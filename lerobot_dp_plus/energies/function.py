@@ -1,14 +1,12 @@
 """An energy that a user wrote."""
 
-import importlib
 from dataclasses import dataclass
-from functools import cache
-from typing import cast
 
 from torch import Tensor
 
+from lerobot_dp_plus import named
 from lerobot_dp_plus.energies.base import EnergyTerm
-from lerobot_dp_plus.notation import Energy, Scene
+from lerobot_dp_plus.notation import Scene
 
 
 @EnergyTerm.register_subclass("function")
@@ -26,10 +24,10 @@ class Function(EnergyTerm):
 
     def check(self, action_dim: int, position_dim: int) -> None:
         if self.weight:
-            found(self.path)
+            named.function(self.path, "energies.function.path")
 
     def __call__(self, chunks: Tensor, scene: Scene) -> Tensor:
-        told = found(self.path)(chunks, scene)
+        told = named.function(self.path, "energies.function.path")(chunks, scene)
         if not isinstance(told, Tensor) or told.shape != chunks.shape[:2]:
             what = f"shape {tuple(told.shape)}" if isinstance(told, Tensor) else type(told).__name__
             raise ValueError(
@@ -37,24 +35,3 @@ class Function(EnergyTerm):
                 f"give one number for each candidate, a tensor of shape {tuple(chunks.shape[:2])}"
             )
         return told
-
-
-@cache
-def found(path: str) -> Energy:
-    """The function at "module:name".
-
-    Raises:
-        ValueError: there is none; naming what is missing.
-    """
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise ValueError(f'energies.function.path = {path!r}: must be "module:name"')
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"energies.function.path = {path!r}: {error}. The module must be in Python's path, as with PYTHONPATH=."
-        ) from error
-    if not callable(function):
-        raise ValueError(f"energies.function.path = {path!r} is no function but {type(function).__name__}")
-    return cast(Energy, function)

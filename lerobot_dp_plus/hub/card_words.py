@@ -73,6 +73,7 @@ _WORDS = {
         "first": "one candidate a chunk",
         "coherent": f"the candidate nearest to what was planned before {_paper('2408.17355')}",
         "densest": "the candidate nearest to all others",
+        "function": "a function of the user's own",
         "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
     },
     "augmentation": {

@@ -5,6 +5,7 @@
 | `first` | the only candidate | | `first.py` |
 | `coherent` | argmin Σ ρʲ‖a_j − tail_j‖² to the unexecuted tail | BID, arXiv 2408.17355 eq. 3 | `coherent.py` |
 | `lowest_energy` | the first whose energy is within a tolerance of the lowest | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
+| `function` | what a user's function says | | `function.py` |
 | `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
 """
 
@@ -12,6 +13,7 @@ from lerobot_dp_plus.selection.base import Selection
 from lerobot_dp_plus.selection.coherent import Coherent
 from lerobot_dp_plus.selection.densest import Densest
 from lerobot_dp_plus.selection.first import First
+from lerobot_dp_plus.selection.function import Function
 from lerobot_dp_plus.selection.lowest_energy import LowestEnergy
 
-__all__ = ["Coherent", "Densest", "First", "LowestEnergy", "Selection"]
+__all__ = ["Coherent", "Densest", "First", "Function", "LowestEnergy", "Selection"]

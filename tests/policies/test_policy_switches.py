@@ -229,7 +229,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ("sampler", ["ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"]),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
-        ("selection", ["coherent", "densest", "first", "lowest_energy"]),
+        ("selection", ["coherent", "densest", "first", "function", "lowest_energy"]),
         ("dynamics", ["none", "outcome"]),
         ("state_estimation", ["none", "regression"]),
         ("auxiliary", ["next_state", "none"]),
