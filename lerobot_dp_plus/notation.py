@@ -143,6 +143,8 @@ class Candidates(NamedTuple):
         log_prob: log-density of each chunk, (B, N); None if the head cannot compute it.
         mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart.
         noise: the noise that each chunk was made from, (B, N, H, A); None if the head uses none.
+        weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart.
+        representatives: for each mode the index of the chunk in its middle, (B, K) int64; None likewise.
     """
 
     chunks: Tensor
@@ -150,6 +152,13 @@ class Candidates(NamedTuple):
     log_prob: Tensor | None = None
     mode: Tensor | None = None
     noise: Tensor | None = None
+    weights: Tensor | None = None
+    representatives: Tensor | None = None
+
+    @property
+    def ambiguity(self) -> Tensor | None:
+        """−Σ_k w_k log w_k in nats over the weights of the modes, (B,); 0 where there is one."""
+        return None if self.weights is None else torch.special.entr(self.weights).sum(-1)
 
     def at(self, index: Tensor) -> "Candidates":
         """For each observation, the candidate that `index` (B,) names. The axis of candidates stays, with length 1."""

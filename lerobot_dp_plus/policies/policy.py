@@ -15,7 +15,7 @@ from torch import Tensor
 from lerobot_dp_plus import patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import candidates, checkpoint, sharding
+from lerobot_dp_plus.policies import candidates, checkpoint, options, sharding
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -224,6 +224,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         Its axis of candidates has length 1. None before the first chunk.
         """
         return self._episodes.current.chosen
+
+    candidates = options.candidates
 
     def sample(
         self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
