@@ -198,6 +198,39 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "what was not looked at dilutes the loss",
         ),
     ],
+    ("augmentation/symmetrised.py", "augmentation/test_symmetrised.py"): [
+        ("self._to(self.physical, key, value)", "value", "normalised values are mirrored as if they were pixels"),
+        ("self.mirrored_back(images)], dim=1", "images], dim=1", "chunks of the mirrored half are not mirrored back"),
+        ("torch.cat([value, images[key]])", "torch.cat([value, value])", "both halves see the same observation"),
+    ],
+    ("modes/base.py", "modes/test_modes_found.py"): [
+        ("rank.argsort(1, descending=True)", "rank.argsort(1)", "the lightest mode comes first"),
+        (
+            "distance.masked_fill(members == 0, torch.inf)",
+            "distance",
+            "a mode is represented by another one's candidate",
+        ),
+    ],
+    ("modes/mixtures.py", "modes/test_mixtures.py"): [
+        ("(scatter + towards)", "scatter", "covariances are not drawn towards the pooled one"),
+        ("- log_volume", "", "the density of a wide component is that of a narrow one"),
+        (
+            "masked_fill(absent, -math.inf)",
+            "masked_fill(absent, -1e3)",
+            "components that are not there have candidates",
+        ),
+        ("points.square().sum(-1, keepdim=True)).mT", "1.0).mT", "starts look along arbitrary axes"),
+    ],
+    ("modes/gaussian_mixture.py", "modes/test_gaussian_mixture.py"): [
+        ("- math.log(count) * parameters", "- 2 * parameters", "Akaike's criterion: noise has modes"),
+        ("masked_fill(light[:, None], -math.inf)", "masked_fill(light[:, None], 0)", "light components are modes"),
+        (
+            "parameters = torch.arange(1, most + 1) *",
+            "parameters = torch.arange(1, most + 1) ** 2 *",
+            "modes are too dear",
+        ),
+        ("torch.maximum(width, floor)", "width", "what is flat is divided by nothing"),
+    ],
     ("augmentation/pusht_mirror.py", "augmentation/test_pusht_mirror.py"): [
         ("(1, 0, 3, 2, 5, 4, 7, 6)", "(0, 1, 2, 3, 4, 5, 6, 7)", "mirrored keypoints keep their order"),
         ("value.flip(-2, -1).transpose", "value.transpose", "pictures are mirrored on the other diagonal"),

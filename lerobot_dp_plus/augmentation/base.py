@@ -8,6 +8,8 @@ from typing import Any
 import draccus
 from torch import Tensor
 
+ACTION = "action"
+
 
 @dataclass(frozen=True)
 class Augmentation(draccus.ChoiceRegistry, ABC):
@@ -24,3 +26,12 @@ class Augmentation(draccus.ChoiceRegistry, ABC):
     @abstractmethod
     def widen(self, statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Dataset statistics, their min and max widened to what `apply` may produce."""
+
+
+@dataclass(frozen=True)
+class Symmetry(Augmentation, ABC):
+    """An augmentation by a mirror: what is right to do in the mirror image is the mirror image of what is right to do."""
+
+    @abstractmethod
+    def image(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The mirror image of observations and actions, each (..., feature), in the dataset's units. Its own inverse."""

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.augmentation.base import Augmentation
+from lerobot_dp_plus.augmentation.base import ACTION, Augmentation, Symmetry
 from lerobot_dp_plus.notation import per_sample
 
 ARENA = 512.0  # pixels
 #: Where each keypoint of the T goes.
 KEYPOINT_ORDER = (1, 0, 3, 2, 5, 4, 7, 6)
-STATE, ENVIRONMENT_STATE, ACTION = "observation.state", "observation.environment_state", "action"
+STATE, ENVIRONMENT_STATE = "observation.state", "observation.environment_state"
 
 
 @Augmentation.register_subclass("pusht_mirror")
 @dataclass(frozen=True)
-class PushTMirror(Augmentation):
+class PushTMirror(Symmetry):
     """With probability ½: (x, y) → (512 − y, 512 − x), keypoints 0↔1 2↔3 4↔5 6↔7, images on the anti-diagonal.
 
     The mirror maps PushT's goal pose (256, 256, π/4) and the T onto themselves, so a mirrored demonstration is a
@@ -41,12 +41,14 @@ class PushTMirror(Augmentation):
     def apply(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
         action = sample[ACTION]
         chosen = torch.rand(action.shape[0], device=action.device) < 0.5
+        images = self.image(sample)
         return {
-            key: torch.where(per_sample(chosen, value), mirror(key, value), value)
-            if _is_mirrored(key, value)
-            else value
+            key: torch.where(per_sample(chosen, value), images[key], value) if _is_mirrored(key, value) else value
             for key, value in sample.items()
         }
+
+    def image(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {key: mirror(key, value) if _is_mirrored(key, value) else value for key, value in sample.items()}
 
     def widen(self, statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         widened = {key: dict(value) for key, value in statistics.items()}

@@ -1,0 +1,78 @@
+"""What tells modes apart, and what it finds."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import draccus
+import torch
+from torch import Tensor
+
+
+class Found(NamedTuple):
+    """The modes of each observation's N candidates, the heaviest first.
+
+    K is the most modes that there may be. What an observation has fewer is absent: weight, centre and index are zero.
+
+    Args:
+        mode: which mode each candidate belongs to, (B, N) int64, 0 … K − 1.
+        weights: share of the candidates, (B, K); they add up to one.
+        centres: mean of the candidates of the mode, (B, K, D).
+        nearest: index of that candidate of the mode which is nearest to its centre, (B, K) int64. It represents the mode.
+    """
+
+    mode: Tensor
+    weights: Tensor
+    centres: Tensor
+    nearest: Tensor
+
+
+@dataclass(frozen=True)
+class Modes(draccus.ChoiceRegistry, ABC):
+    """Says which candidates do the same thing, and how many different things there are to do."""
+
+    @abstractmethod
+    def points(self, chunks: Tensor) -> Tensor:
+        """What is compared of chunks (B, N, L, A), which begin at the current step: (B, N, D)."""
+
+    @abstractmethod
+    def find(self, points: Tensor) -> Found:
+        """The modes of points (B, N, D), N >= 1. Nothing is drawn at random: equal points give equal modes.
+
+        Raises:
+            ValueError: points of another shape, NaN or infinity.
+        """
+
+    def of(self, chunks: Tensor) -> Found:
+        """The modes of chunks (B, N, L, A). Raises as `find`."""
+        return self.find(self.points(chunks))
+
+
+def ambiguity(weights: Tensor) -> Tensor:
+    """−Σ_k w_k log w_k in nats, (B, K) -> (B,): 0 if there is one mode, log K if K are equally heavy."""
+    return torch.special.entr(weights).sum(-1)
+
+
+def check_points(points: Tensor) -> None:
+    """Raise a ValueError unless points are (B, N, D), with at least one of finite numbers."""
+    if points.dim() != 3 or not points.is_floating_point() or points.shape[1] < 1 or points.shape[2] < 1:
+        raise ValueError(f"points are {points.dtype} {tuple(points.shape)}; must be floating (B, N, D) with N, D >= 1")
+    if not bool(torch.isfinite(points).all()):
+        raise ValueError("points: NaN or infinity among them; modes are told of finite numbers")
+
+
+def described(points: Tensor, labels: Tensor, most: int) -> Found:
+    """What is found if candidate n of points (B, N, D) has the label labels[b, n], 0 … most − 1, in any order.
+
+    Of equally heavy modes that of the earlier candidate comes first.
+    """
+    count = points.shape[1]
+    members = torch.nn.functional.one_hot(labels, most)  # (B, N, K)
+    rank = members.sum(1) * count - members.argmax(1)  # by number of members, then by the first of them
+    order = rank.argsort(1, descending=True)
+    members = members.gather(2, order[:, None].expand_as(members))
+    size = members.sum(1)  # (B, K)
+    centres = members.to(points.dtype).mT @ points / size.clamp_min(1)[..., None]
+    distance = (points[:, :, None] - centres[:, None]).square().sum(-1)  # (B, N, K)
+    nearest = distance.masked_fill(members == 0, torch.inf).argmin(1)
+    return Found(members.argmax(2), size.to(points.dtype) / count, centres, nearest)
