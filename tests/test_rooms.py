@@ -19,6 +19,7 @@ PARTS = {
     "objectives",
     "samplers",
     "guidance",
+    "likelihood",
     "ema",
     "heads",
 }
@@ -30,11 +31,11 @@ TABLE: dict[str, set[str]] = {
     "units": set(),
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "energies", "selection", "augmentation")},
-    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance")},
+    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance", "likelihood")},
     "ema": set(),
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
-    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance"},
+    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
     # How a command describes itself; standard library only.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads.base import ElementwiseHead
+from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
 
@@ -36,7 +36,18 @@ class RegressionHead(ElementwiseHead):
         return (self._predict(condition, chunk).float() - chunk).square() * valid[..., None]
 
     def propose(
-        self, condition: Condition, noise: Tensor, world: World | None, generator: torch.Generator | None = None
+        self,
+        condition: Condition,
+        noise: Tensor,
+        world: World | None,
+        generator: torch.Generator | None = None,
+        absent: Condition = None,
     ) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
         return Candidates(chunk[:, None].expand(noise.shape).contiguous())
+
+    def imitation(self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None) -> Tensor:
+        """The mean squared distance to the one chunk that the head knows. Cost: one network call."""
+        counted = (all_valid(chunks) if valid is None else valid)[:, None, :, None]
+        square = (self._predict(condition, chunks[:, 0])[:, None].float() - chunks).square() * counted
+        return square.sum((2, 3)) / (counted.sum((2, 3)) * chunks.shape[3]).clamp_min(1)

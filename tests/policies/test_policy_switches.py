@@ -226,7 +226,13 @@ def test_a_field_of_another_member_is_refused(switches):
     ("axis", "legal"),
     [
         ("objective", ["diffusion", "flow_matching", "regression", "shortcut"]),
-        ("sampler", ["ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"]),
+        (
+            "sampler",
+            [
+                *("ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"),
+                *("langevin", "predictor_corrector"),
+            ],
+        ),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
         ("selection", ["coherent", "densest", "first", "lowest_energy"]),
@@ -235,7 +241,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ("auxiliary", ["next_state", "none"]),
         ("energy", ["none", "smoothness", "stay_above"]),
         ("words", ["hashed", "none"]),
-        ("guidance", ["gradient", "none", "smoothness"]),
+        ("guidance", ["classifier_free", "gradient", "none", "smoothness"]),
     ],
 )
 def test_unknown_members_are_answered_with_the_legal_ones(axis, legal, tmp_path):
