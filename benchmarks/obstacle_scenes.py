@@ -116,7 +116,9 @@ def depth(way: np.ndarray, placed: Placed) -> float:
     return rule.depths(torch.as_tensor(way.reshape(1, 1, -1, 2)), Scene(forward=PushT())).max().item()
 
 
-def run(made: Any, seeds: Sequence[int], placed: Sequence[Placed] | None = None, steps: int = STEPS) -> tuple[list[Run], float]:
+def run(
+    made: Any, seeds: Sequence[int], placed: Sequence[Placed] | None = None, steps: int = STEPS
+) -> tuple[list[Run], float]:
     """Episodes of a loaded policy, all in step with each other, and processor seconds for one chunk of one of them.
 
     Before every chunk the policy is told where the obstacles are then, and how they move.

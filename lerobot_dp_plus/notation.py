@@ -131,6 +131,16 @@ def tile_rows(condition: Condition, count: int) -> Condition:
     return condition if count == 1 else map_rows(condition, lambda rows: torch.cat([rows] * count))
 
 
+def join_rows(first: Condition, second: Condition) -> Condition:
+    """A condition with the samples of both, which are of the same network and the same kind of observation."""
+    if isinstance(first, Tensor):
+        return torch.cat([first, second])
+    if isinstance(first, tuple | list):
+        parts = [join_rows(*pair) for pair in zip(first, second, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    return first
+
+
 # What is proposed and judged
 
 

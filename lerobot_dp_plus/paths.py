@@ -73,6 +73,18 @@ class Path(draccus.ChoiceRegistry, ABC):
         """
         return self.grid(steps, like)
 
+    def time_at(self, ratio: Tensor) -> Tensor:
+        """t at which σ/α is `ratio` (K,) > 0, float64 on the CPU; 0 where the path never has so much noise.
+
+        By bisection, because σ/α falls with t.
+        """
+        low, high = torch.zeros_like(ratio), torch.ones_like(ratio)
+        for _ in range(60):
+            middle = (low + high) / 2
+            above = self.sigma(middle) > ratio * self.alpha(middle)
+            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        return high
+
     def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
         """x_t = α·x₁ + σ·x₀, (B, H, A)."""
         return per_sample(self.alpha(t), x1) * x1 + per_sample(self.sigma(t), x0) * x0
@@ -122,6 +134,9 @@ class StraightPath(Path):
 
     def sigma(self, t: Tensor) -> Tensor:
         return 1 - t
+
+    def time_at(self, ratio: Tensor) -> Tensor:
+        return 1 / (1 + ratio)
 
     def velocity_weights(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), -torch.ones_like(t)
@@ -188,17 +203,13 @@ class VariancePreservingPath(Path):
         return self._beside(like, f"smooth grid of {steps}", lambda: self._at_angles(steps))
 
     def _at_angles(self, steps: int) -> Tensor:
-        """The times of `smooth_grid`, float64 (steps + 1,). Bisection finds them, because φ falls with t."""
+        """The times of `smooth_grid`, float64 (steps + 1,)."""
         left = torch.arange(steps, -1, -1, dtype=torch.float64)
-        low, high = torch.zeros_like(left), torch.ones_like(left)
-        wanted = torch.atan2(self.sigma(low), self.alpha(low)) * (left / steps) ** 1.5
-        for _ in range(60):
-            middle = (low + high) / 2
-            above = torch.atan2(self.sigma(middle), self.alpha(middle)) > wanted
-            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        start = torch.zeros_like(left)
+        times = self.time_at(torch.tan(torch.atan2(self.sigma(start), self.alpha(start)) * (left / steps) ** 1.5))
         # However many times there are, they must differ in float32. They must also differ for tables, which take a time
         # next to an entry for that entry.
-        times = high.minimum(1 - left * min(2e-3 / self.num_train_steps, 0.5 / steps))
+        times = times.minimum(1 - left * min(2e-3 / self.num_train_steps, 0.5 / steps))
         times[0], times[-1] = 0, 1
         return times
 

@@ -241,3 +241,30 @@ def test_steps_whose_time_is_that_of_the_data_are_the_data(path: Path, dtype: to
     x_t = path.interpolate(x0, x1, t)
     assert torch.equal(x_t[:, :2], x1[:, :2])
     assert not torch.isclose(x_t[:, 2:], x1[:, 2:], atol=1e-3).all()
+
+
+@pytest.mark.parametrize("path", ALL_PATHS.values(), ids=ALL_PATHS)
+def test_the_time_of_a_ratio_has_that_ratio(path: Path) -> None:
+    wanted = torch.logspace(-2, math.log10(50), 200, dtype=torch.float64)
+    t = path.time_at(wanted)
+    # Paths of steps take a time next to a step for the step: within a thousandth of a step's length.
+    torch.testing.assert_close(
+        path.sigma(t) / path.alpha(t), wanted, rtol=1e-6 if path == PATHS.get("straight") else 4e-3, atol=0
+    )
+    assert (t.diff() < 0).all() and (t > 0).all() and (t < 1).all()
+
+
+@pytest.mark.parametrize("path", [PATHS["straight"], PATHS["squared_cosine"]], ids=["straight", "squared_cosine"])
+def test_the_time_of_a_ratio_is_that_of_the_closed_form(path: Path) -> None:
+    s = torch.logspace(-6, 2, 60, dtype=torch.float64)
+    c = math.pi / 2 / 1.008
+    exact = 1 / (1 + s) if path == PATHS["straight"] else torch.asin(math.sin(c) / (1 + s**2).sqrt()) / c
+    torch.testing.assert_close(path.time_at(s), exact, rtol=0, atol=1e-12)
+    torch.testing.assert_close(Path.time_at(path, s), exact, rtol=0, atol=1e-12)
+
+
+def test_more_noise_than_a_path_has_is_where_it_begins() -> None:
+    short = LinearBetaPath(num_train_steps=100)
+    torch.testing.assert_close(
+        short.time_at(torch.tensor([1e3], dtype=torch.float64)), torch.zeros(1, dtype=torch.float64)
+    )

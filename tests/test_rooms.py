@@ -22,6 +22,7 @@ PARTS = {
     "objectives",
     "samplers",
     "guidance",
+    "likelihood",
     "ema",
     "heads",
 }
@@ -34,7 +35,7 @@ TABLE: dict[str, set[str]] = {
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "modes", "augmentation")},
     **{room: {"notation", "named"} for room in ("energies", "selection")},
-    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance")},
+    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance", "likelihood")},
     "forward_maps": {"notation", "units"},
     "projection": {"notation", "energies", "forward_maps"},
     # A user's functions by name; standard library only.
@@ -42,7 +43,7 @@ TABLE: dict[str, set[str]] = {
     "ema": set(),
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
-    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance"},
+    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
     # How a command describes itself; standard library only.

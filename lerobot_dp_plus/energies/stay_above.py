@@ -23,9 +23,7 @@ class StayAbove(EnergyTerm):
 
     def check(self, action_dim: int, position_dim: int) -> None:
         if not 0 <= self.dimension < action_dim:
-            raise ValueError(
-                f"energies.stay_above.dimension = {self.dimension}: legal are 0 to {action_dim - 1}"
-            )
+            raise ValueError(f"energies.stay_above.dimension = {self.dimension}: legal are 0 to {action_dim - 1}")
 
     def __call__(self, chunks: Tensor, scene: Scene) -> Tensor:
         over = self.limit - chunks[:, :, scene.now :, self.dimension]

@@ -52,9 +52,7 @@ def chosen(dimensions: tuple[int, ...], action_dim: int) -> tuple[int, ...]:
 def check_dimensions(name: str, dimensions: tuple[int, ...], action_dim: int) -> None:
     """Raise a ValueError unless every dimension is one of an action, and none comes twice."""
     if len(set(dimensions)) < len(dimensions) or not all(0 <= each < action_dim for each in dimensions):
-        raise ValueError(
-            f"forward.{name} = {list(dimensions)}: legal are different numbers from 0 to {action_dim - 1}"
-        )
+        raise ValueError(f"forward.{name} = {list(dimensions)}: legal are different numbers from 0 to {action_dim - 1}")
 
 
 def between(length: int, substeps: int) -> Tensor:

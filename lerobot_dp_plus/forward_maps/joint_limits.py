@@ -28,7 +28,9 @@ class JointLimits(Identity):
             if limit and len(limit) != count:
                 raise ValueError(f"forward.{name} = {list(limit)}: must have {count} numbers, one for each coordinate")
         if self.low and self.high and not all(a < b for a, b in zip(self.low, self.high, strict=True)):
-            raise ValueError(f"forward.low = {list(self.low)}, forward.high = {list(self.high)}: every low must be below")
+            raise ValueError(
+                f"forward.low = {list(self.low)}, forward.high = {list(self.high)}: every low must be below"
+            )
 
     def positions(self, actions: Tensor, scene: Scene) -> Tensor:
         found = super().positions(actions, scene)

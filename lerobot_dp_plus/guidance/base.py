@@ -39,7 +39,10 @@ class Situation:
         candidates: N; in chunks (B·N, H, A) the candidates of one observation follow each other.
         world: the scene and an energy; None if nobody needs them.
         condition: what the network knows of the observation.
-        denoiser: makes the denoiser under another such condition.
+        denoiser: makes the denoiser under another such condition, which may have several times as many rows.
+        absent: what the network makes of a dropped observation, as many rows as `condition` has; None if it has not
+            learned to do without. A policy fills it with the condition of values that stand for "not seen". In training
+            it must have shown the network the same values in place of some observations (arXiv 2207.12598, §3.1).
     """
 
     path: Path
@@ -49,6 +52,7 @@ class Situation:
     world: World | None = None
     condition: Condition = None
     denoiser: Callable[[Condition], Denoiser] | None = None
+    absent: Condition = None
 
     def moved(self, prediction: Prediction, x1: Tensor, x_t: Tensor, t: Tensor) -> Prediction:
         """The prediction at x_t with its data end moved to `x1`, within the bound; the noise end explains the rest."""

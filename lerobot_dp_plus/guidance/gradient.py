@@ -118,5 +118,3 @@ def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
     if not found.isfinite().all():
         raise FloatingPointError("the gradient of the energies is not finite; guidance cannot follow it")
     return found
-
-

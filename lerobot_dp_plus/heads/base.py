@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, World
-from lerobot_dp_plus.notation import Candidates, Condition, Network
+from lerobot_dp_plus.likelihood import Likelihood
+from lerobot_dp_plus.notation import Candidates, Condition, Network, repeat_rows
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
 
@@ -54,12 +55,33 @@ class Head(ABC):
         world: World | None,
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
+        absent: Condition = None,
     ) -> Candidates:
         """N chunks for each of B observations from noise (B, N, H, A).
 
         The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
         samplers that draw more on the way. `fixed` (B, N, H, A) holds what is decided already, and NaN for what is not.
+        `absent` is the condition of a dropped observation, of one row or B, for guidance that contrasts with it.
         """
+
+    def log_prob(self, condition: Condition, chunks: Tensor, likelihood: Likelihood) -> Tensor | None:
+        """Log-density (B, N) of chunks (B, N, H, A), as `likelihood` says; None if the head has none.
+
+        The condition has B rows.
+        """
+        return None
+
+    def imitation(self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None) -> Tensor:
+        """The imitation energy (B, N) of chunks (B, N, H, A): how badly the head knows them; lower is better.
+
+        It is a mean over the actions in `valid` (B, H), or over all. The same chunks have the same energy in every call,
+        whichever others are beside them. Differentiable in the chunks. The condition has B rows. `draws` is the number
+        of noises for heads that use noise. By default this is the loss, so a head whose loss draws noise has its own.
+        """
+        rows, count = chunks.flatten(0, 1), chunks.shape[1]
+        counted = all_valid(chunks) if valid is None else valid
+        loss = self.loss(repeat_rows(condition, count), rows, counted.repeat_interleave(count, 0))
+        return loss.unflatten(0, chunks.shape[:2])
 
 
 class ElementwiseHead(Head):
@@ -82,3 +104,8 @@ def decided(fixed: Tensor, drawn: Tensor) -> Tensor:
 def mean_error(error: Tensor, valid: Tensor) -> Tensor:
     """Mean over the actions that count, (B,), of errors (B, H, A) that are zero elsewhere."""
     return error.sum((1, 2)) / (valid.sum(1) * error.shape[2]).clamp_min(1)
+
+
+def all_valid(chunks: Tensor) -> Tensor:
+    """(B, H), true everywhere, for chunks (B, N, H, A)."""
+    return torch.ones((chunks.shape[0], chunks.shape[2]), dtype=torch.bool, device=chunks.device)

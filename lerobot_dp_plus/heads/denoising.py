@@ -1,18 +1,21 @@
 """Chunks drawn by carrying noise to data."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation, World
-from lerobot_dp_plus.heads.base import ElementwiseHead, decided
+from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
+from lerobot_dp_plus.heads.imitation import End, imitation_energy
 from lerobot_dp_plus.heads.tabulated import tabulated
+from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.networks.prepared import Prepared
-from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, repeat_rows
-from lerobot_dp_plus.paths import Path
+from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, map_rows, repeat_rows
 from lerobot_dp_plus.objectives import DenoisingObjective, Objective
+from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.samplers import Sampler
 
 
@@ -67,19 +70,22 @@ class Denoising(ElementwiseHead):
         world: World | None,
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
+        absent: Condition = None,
     ) -> Candidates:
         sampler, objective, start = self.sampler, self.objective, noise.flatten(0, 1)
-        condition = repeat_rows(condition, noise.shape[1])
+        absent = map_rows(absent, lambda rows: rows.expand(len(noise), *rows.shape[1:]))
+        condition, absent = (repeat_rows(each, noise.shape[1]) for each in (condition, absent))
         clock = sampler.clock(objective.sampling_path, start)
         path = tabulated(objective.sampling_path, clock)
         keep_noise = "kept_noise" in sampler.needs
 
         def denoiser(known: Condition) -> Denoiser:
-            times = [path.network_time(t) for t in clock[:-1]]
-            network = cast(Network, Prepared(self.network, times, known))
+            network = self._prepared(path, clock[:-1], known)
             return objective.denoiser(network, known, path=path, keep_noise=keep_noise)
 
-        situation = Situation(path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser)
+        situation = Situation(
+            path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser, absent
+        )
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
         bent = wrap(denoiser(condition), situation)
         if fixed is not None:
@@ -88,6 +94,38 @@ class Denoising(ElementwiseHead):
         if fixed is not None:  # some samplers end a step before the data
             chunks = decided(fixed.flatten(0, 1), chunks)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)
+
+    def _prepared(self, path: Path, times: Sequence[Tensor], condition: Condition) -> Network:
+        return cast(Network, Prepared(self.network, [path.network_time(t) for t in times], condition))
+
+    @property
+    def _unclipped(self) -> DenoisingObjective:
+        """The same objective, whose denoiser says of the data what the network says."""
+        return replace(self.objective, clip_range=None)
+
+    def log_prob(self, condition: Condition, chunks: Tensor, likelihood: Likelihood) -> Tensor:
+        with torch.inference_mode(False), torch.no_grad():
+            # Tensors made in inference mode cannot be differentiated, but copies can.
+            known = repeat_rows(map_rows(condition, torch.clone), chunks.shape[1])
+            denoise = self._unclipped.denoiser(self.network, known)
+            found = likelihood.log_prob(denoise, self.objective.sampling_path, chunks.flatten(0, 1))
+            return found.unflatten(0, chunks.shape[:2])
+
+    def imitation(
+        self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None, end: End = "x0"
+    ) -> Tensor:
+        """The error of the network's `end`, averaged over `draws` noises at times spread over those of training.
+
+        See `imitation_energy`. Without clipping, so it is what is trained on if `end` is what the network predicts.
+        Cost: `draws` network calls.
+        """
+        objective, rows = self._unclipped, chunks.flatten(0, 1)
+        condition = repeat_rows(condition, chunks.shape[1])
+        strata = (torch.arange(draws, device=rows.device, dtype=rows.dtype) + 0.5) / draws
+        clock = [t.expand(len(rows)) for t in objective.time_density.quantile(strata)]
+        path = tabulated(objective.sampling_path, clock)
+        denoise = objective.denoiser(self._prepared(path, clock, condition), condition, path=path)
+        return imitation_energy(denoise, path, clock, chunks, all_valid(chunks) if valid is None else valid, end)
 
 
 def fixing(denoise: Denoiser, fixed: Tensor, path: Path) -> Denoiser:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads.base import ElementwiseHead, decided
+from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
 
@@ -42,7 +42,14 @@ class RegressionHead(ElementwiseHead):
         world: World | None,
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
+        absent: Condition = None,
     ) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
         chunks = chunk[:, None].expand(noise.shape).contiguous()
         return Candidates(chunks if fixed is None else decided(fixed, chunks))
+
+    def imitation(self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None) -> Tensor:
+        """The mean squared distance to the one chunk that the head knows. Cost: one network call."""
+        counted = (all_valid(chunks) if valid is None else valid)[:, None, :, None]
+        square = (self._predict(condition, chunks[:, 0])[:, None].float() - chunks).square() * counted
+        return square.sum((2, 3)) / (counted.sum((2, 3)) * chunks.shape[3]).clamp_min(1)

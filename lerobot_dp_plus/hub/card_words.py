@@ -31,6 +31,8 @@ _WORDS = {
         "ancestral_leading": "DDPM's own sampler on diffusers' leading timesteps",
         "ddim_leading": f"DDIM on diffusers' leading timesteps {_paper('2010.02502')}",
         "ancestral": f"DDPM's own sampler, stochastic {_paper('2006.11239')}",
+        "langevin": f"annealed Langevin dynamics, stochastic {_paper('1907.05600')}",
+        "predictor_corrector": f"DDIM corrected by Langevin steps, stochastic {_paper('2011.13456')}",
         "ddim": f"DDIM {_paper('2010.02502')}",
         "euler": "Euler's method, first order",
         "heun": f"Heun's method, second order {_paper('2206.00364')}",
@@ -64,6 +66,7 @@ _WORDS = {
         "none": "not used",
         "smoothness": "prefers chunks without jerks",
         "gradient": "follows the gradient of the energies",
+        "classifier_free": f"stresses what the observation says {_paper('2207.12598')}",
     },
     "projection": {
         "none": "not used",
@@ -100,10 +103,12 @@ MEMBERS = {(axis, member): words for axis, members in _WORDS.items() for member,
 #: objective -> axes that it does without, whatever a config says of them.
 UNUSED = {"regression": ("sampler", "guidance", "selection")}
 
-#: sampler -> network calls a chunk, from its num_steps: one a step, but for Heun's method.
-NETWORK_CALLS: dict[str, Callable[[int], int]] = {
-    **{sampler: lambda steps: steps for sampler in _WORDS["sampler"]},
-    "heun": lambda steps: 2 * steps - 1,
+#: sampler -> network calls a chunk, from its num_steps n and corrections m: one a step, but for three of them.
+NETWORK_CALLS: dict[str, Callable[[int, int], int]] = {
+    **{sampler: lambda n, m: n for sampler in _WORDS["sampler"]},
+    "heun": lambda n, m: 2 * n - 1,
+    "langevin": lambda n, m: (n - 1) * m + 1,
+    "predictor_corrector": lambda n, m: (n - 1) * (1 + m) + 1,
 }
 
 KINDS = {
@@ -193,7 +198,7 @@ def normalisation(kind: str, mapping: dict[str, Any], imagenet: bool) -> str:
 def network_calls(sampler: dict[str, Any]) -> int | None:
     """Network calls a chunk, None for a sampler not known here."""
     rule, steps = NETWORK_CALLS.get(str(sampler.get("type"))), sampler.get("num_steps")
-    return rule(steps) if rule is not None and isinstance(steps, int) else None
+    return rule(steps, sampler.get("corrections", 0)) if rule is not None and isinstance(steps, int) else None
 
 
 def unused(config: dict[str, Any]) -> tuple[str, ...]:

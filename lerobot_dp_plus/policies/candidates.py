@@ -23,7 +23,6 @@ from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.units import ACTION
 
-
 #: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
 VIOLATION, KEPT = "violation", 1e-3
 #: Where a window holds the obstacles that are seen, in the dataset's units.

@@ -154,10 +154,7 @@ def test_a_constraint_costs_half_the_square_of_how_far_each_rule_is_broken(const
     some = 0.8 * chunks()
     positions = scene.positions(some)
     depths = torch.stack(
-        [
-            torch.stack([depths_by_hand(constraint, positions[b, n], scene.substeps) for n in range(N)])
-            for b in range(B)
-        ]
+        [torch.stack([depths_by_hand(constraint, positions[b, n], scene.substeps) for n in range(N)]) for b in range(B)]
     )
     torch.testing.assert_close(constraint.depths(positions, scene), depths)
     expected = (depths + constraint.margin).clamp_min(0).square().sum(-1) / 2
@@ -242,7 +239,9 @@ def test_a_users_function_that_cannot_be_used_is_named() -> None:
     with pytest.raises(ValueError, match=r"energies\.function cannot be differentiated"):
         group.sum(group.terms)(some, Scene())
     group.sum(group.terms)(some.detach(), Scene())
-    with pytest.raises(ValueError, match=r"energies\.function\.path = .*misshapen: it gave shape \(2, 3, 6\).*\(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"energies\.function\.path = .*misshapen: it gave shape \(2, 3, 6\).*\(2, 3\)"
+    ):
         Function(1.0, f"{__name__}:misshapen")(some, Scene())
 
 
@@ -276,7 +275,10 @@ def test_a_function_that_is_not_there_is_refused_before_use(path: str, said: str
         (lambda: Bounds(1, low=(0,)).check(2, 2), r"energies\.bounds\.low = \[0\]: must have one number.*2"),
         (lambda: Speed(1), r"energies\.speed\.limit = 0\.0: must be a number above 0"),
         (lambda: Obstacles(circles=((1, float("nan"), 2),)), r"energies\.obstacles\.circles has the row .*finite"),
-        (lambda: Obstacles(circles=((1, 2),)).check(2, 2), r"circles has the row \[1, 2\]: must be 2 coordinates, a radius"),
+        (
+            lambda: Obstacles(circles=((1, 2),)).check(2, 2),
+            r"circles has the row \[1, 2\]: must be 2 coordinates, a radius",
+        ),
         (lambda: Obstacles(circles=((1, 2, -3),)).check(2, 2), r"circles has the row \[1, 2, -3\].*at least 0"),
         (lambda: Obstacles(1, boxes=((1, 2, 0, 3),)), r"boxes has the row \[1, 2, 0, 3\].*every low below its high"),
         (lambda: Obstacles(1, boxes=((1, 2),)).check(2, 2), r"boxes has the row \[1, 2\]: must be 2 low and 2 high"),
@@ -310,4 +312,6 @@ def test_where_nothing_is_in_the_way_nothing_is_wrong() -> None:
     some, nothing = chunks().requires_grad_(), Obstacles(1.0)
     assert not nothing(some, SCENES[0]).any() and (nothing.depths(some, SCENES[0]) < 0).all()
     assert not nothing.worst(some, SCENES[0]).gradient.any()
-    assert not torch.autograd.grad(Energies(obstacles=nothing).sum({"obstacles": nothing})(some, SCENES[0]).sum(), some)[0].any()
+    assert not torch.autograd.grad(
+        Energies(obstacles=nothing).sum({"obstacles": nothing})(some, SCENES[0]).sum(), some
+    )[0].any()

@@ -1,7 +1,7 @@
 """Forward maps: PushT's against its physics, the others against straight ways written out."""
 
-import gymnasium
 import gym_pusht  # noqa: F401  registers the environment
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -11,7 +11,12 @@ from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.units import ACTION
 
 B, N, L = 2, 3, 4
-MEMBERS = [Identity(), Identity(steps_between=1, dimensions=(2, 0)), JointLimits(low=(0, 0, 0), high=(1, 1, 1)), PushT()]
+MEMBERS = [
+    Identity(),
+    Identity(steps_between=1, dimensions=(2, 0)),
+    JointLimits(low=(0, 0, 0), high=(1, 1, 1)),
+    PushT(),
+]
 
 
 def actions(dim: int) -> torch.Tensor:
@@ -36,10 +41,13 @@ def rollout() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     env.reset(seed=7)
     inner = env.unwrapped
     # In the midst of the block for some of the time: the agent goes on as if it were not there.
-    told = np.array([[200, 300], [260, 240], [300, 330], [120, 90], [400, 200], [256, 300], [250, 250], [500, 20]], float)
+    told = np.array(
+        [[200, 300], [260, 240], [300, 330], [120, 90], [400, 200], [256, 300], [250, 250], [500, 20]], float
+    )
     starts, ways, subs = [np.array(inner.agent.position)], [], []
     step = inner.space.step
     for action in told:
+
         class Spy:
             def __getattr__(self, name, space=inner.space):
                 return getattr(space, name)
@@ -121,7 +129,10 @@ def test_positions_are_start_and_gains(member: ForwardMap, known: bool) -> None:
         (lambda: PushT().check(3, {"observation.state": 2}, 2, 1), r"forward\.type = pusht: it needs actions of 2"),
         (lambda: PushT().check(2, {}, 2, 1), r"it needs actions of 2 dimensions and observation\.state of 2"),
         (lambda: PushT().check(2, {"observation.state": 2}, 1, 1), r"n_obs_steps = 1, observation_stride = 1"),
-        (lambda: PushT().check(2, {"observation.state": 2}, 2, 3), r"observation_stride = 3; it needs at least 2, and 1"),
+        (
+            lambda: PushT().check(2, {"observation.state": 2}, 2, 3),
+            r"observation_stride = 3; it needs at least 2, and 1",
+        ),
         (lambda: JointLimits(low=(1,)).check(2, {}, 1, 1), r"forward\.low = \[1\]: must have 2 numbers"),
         (lambda: JointLimits(low=(1,), high=(0,)).check(1, {}, 1, 1), r"forward\.low = \[1\], forward\.high = \[0\]"),
     ],

@@ -23,6 +23,8 @@ from lerobot_dp_plus.samplers import (
     Euler,
     Heun,
     Jump,
+    Langevin,
+    PredictorCorrector,
     Sampler,
 )
 
@@ -147,8 +149,13 @@ def test_a_guidance_can_ask_the_network_under_another_condition() -> None:
 
 @pytest.mark.parametrize(
     ("objective", "sampler"),
-    [(Diffusion(), Ancestral(4)), (Diffusion(path=DiffusersPath()), AncestralLeading(4))],
-    ids=["ancestral", "leading"],
+    [
+        (Diffusion(), Ancestral(4)),
+        (Diffusion(path=DiffusersPath()), AncestralLeading(4)),
+        (FlowMatching(), Langevin(3, corrections=2)),
+        (Diffusion(), PredictorCorrector(3)),
+    ],
+    ids=["ancestral", "leading", "langevin", "predictor_corrector"],
 )
 @torch.no_grad()
 def test_a_stochastic_sampler_draws_from_the_generator_for_all_candidates(

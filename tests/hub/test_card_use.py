@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import asdict, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,12 @@ from lerobot_dp_plus.auxiliary import Further
 from lerobot_dp_plus.auxiliary.dynamics import Dynamics
 from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimation
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
-from lerobot_dp_plus.energies import EnergyTerm
 from lerobot_dp_plus.evaluation import report
 from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.hub.card_use import policy_class
-from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, UNITS
+from lerobot_dp_plus.hub.card_words import MEMBERS, NETWORK_CALLS, SAME_UNITS, UNITS, network_calls
 from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
@@ -182,9 +183,13 @@ def test_every_member_spoken_of_exists() -> None:
 
 
 def test_network_calls_are_those_the_samplers_make() -> None:
-    for name, rule in NETWORK_CALLS.items():
-        sampler = Sampler.get_known_choices()[name]
-        assert [rule(steps) for steps in (1, 5, 10)] == [sampler(num_steps=steps).num_calls for steps in (1, 5, 10)]
+    for name in NETWORK_CALLS:
+        for steps, more in product((1, 5, 10), ({}, {"corrections": 3})):
+            kind = Sampler.get_known_choices()[name]
+            if more and "corrections" not in {field.name for field in fields(kind)}:
+                continue
+            sampler = kind(num_steps=steps, **more)
+            assert network_calls({"type": name, **asdict(sampler)}) == sampler.num_calls
 
 
 def test_units_are_of_features_the_environments_have() -> None:

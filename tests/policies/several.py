@@ -43,7 +43,10 @@ KINDS: dict[str, dict[str, Any]] = {
         "image_encoder": PatchesConfig(width=16, crop_ratio=1.0, feature_dim=16),
         "auxiliary": NextState(dim=8),
     },
-    "energies that guide": {"energies": Energies(stay_above=StayAbove(weight=1, limit=0.5)), "guidance": Gradient(strength=0.1)},
+    "energies that guide": {
+        "energies": Energies(stay_above=StayAbove(weight=1, limit=0.5)),
+        "guidance": Gradient(strength=0.1),
+    },
     "regression": {"objective": BehaviourCloning()},
     "no average": {"ema": EmaConfig(enabled=False), **X1},
     "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},

@@ -149,10 +149,20 @@ def test_lerobots_evaluation_keeps_the_limit(tmp_path, monkeypatch):
     step = PushTEnv.step
     monkeypatch.setattr(PushTEnv, "step", lambda self, action: acted.append(float(action[0])) or step(self, action))
     last = checkpoints / "last" / "pretrained_model"
-    evaluate(last, tmp_path / "plain", STATE_ONLY, "--policy.energies.stay_above.weight=1", "--policy.energies.stay_above.limit=350")
+    evaluate(
+        last,
+        tmp_path / "plain",
+        STATE_ONLY,
+        "--policy.energies.stay_above.weight=1",
+        "--policy.energies.stay_above.limit=350",
+    )
     assert len(acted) == 12 and min(acted) < 300, "an energy alone is only told"
     acted.clear()
-    steering = ("--policy.energies.stay_above.weight=1", "--policy.energies.stay_above.limit=350", "--policy.guidance.type=gradient")
+    steering = (
+        "--policy.energies.stay_above.weight=1",
+        "--policy.energies.stay_above.limit=350",
+        "--policy.guidance.type=gradient",
+    )
     evaluate(last, tmp_path / "steered", STATE_ONLY, *steering, "--policy.guidance.strength=1")
     assert len(acted) == 12 and min(acted) > 349.9
 
@@ -161,7 +171,10 @@ def test_illegal_switches_are_refused_by_name(folder):
     for switches, said in (
         ({"guidance": {"type": "gradient"}}, r"guidance\.type = gradient follows the energies, and none has a weight"),
         ({"selection": {"type": "lowest_energy", "energy": "stay_above"}}, r"needs the energy stay_above"),
-        ({"energies": {"stay_above": {"weight": 1, "dimension": 2}}}, r"energies\.stay_above\.dimension = 2: legal are 0 to 1"),
+        (
+            {"energies": {"stay_above": {"weight": 1, "dimension": 2}}},
+            r"energies\.stay_above\.dimension = 2: legal are 0 to 1",
+        ),
         ({**energy(folder), "guidance": {"type": "gradient", "strength": -1}}, r"guidance\.strength = -1\.0: must be"),
     ):
         with pytest.raises(ValueError, match=said):

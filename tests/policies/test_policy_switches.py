@@ -226,7 +226,13 @@ def test_a_field_of_another_member_is_refused(switches):
     ("axis", "legal"),
     [
         ("objective", ["diffusion", "flow_matching", "regression", "shortcut"]),
-        ("sampler", ["ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"]),
+        (
+            "sampler",
+            [
+                *("ancestral", "ancestral_leading", "ddim", "ddim_leading", "dpmpp_2m", "euler", "heun", "jump"),
+                *("langevin", "predictor_corrector"),
+            ],
+        ),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
         ("selection", ["coherent", "densest", "first", "function", "lowest_energy"]),
@@ -236,7 +242,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ("forward", ["identity", "joint_limits", "pusht"]),
         ("projection", ["kaczmarz", "none"]),
         ("words", ["hashed", "none"]),
-        ("guidance", ["gradient", "none", "smoothness"]),
+        ("guidance", ["classifier_free", "gradient", "none", "smoothness"]),
     ],
 )
 def test_unknown_members_are_answered_with_the_legal_ones(axis, legal, tmp_path):

@@ -7,7 +7,7 @@ from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.notation import Prediction
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.paths import LinearBetaPath, SquaredCosinePath, StraightPath
-from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun
+from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun, Langevin, PredictorCorrector
 
 PATHS = [StraightPath(), SquaredCosinePath(), LinearBetaPath(num_train_steps=50)]
 QUANTITIES = ("alpha", "sigma", "velocity_weights", "network_time")
@@ -46,7 +46,9 @@ def test_a_quantity_is_computed_once_for_all_times():
 
 
 @pytest.mark.parametrize(
-    "sampler", [DDIM(5), Euler(5), Heun(4), DPMpp2M(5), Ancestral(4)], ids=lambda s: type(s).__name__
+    "sampler",
+    [DDIM(5), Euler(5), Heun(4), DPMpp2M(5), Ancestral(4), Langevin(3), PredictorCorrector(3)],
+    ids=lambda s: type(s).__name__,
 )
 @pytest.mark.parametrize(
     "objective",

@@ -6,7 +6,7 @@ from gaussian_truth import PATHS, Gaussian, exact_denoiser
 
 from lerobot_dp_plus.notation import Prediction
 from lerobot_dp_plus.paths import PARAMETRISATIONS, Parametrisation, StraightPath
-from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun, Sampler
+from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Euler, Heun, Langevin, PredictorCorrector, Sampler
 
 TRUTH = Gaussian(torch.tensor([0.4, -0.2], dtype=torch.float64), torch.tensor([0.6, 0.2], dtype=torch.float64))
 #: ε on the straight path says nothing about the data where sampling starts: x₀ = x_t at t = 0, so that row is left out.
@@ -17,6 +17,7 @@ PAIRS = [
     if (name, kind) != ("straight", "epsilon")
 ]
 DETERMINISTIC = [DDIM, Euler, Heun, DPMpp2M]
+STOCHASTIC = [Ancestral, Langevin, PredictorCorrector]
 
 
 @pytest.mark.parametrize(("path", "kind"), PAIRS)
@@ -70,17 +71,18 @@ def test_an_ancestral_step_is_the_posterior_of_bayes(path, start: float, end: fl
     assert (draws.var() / variance - 1).abs() < 4 * (2 / 40000) ** 0.5
 
 
-def test_ancestral_draws_from_the_generator() -> None:
+@pytest.mark.parametrize("sampler", STOCHASTIC)
+def test_a_stochastic_sampler_draws_from_the_generator(sampler: type[Sampler]) -> None:
     path, noise = PATHS["squared_cosine"], torch.randn(4, 3, 2, dtype=torch.float64)
     denoise = exact_denoiser(TRUTH, path, "epsilon")
     first, second, other = (
-        Ancestral(num_steps=5)(denoise, path, noise, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        sampler(num_steps=5)(denoise, path, noise, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
     assert torch.equal(first, second) and (first != other).all()
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-@pytest.mark.parametrize("sampler", [DDIM, Ancestral, DPMpp2M])
+@pytest.mark.parametrize("sampler", [DDIM, DPMpp2M, *STOCHASTIC])
 def test_one_step_returns_the_predicted_data(path, sampler: type[Sampler]) -> None:
     noise = torch.randn(3, 2, 2, dtype=torch.float64)
     denoise = exact_denoiser(TRUTH, path, "v")
@@ -115,7 +117,7 @@ def test_on_the_straight_path_both_methods_are_the_textbooks(num_steps: int) -> 
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-@pytest.mark.parametrize("sampler", [*DETERMINISTIC, Ancestral])
+@pytest.mark.parametrize("sampler", [*DETERMINISTIC, *STOCHASTIC])
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 10])
 def test_calls_are_counted_ordered_and_finite_in_float32(path, sampler: type[Sampler], num_steps: int) -> None:
     times = []
@@ -135,7 +137,7 @@ def test_calls_are_counted_ordered_and_finite_in_float32(path, sampler: type[Sam
     assert torch.equal(noise, before)
 
 
-@pytest.mark.parametrize("sampler", [*DETERMINISTIC, Ancestral])
+@pytest.mark.parametrize("sampler", [*DETERMINISTIC, *STOCHASTIC])
 def test_zero_steps_are_refused(sampler: type[Sampler]) -> None:
     with pytest.raises(ValueError, match=r"sampler\.num_steps = 0: must be at least 1"):
         sampler(num_steps=0)

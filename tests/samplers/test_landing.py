@@ -97,7 +97,11 @@ def test_of_two_points_one_is_reached(name: str, choice: str, num_steps: int) ->
         alpha, sigma = path.alpha(t)[:, None, None], path.sigma(t)[:, None, None]
         return path.with_data(0.8 * torch.tanh(0.8 * alpha * x_t / sigma**2), x_t, t)
 
-    found = SAMPLERS[choice](num_steps=num_steps)(exact, path, NOISE, torch.Generator().manual_seed(0))
+    sampler = SAMPLERS[choice](num_steps=num_steps)
+    noise = (
+        NOISE.repeat(20, 1, 1) if sampler.order is None else NOISE
+    )  # chance moves a share of 48 by 7 %, of 960 by 2 %
+    found = sampler(exact, path, noise, torch.Generator().manual_seed(0))
     off = (found.abs() - 0.8).abs() > 1e-3 * 0.8
     assert off.double().mean() < 0.1 and 0.3 < (found > 0).double().mean() < 0.7
 

@@ -60,5 +60,11 @@ def test_on_the_grid_of_diffusers_it_is_far_better_than_first_order(name: str) -
 def test_every_deterministic_sampler_declares_an_order() -> None:
     declared = {name: choice.order for name, choice in Sampler.get_known_choices().items()}
     orders = {"ddim": 1, "ddim_leading": 1, "euler": 1, "heun": 2, "dpmpp_2m": 2, "jump": 1}
-    assert declared == {**orders, "ancestral": None, "ancestral_leading": None}
+    assert declared == {
+        **orders,
+        "ancestral": None,
+        "ancestral_leading": None,
+        "langevin": None,
+        "predictor_corrector": None,
+    }
     assert Ancestral.order is None

@@ -42,7 +42,9 @@ def test_it_is_shown_the_candidates_and_the_plan_before() -> None:
 
 @pytest.mark.parametrize("function", [too_far, too_few, no_number])
 def test_an_answer_that_is_no_candidate_is_refused(function) -> None:
-    with pytest.raises(ValueError, match=rf"selection\.path = .*{function.__name__}: it gave .*3 whole numbers from 0 to 4"):
+    with pytest.raises(
+        ValueError, match=rf"selection\.path = .*{function.__name__}: it gave .*3 whole numbers from 0 to 4"
+    ):
         Function(N, path(function)).choose(Candidates(torch.randn(B, N, H, A)), None)
 
 
