@@ -28,6 +28,18 @@ from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
 
 __all__ = [
-    *("TOTAL", "Bounds", "Constraint", "Energies", "EnergyTerm", "Function", "Goal", "Learned", "Obstacles"),
-    *("Smoothness", "Speed", "StayAbove", "Violation", "added"),
+    "TOTAL",
+    "Bounds",
+    "Constraint",
+    "Energies",
+    "EnergyTerm",
+    "Function",
+    "Goal",
+    "Learned",
+    "Obstacles",
+    "Smoothness",
+    "Speed",
+    "StayAbove",
+    "Violation",
+    "added",
 ]
