@@ -17,6 +17,8 @@ PARTS = {
     "forward_maps",
     "projection",
     "selection",
+    "execution",
+    "surprise",
     "augmentation",
     "objectives",
     "samplers",
@@ -36,6 +38,8 @@ TABLE: dict[str, set[str]] = {
     "forward_maps": {"notation", "units"},
     "projection": {"notation", "energies", "forward_maps"},
     "ema": set(),
+    "execution": set(),
+    "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
     "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance"},

@@ -75,6 +75,10 @@ _WORDS = {
         "densest": "the candidate nearest to all others",
         "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
     },
+    "execution": {
+        "fixed": "`n_action_steps` of every chunk",
+        "agreement": f"the steps of a chunk on which the candidates agree {_paper('2606.03847')}",
+    },
     "augmentation": {
         "none": "not used",
         "pusht_mirror": "PushT's mirror symmetry, an exact one",

@@ -23,7 +23,6 @@ from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.units import ACTION
 
-
 #: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
 VIOLATION, KEPT = "violation", 1e-3
 
@@ -109,9 +108,7 @@ def propose(
     return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
 
 
-def with_last_action(
-    window: Mapping[str, Tensor], before: Candidates | None, executed: int
-) -> Mapping[str, Tensor]:
+def with_last_action(window: Mapping[str, Tensor], before: Candidates | None, executed: int) -> Mapping[str, Tensor]:
     """The window, with the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps."""
     if before is None or not 0 < executed <= before.chunks.shape[2]:
         return window
@@ -204,9 +201,15 @@ def choose(selection: Selection, ahead: Candidates, before: Candidates | None, e
     """
     if VIOLATION in ahead.energies:
         ahead = ahead.rows(feasible(ahead.energies[VIOLATION]))
-    tail = None
-    if before is not None:
-        plan = before.chunks[:, 0]  # (B, L, A)
-        if plan.shape[0] == ahead.chunks.shape[0] and executed < plan.shape[1]:
-            tail = plan[:, executed:]
-    return ahead.at(selection.choose(ahead, tail))
+    return ahead.at(selection.choose(ahead, unexecuted(before, len(ahead.chunks), executed)))
+
+
+def unexecuted(before: Candidates | None, batch: int, executed: int) -> Tensor | None:
+    """What the chosen chunk `before` planned beyond its first `executed` steps, (B, L, A).
+
+    None if there was none for a batch of this size, or if nothing is left.
+    """
+    if before is None:
+        return None
+    plan = before.chunks[:, 0]
+    return plan[:, executed:] if len(plan) == batch and executed < plan.shape[1] else None

@@ -23,6 +23,7 @@ from lerobot_dp_plus.auxiliary import (
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, ImageEncoderConfig, NoWords, ResNet18Config, Words
 from lerobot_dp_plus.energies import Energies
+from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
@@ -82,6 +83,7 @@ class DpPlusConfig(PreTrainedConfig):
     guidance: Guidance = field(default_factory=NoGuidance)
     projection: Projection = field(default_factory=NoProjection)
     selection: Selection = field(default_factory=First)
+    execution: Execution = field(default_factory=Fixed)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from lerobot_dp_plus import patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import candidates, checkpoint, sharding
+from lerobot_dp_plus.policies import candidates, checkpoint, planning, sharding, watching
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -148,12 +148,12 @@ class DpPlusPolicy(PreTrainedPolicy):
     @property
     def _actions(self) -> deque[Tensor]:
         """Actions (B, A) of this thread's episode that are still to be executed."""
-        return self._episodes.current.actions
+        return self.episode.actions
 
     def drop_queued_actions(self) -> None:
         """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
-        self._episodes.current.chosen = None  # its remaining steps will not follow
+        self.episode.chosen = None  # its remaining steps will not follow
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -173,11 +173,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         the frame before is k control steps old. A `timestamp` (B,) in the batch, in seconds, says the same. A frame
         right after frames of `select_action`, which is called at every step, is taken for the frame of the next step.
         """
-        episode = self._episodes.current
+        episode = self.episode
         with episode.turn():
             episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
-            return self._chunk(episode, noise, executed)
+            return planning.next_chunk(self, episode, noise, executed)
 
     @torch.no_grad()
     def select_action(
@@ -187,7 +187,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         steps_since_last: int | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls.
+        """The next action (B, A), normalised; a new chunk is predicted when the steps are done that `execution` allows.
 
         To be called at every control step, with the frame of that step. If steps were left out, `steps_since_last` says
         how many control steps ago the last frame was shown.
@@ -196,24 +196,19 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: as `sample`; an observation is missing or misshapen; the batch changed its size without `reset()`;
                 or another thread acts in the same episode.
         """
-        episode = self._episodes.current
+        episode = self.episode
         with episode.turn():
             episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             if not episode.actions:
-                executed = self.config.n_action_steps
-                episode.actions.extend(self._chunk(episode, noise, executed)[:, :executed].unbind(1))
+                planning.refill(self, episode, noise)
             return episode.actions.popleft()
 
-    def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
-        """The chosen chunk. `executed` steps have been done since the chunk before."""
-        selection = self.config.selection
-        window = episode.history.window()
-        if self.config.energies.weights:
-            window = candidates.with_last_action(window, episode.chosen, executed)
-        proposed = self._candidates(window, noise, selection.candidates, selection.energies)
-        ahead = proposed.from_step(self.config.n_obs_steps - 1)
-        episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
-        return episode.chosen.chunks[:, 0]
+    @property
+    def episode(self) -> Episode:
+        """What this thread's episode remembers: the frames it saw, the candidates it proposed, the plan it executes."""
+        return self._episodes.current
+
+    evidence, observed, settings = watching.evidence, watching.observed, watching.settings  # for `surprise.Monitor`
 
     @property
     def chosen(self) -> Candidates | None:
@@ -221,7 +216,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
         Its axis of candidates has length 1. None before the first chunk.
         """
-        return self._episodes.current.chosen
+        return self.episode.chosen
 
     def sample(
         self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
