@@ -163,6 +163,22 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("selection/lowest_energy.py", "selection/test_selection.py dynamics/test_outcome.py"): [
         ("energy <= energy.amin(1", "energy < energy.amin(1", "without a tolerance nothing is good"),
     ],
+    ("execution/agreement.py", "execution/test_execution.py"): [
+        ("(disagree.cumsum(-1) == 0)", "(~disagree)", "rows behind a disagreement are executed"),
+        ("int(agreed.min())", "int(agreed.max())", "the surest sample decides"),
+    ],
+    ("surprise/conformal.py", "surprise/test_conformal.py"): [
+        ("(count + 1) * (1", "count * (1", "the threshold forgets the further score"),
+    ],
+    ("surprise/strangeness.py", "surprise/test_scores.py"): [
+        ("whitened.square().mean(0)", "centred.square().mean(1)", "strangeness knows no correlations"),
+    ],
+    ("surprise/distance.py", "surprise/test_scores.py"): [
+        ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),
+    ],
+    ("policies/planning.py", "policies/test_policy_watching.py"): [
+        ("noise, episode.executed)", "noise, policy.config.n_action_steps)", "the tail begins where it does not"),
+    ],
     ("auxiliary/base.py", "auxiliary/test_auxiliary.py"): [
         ("(self.each * self.weight).sum() / self.weight.sum().clamp_min(1)", "self.each.mean()", "an unweighted mean"),
     ],
@@ -273,11 +289,11 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "what was seen changes with the robot's buffers",
         ),
     ],
-    ("policies/policy.py", "policies/test_policy_inference.py"): [
-        ("from_step(self.config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),
+    ("policies/planning.py", "policies/test_policy_inference.py"): [
+        ("from_step(config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),
     ],
     ("policies/candidates.py", "policies/test_policy_inference.py"): [
-        ("tail = plan[:, executed:]", "tail = plan", "the executed part of the plan is compared with, too"),
+        ("return plan[:, executed:]", "return plan", "the executed part of the plan is compared with, too"),
     ],
     ("policies/policy.py", "policies/test_policy_loss.py policies/test_policy_dynamics.py"): [
         ("self._averaged_model if held_out", "self.model if held_out", "held-out losses are of the raw weights"),

@@ -18,6 +18,8 @@ PARTS = {
     "projection",
     "modes",
     "selection",
+    "execution",
+    "surprise",
     "augmentation",
     "objectives",
     "samplers",
@@ -41,6 +43,8 @@ TABLE: dict[str, set[str]] = {
     # A user's functions by name; standard library only.
     "named": set(),
     "ema": set(),
+    "execution": set(),
+    "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
     "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood"},

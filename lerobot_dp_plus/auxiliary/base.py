@@ -98,6 +98,15 @@ class AuxiliaryModel(nn.Module, ABC):
         a member may look at only some of them, to save time.
         """
 
+    @property
+    def predicts(self) -> tuple[str, ...]:
+        """The states that `states_ahead` predicts; none if it does not."""
+        return ()
+
+    def states_ahead(self, states: Mapping[str, Tensor], actions: Tensor, units: Units) -> Tensor:
+        """The states to come under actions (B, L, A), side by side and normalised, (B, K, C)."""
+        raise NotImplementedError(f"{type(self).__name__} predicts no states")
+
     def energies(self, units: Units) -> dict[str, Energy]:
         """The energies it offers, by name."""
         return {}

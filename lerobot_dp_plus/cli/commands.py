@@ -67,6 +67,12 @@ OURS: dict[str, Command | Demos] = {
         "publishing.options:average_parser",
         "publishing.average",
     ),
+    "calibrate": Command(
+        "thresholds for surprise and strangeness with a stated rate of false alarms",
+        "evaluation.options:calibrate_parser",
+        "evaluation.calibrate",
+        runs_host=True,
+    ),
     "demo": Command(
         "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs",
         "evaluation.options:demo_parser",

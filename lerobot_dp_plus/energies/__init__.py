@@ -11,8 +11,8 @@
 | `function` | a user's function | `function.py` |
 
 Chunks come in the dataset's units, together with the scene. Positions are where the robot will be; `forward_maps/` says how
-actions lead there. `Energies` holds a weight for every member; their weighted sum is the energy `total`. Models learned
-beside the policy offer energies too: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
+actions lead there. `Energies` holds a weight for every member; their weighted sum is the energy `total`. `imitation` is how badly the
+policy itself knows a chunk. Models learned beside the policy offer energies too: `dynamics.type=outcome` offers `end`, the distance from where demonstrations end.
 `bounds`, `speed` and `obstacles` are constraints: `projection/` keeps them exactly.
 """
 
@@ -21,13 +21,14 @@ from lerobot_dp_plus.energies.bounds import Bounds
 from lerobot_dp_plus.energies.constraint import Constraint, Violation
 from lerobot_dp_plus.energies.function import Function
 from lerobot_dp_plus.energies.goal import Goal
-from lerobot_dp_plus.energies.group import TOTAL, Energies, Learned, added
+from lerobot_dp_plus.energies.group import IMITATION, TOTAL, Energies, Imitation, Learned, added
 from lerobot_dp_plus.energies.obstacles import Obstacles
 from lerobot_dp_plus.energies.smoothness import Smoothness
 from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
 
 __all__ = [
+    "IMITATION",
     "TOTAL",
     "Bounds",
     "Constraint",
@@ -35,6 +36,7 @@ __all__ = [
     "EnergyTerm",
     "Function",
     "Goal",
+    "Imitation",
     "Learned",
     "Obstacles",
     "Smoothness",

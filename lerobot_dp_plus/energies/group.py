@@ -17,8 +17,8 @@ from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
 from lerobot_dp_plus.notation import Energy, Scene
 
-#: The name of the weighted sum.
-TOTAL = "total"
+#: The names of the weighted sum, and of the energy that every policy has.
+TOTAL, IMITATION = "total", "imitation"
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,33 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Imitation(Learned):
+    """E‖ε_θ − ε‖² with common times and noises: how badly the policy knows a chunk. Every policy has it.
+
+    It ranks nearly as the log-density does, and costs `draws` network calls.
+
+    Attributes:
+        draws: number of noises, each at a time of its own.
+    """
+
+    draws: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.draws < 1:
+            raise ValueError(f"energies.imitation.draws = {self.draws}: must be at least 1")
+
+
+@dataclass(frozen=True)
 class Energies:
     """E = Σ weight · term. A field is a term; one of weight 0 is not there.
 
     Attributes:
+        imitation: how badly the policy knows a chunk.
         end: that of `dynamics.type=outcome`: how far a chunk leads from where demonstrations end.
     """
 
+    imitation: Imitation = field(default_factory=Imitation)
     end: Learned = field(default_factory=Learned)
     smoothness: Smoothness = field(default_factory=Smoothness)
     stay_above: StayAbove = field(default_factory=StayAbove)
@@ -72,8 +92,9 @@ class Energies:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the terms that are stated, and that of the sum if there is any."""
-        return (*self.terms, *((TOTAL,) if self.weights else ()))
+        """The names of the terms that have a weight and need nothing learned beside the policy, and that of the sum."""
+        known = (IMITATION,) if self.imitation.weight else ()
+        return (*known, *self.terms, *((TOTAL,) if self.weights else ()))
 
     def sum(self, terms: Mapping[str, Energy]) -> Energy:
         """The weighted sum, with `terms` for every name of `weights`."""

@@ -1,4 +1,4 @@
-"""The options of `dp-plus evaluate`, `demo` and `report`."""
+"""The options of `dp-plus evaluate`, `calibrate`, `demo` and `report`."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from lerobot_dp_plus.options import command
 
 FIRST_SEED = 100_000  # far from LeRobot's default 1000 and from the demonstrations' seeds
+SELECTION_SEED = 90_000  # of what is chosen or calibrated; what is reported never sees these
 DEMO_CONFIG = Path("configs") / "demo_pusht.json"
 
 
@@ -25,6 +26,36 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--episodes", type=int, default=50, help="how many to play")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
     parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
+    return parser
+
+
+def calibrate_parser() -> argparse.ArgumentParser:
+    """`dp-plus calibrate CHECKPOINT [--env pusht] [--episodes 100] [--alpha 0.05] … [--policy.…]`."""
+    parser = command(
+        "dp-plus calibrate",
+        "Thresholds for surprise and strangeness from undisturbed runs, written as surprise.json beside the checkpoint.\n"
+        "Switches of the policy may follow; thresholds hold for the settings they were calibrated with.",
+        [
+            "dp-plus calibrate outputs/demo/train --env pusht --episodes 100",
+            "dp-plus calibrate outputs/demo/train --alpha 0.1 --policy.n_action_steps=2",
+        ],
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint or training folder")
+    parser.add_argument("--env", choices=["pusht"], default="pusht", help="where to run")
+    parser.add_argument("--episodes", type=int, default=100, help="runs that thresholds are read off")
+    parser.add_argument("--fit-episodes", type=int, default=20, help="runs before those that say what is usual")
+    parser.add_argument("--seed", type=int, default=SELECTION_SEED, help="environment seed of the first run")
+    parser.add_argument("--alpha", type=float, default=0.05, help="share of runs, or steps, with a false alarm")
+    parser.add_argument("--per", choices=["run", "step"], default="run", help="what alpha counts")
+    parser.add_argument(
+        "--scorer", help="surprise: expectation or distance; the first if the policy has a dynamics model"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=16, help="drawn for distance if the policy itself draws fewer"
+    )
+    parser.add_argument("--output", type=Path, help="folder of surprise.json; the checkpoint's")
+    parser.add_argument("--check-episodes", type=int, default=0, help="fresh runs in which to count alarms afterwards")
+    parser.add_argument("--check-seed", type=int, default=FIRST_SEED, help="environment seed of the first of those")
     return parser
 
 

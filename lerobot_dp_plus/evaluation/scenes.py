@@ -12,6 +12,7 @@ from lerobot_dp_plus.evaluation.obs_type import KEYPOINTS, PIXELS
 
 if TYPE_CHECKING:  # drawing and placing need no torch
     from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
+    from lerobot_dp_plus.policies.acting import Loaded
 
 ARENA = 512  # side of the arena, in the environment's units; y points down
 GOAL_ANGLE = np.pi / 4
@@ -47,7 +48,7 @@ def pusht_obs_type(image_keys: Iterable[str]) -> str:
     return PIXELS if list(image_keys) else KEYPOINTS
 
 
-def obs_type_of(checkpoint: "Checkpoint") -> str:
+def obs_type_of(checkpoint: "Checkpoint | Loaded") -> str:
     """gym-pusht's `obs_type` for `checkpoint`'s input features."""
     return pusht_obs_type(checkpoint.policy.config.image_features)
 

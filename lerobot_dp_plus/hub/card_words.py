@@ -79,6 +79,10 @@ _WORDS = {
         "function": "a function of the user's own",
         "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
     },
+    "execution": {
+        "fixed": "`n_action_steps` of every chunk",
+        "agreement": f"the steps of a chunk on which the candidates agree {_paper('2606.03847')}",
+    },
     "augmentation": {
         "none": "not used",
         "pusht_mirror": "PushT's mirror symmetry, an exact one",
@@ -88,6 +92,7 @@ _WORDS = {
 AXES = tuple(_WORDS)
 #: A term of `energies` -> what it is.
 ENERGIES = {
+    "imitation": "how badly the policy itself knows a chunk",
     "end": "how far a chunk leads from where demonstrations end",
     "smoothness": "chunks without jerks are better",
     "stay_above": "actions on one side of a limit are better",

@@ -36,6 +36,7 @@ MODEL = Kinds(
         "policy_postprocessor*.json",
         "policy_postprocessor*.safetensors",
         "train_config.json",
+        "surprise.json",
         "eval_info.json",
         "report.json",
         "report_*.json",

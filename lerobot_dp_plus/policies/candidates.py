@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.energies import TOTAL, Energies, added
+from lerobot_dp_plus.energies import IMITATION, TOTAL, Energies, added
 from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance, World
-from lerobot_dp_plus.notation import Candidates, Energy, Scene
+from lerobot_dp_plus.notation import Candidates, Condition, Energy, Scene
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -55,8 +55,9 @@ class Recipe:
     @classmethod
     def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
         """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
-        if unknown := [name for name in energies if name not in config.energy_names]:
-            raise ValueError(f"energies = {unknown}: this policy can tell {list(config.energy_names) or 'none'}")
+        legal = [*config.energy_names, IMITATION]
+        if unknown := [name for name in energies if name not in legal]:
+            raise ValueError(f"energies = {unknown}: this policy can tell {legal}")
         now, executed = config.n_obs_steps - 1, config.n_action_steps
         drawn = config.objective, config.sampler, config.guidance
         return cls(*drawn, config.forward, config.energies, config.projection, energies, now, executed)
@@ -90,8 +91,7 @@ def propose(
     It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates.
     """
     window = model.estimated(window)
-    condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
-    head = heads.make(model.network, recipe.objective, recipe.sampler, recipe.guidance)  # type: ignore[arg-type]
+    head, condition = head_and_condition(model, recipe, window)
     fixed = window.get(FIXED)
     if fixed is not None:
         fixed = fixed[:, None].expand_as(noise)
@@ -100,7 +100,11 @@ def propose(
     units = model.units
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
-    terms: dict[str, Energy] = {**model.energies(), **recipe.energies.terms}
+
+    def imitation(chunks: Tensor, scene: Scene) -> Tensor:
+        return head.imitation(condition, normalised(chunks), recipe.energies.imitation.draws)
+
+    terms: dict[str, Energy] = {IMITATION: imitation, **model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
     found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed)
     chunks, drawn, energies = physical(found.chunks), found.chunks, {}
@@ -114,6 +118,14 @@ def propose(
         told[TOTAL] = added(recipe.energies.weights, told)
     energies |= {name: told[name] for name in recipe.asked}
     return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
+
+
+def head_and_condition(
+    model: ChunkModel, parts: Recipe | DpPlusConfig, window: Mapping[str, Tensor]
+) -> tuple[heads.Head, Condition]:
+    """The head of a policy, and what its network makes of observation windows (B, T_o, ...) of states and pictures."""
+    condition = model.network.condition(model.encoder(model.estimated(window)))  # type: ignore[operator]
+    return heads.make(model.network, parts.objective, parts.sampler, parts.guidance), condition  # type: ignore[arg-type]
 
 
 def with_the_rest(
@@ -221,9 +233,15 @@ def choose(selection: Selection, ahead: Candidates, before: Candidates | None, e
     """
     if VIOLATION in ahead.energies:
         ahead = ahead.rows(feasible(ahead.energies[VIOLATION]))
-    tail = None
-    if before is not None:
-        plan = before.chunks[:, 0]  # (B, L, A)
-        if plan.shape[0] == ahead.chunks.shape[0] and executed < plan.shape[1]:
-            tail = plan[:, executed:]
-    return ahead.at(selection.choose(ahead, tail))
+    return ahead.at(selection.choose(ahead, unexecuted(before, len(ahead.chunks), executed)))
+
+
+def unexecuted(before: Candidates | None, batch: int, executed: int) -> Tensor | None:
+    """What the chosen chunk `before` planned beyond its first `executed` steps, (B, L, A).
+
+    None if there was none for a batch of this size, or if nothing is left.
+    """
+    if before is None:
+        return None
+    plan = before.chunks[:, 0]
+    return plan[:, executed:] if len(plan) == batch and executed < plan.shape[1] else None

@@ -61,6 +61,21 @@ class ChunkModel(nn.Module):
         """The energies that are learned, by name."""
         return {name: term for _, model in self.members() for name, term in model.energies(self.units).items()}
 
+    @property
+    def expects(self) -> tuple[str, ...]:
+        """The states that a learned dynamics model predicts; none if there is no such model."""
+        return next((model.predicts for _, model in self.members() if model.predicts), ())
+
+    def expected(self, window: Mapping[str, Tensor], actions: Tensor) -> Tensor | None:
+        """The normalised states `expects`, side by side, after each step of `actions` (B, L, A): (B, K, C).
+
+        The window holds states, each (B, T_o, D), the newest being that in which the actions begin. None without a model.
+        """
+        for _, model in self.members():
+            if model.predicts:
+                return model.states_ahead({key: window[key] for key in model.predicts}, actions, self.units)
+        return None
+
     def estimated(self, window: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The window, with its pictures replaced by the states that they show.
 

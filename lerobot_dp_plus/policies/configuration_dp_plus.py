@@ -23,8 +23,11 @@ from lerobot_dp_plus.auxiliary import (
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, ImageEncoderConfig, NoWords, ResNet18Config, Words
 from lerobot_dp_plus.energies import Energies
+from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
+from lerobot_dp_plus.likelihood import Likelihood
+from lerobot_dp_plus.modes import GaussianMixture, Modes
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import fitting, timing
@@ -82,15 +85,16 @@ class DpPlusConfig(PreTrainedConfig):
     guidance: Guidance = field(default_factory=NoGuidance)
     projection: Projection = field(default_factory=NoProjection)
     selection: Selection = field(default_factory=First)
+    modes: Modes = field(default_factory=GaussianMixture)
+    likelihood: Likelihood = field(default_factory=Likelihood)
+    execution: Execution = field(default_factory=Fixed)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
 
     normalization_mapping: dict[str, NormalizationMode] = field(
         default_factory=lambda: {
             "VISUAL": NormalizationMode.MEAN_STD,
-            "STATE": NormalizationMode.MIN_MAX,
-            "ENV": NormalizationMode.MIN_MAX,
-            "ACTION": NormalizationMode.MIN_MAX,
+            **dict.fromkeys(("STATE", "ENV", "ACTION"), NormalizationMode.MIN_MAX),
         }
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
@@ -205,18 +209,11 @@ class DpPlusConfig(PreTrainedConfig):
         """The frames whose pictures are used. LeRobot by itself asks for those of `observation_delta_indices`."""
         return self.windows.pictures
 
-    @property
-    def reward_delta_indices(self) -> None:
-        return None
+    reward_delta_indices = property(lambda self: None)
 
     def get_optimizer_preset(self) -> AdamWConfig:
-        return AdamWConfig(
-            lr=self.optimizer_lr,
-            betas=self.optimizer_betas,
-            eps=self.optimizer_eps,
-            weight_decay=self.optimizer_weight_decay,
-            grad_clip_norm=self.optimizer_grad_clip_norm,
-        )
+        names = ("lr", "betas", "eps", "weight_decay", "grad_clip_norm")
+        return AdamWConfig(**{name: getattr(self, f"optimizer_{name}") for name in names})
 
     def get_scheduler_preset(self) -> CosineAnnealingWithWarmupSchedulerConfig:
         return CosineAnnealingWithWarmupSchedulerConfig(num_warmup_steps=self.scheduler_warmup_steps)

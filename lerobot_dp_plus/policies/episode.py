@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,13 +38,41 @@ class Lock:
         return Lock, ()
 
 
+@dataclass(frozen=True)
+class Replan:
+    """How the newest chunk came about.
+
+    Args:
+        window: what it was proposed for, normalised, each (B, T_o, ...).
+        proposed: what it was chosen from, from the current step on.
+        chosen: the chunk itself; its axis of candidates has length 1.
+        executed: how many steps of the chunk before were executed.
+        tail: what the chunk before planned for the steps after those, (B, L, A); None if there was none, or nothing is left.
+        before: how the chunk before came about, without what was before that; None if it was the episode's first.
+    """
+
+    window: Mapping[str, Tensor]
+    proposed: Candidates
+    chosen: Candidates
+    executed: int
+    tail: Tensor | None = None
+    before: "Replan | None" = None
+
+
 @dataclass
 class Episode:
-    """The observations so far, the actions still to execute, and the chunk they were planned in with what is known of it."""
+    """The observations so far, the actions still to execute, and the chunk they were planned in with what is known of it.
+
+    Args:
+        executed: how many steps of the chosen chunk are executed before the next one.
+        replan: how the newest chunk came about; another object for each.
+    """
 
     history: ObservationHistory
+    executed: int
     actions: deque[Tensor] = field(default_factory=deque)
     chosen: Candidates | None = None
+    replan: Replan | None = None
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -52,9 +80,8 @@ class Episode:
         """A new episode, for a policy of `config`."""
         apart = config.observation_stride
         rate = config.fps if config.stride == 1 else None  # otherwise time stamps of robots and data differ in steps
-        return cls(
-            ObservationHistory(config.observed_features, config.n_obs_steps, apart, rate, config.spoken_features)
-        )
+        shapes, spoken = config.observed_features, config.spoken_features
+        return cls(ObservationHistory(shapes, config.n_obs_steps, apart, rate, spoken), config.n_action_steps)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

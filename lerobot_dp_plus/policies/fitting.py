@@ -82,6 +82,7 @@ def _check_choice(config: "DpPlusConfig") -> None:
         config.forward.check(width, states, config.n_obs_steps, config.observation_stride)
         config.energies.check(width, len(config.forward.coordinates(width)))
     config.selection.check(config.chunk_length, config.n_action_steps)
+    config.execution.check(config.selection.candidates, config.n_action_steps)
 
 
 def check_features(config: "DpPlusConfig") -> None:

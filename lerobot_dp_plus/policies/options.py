@@ -1,27 +1,100 @@
-"""What a policy might do: its candidates as a person or a program wants to see them."""
+"""What a policy might do: its candidates as a person or a program wants to see them. They are methods of the policy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.policies import candidates as drawing
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.units import ACTION
 
+if TYPE_CHECKING:
+    from lerobot_dp_plus.policies.policy import DpPlusPolicy
+
+
+def sample(
+    self: "DpPlusPolicy", window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
+) -> Tensor:
+    """Candidate chunks (B, N, H, A), normalised, for observation windows (B, T_o, ...); leaves the episode alone.
+
+    N is `candidates`, or the selection's number if None.
+
+    Raises:
+        ValueError: noise of another shape; NaN or infinity, which would reach the robot, in a state or in pictures that
+            states are read off; or weights loaded under an objective not their own and untrained since.
+    """
+    return self.propose(window, noise, candidates, energies=()).chunks
+
+
+@torch.no_grad()
+def propose(
+    self: "DpPlusPolicy",
+    window: Mapping[str, Tensor],
+    noise: Tensor | None = None,
+    candidates: int | None = None,
+    energies: Sequence[str] | None = None,
+    fixed: Tensor | None = None,
+) -> Candidates:
+    """As `sample`, with what is known of each chunk.
+
+    Args:
+        window, noise, candidates: as for `sample`.
+        energies: names of those to compute; if None, all that the policy learned and all that have a weight. `imitation`
+            is there for every policy, if it is asked for.
+        fixed: what is decided already of the chunks, (B, H, A), normalised, NaN where it is not; see `with_prefix`.
+
+    Raises:
+        ValueError: as `sample`; or an energy does not exist or cannot be computed yet.
+    """
+    window = as_weights(self.model, window, self.config.observed_features)
+    if fixed is not None:
+        window = {**window, drawing.FIXED: fixed}
+    asked = self.config.energy_names if energies is None else tuple(energies)
+    return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
+
+
+@torch.no_grad()
+def log_prob(
+    self: "DpPlusPolicy", window: Mapping[str, Tensor], chunks: Tensor, likelihood: Likelihood | None = None
+) -> Tensor:
+    """Log-density (B, N), in nats, of normalised chunks (B, N, H, A) under observation windows (B, T_o, ...).
+
+    It is that of chunks with a little noise, `likelihood.s_min`, without which it does not converge. `likelihood` is the
+    config's if None.
+
+    Raises:
+        ValueError: chunks of another shape, or a head that has no density; by name.
+    """
+    config, model = self.config, self._averaged_model
+    shape = (config.horizon, *config.action_feature.shape)  # type: ignore[union-attr]
+    if chunks.dim() != 4 or chunks.shape[2:] != shape:
+        raise ValueError(f"chunks have shape {tuple(chunks.shape)}; must be (B, N, {shape[0]}, {shape[1]})")
+    window = drawing.beside_the_weights(model, as_weights(self.model, window, config.observed_features))
+    with self._evaluating.of(model):
+        head, condition = drawing.head_and_condition(model, config, window)
+        chunks = chunks.to(next(iter(window.values())))
+        found = head.log_prob(condition, chunks, likelihood or config.likelihood)
+    if found is None:
+        raise ValueError(f"objective.type = {config.objective.get_choice_name(type(config.objective))} has no density")
+    return found
+
 
 @torch.no_grad()
 def candidates(
-    self: Any,
+    self: "DpPlusPolicy",
     observation: Mapping[str, Tensor],
     n: int = 16,
     *,
     noise: Tensor | None = None,
     energies: Sequence[str] | None = None,
     fixed: Tensor | None = None,
+    log_prob: bool = False,
     modes: Modes | None = None,
 ) -> Candidates:
     """N chunks for each observation, in the dataset's units and from the current step on, and all that is known of them.
@@ -33,8 +106,8 @@ def candidates(
             (B, T_o, ...).
         n: how many chunks.
         noise: (B, N, H, A); drawn if None.
-        energies: names of those to compute; all that the policy can tell, if None.
-        fixed: what is decided already of the chunks (B, H, A), normalised, NaN where it is not; see `with_prefix`.
+        energies, fixed: as for `propose`.
+        log_prob: whether the log-density of each chunk is computed; see `log_prob`.
         modes: how modes are told apart; the config's if None.
 
     Returns:
@@ -48,9 +121,10 @@ def candidates(
     history = Episode.of(self.config).history
     history.glance(as_weights(self.model, observation, self.config.observed_features), None)
     window = history.window()
-    if fixed is not None:
-        window = {**window, "fixed": fixed}
-    found = self.propose(window, noise, n, energies).from_step(self.config.n_obs_steps - 1)
+    found = self.propose(window, noise, n, energies, fixed)
+    if log_prob:
+        found = found._replace(log_prob=self.log_prob(window, found.chunks))
+    found = found.from_step(self.config.n_obs_steps - 1)
     self.model.units.check_known()
     chunks = self.model.units.physical(ACTION, found.chunks)
     told = (modes or self.config.modes).of(chunks)

@@ -15,7 +15,8 @@ from torch import Tensor
 from lerobot_dp_plus import patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import candidates, checkpoint, options, sharding
+from lerobot_dp_plus.policies import candidates as drawing
+from lerobot_dp_plus.policies import checkpoint, options, planning, sharding, watching
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -86,7 +87,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         self.register_buffer("stream", new_stream())
         self._updates = 0  # of this process, for messages; the average keeps its own, saved count
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
-        self._propose = Compiled(candidates.propose) if config.compile_sampler else candidates.propose
+        self._propose = Compiled(drawing.propose) if config.compile_sampler else drawing.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
         self._raw_values = RawValues(config)
         #: Discs or balls that are seen now, for `energies.obstacles`; see `Scene.obstacles`. Set it whenever they change.
@@ -150,12 +151,12 @@ class DpPlusPolicy(PreTrainedPolicy):
     @property
     def _actions(self) -> deque[Tensor]:
         """Actions (B, A) of this thread's episode that are still to be executed."""
-        return self._episodes.current.actions
+        return self.episode.actions
 
     def drop_queued_actions(self) -> None:
         """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
-        self._episodes.current.chosen = None  # its remaining steps will not follow
+        self.episode.chosen = None  # its remaining steps will not follow
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -175,11 +176,11 @@ class DpPlusPolicy(PreTrainedPolicy):
         the frame before is k control steps old. A `timestamp` (B,) in the batch, in seconds, says the same. A frame
         right after frames of `select_action`, which is called at every step, is taken for the frame of the next step.
         """
-        episode = self._episodes.current
+        episode = self.episode
         with episode.turn():
             episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
-            return self._chunk(episode, noise, executed)
+            return planning.next_chunk(self, episode, noise, executed)
 
     @torch.no_grad()
     def select_action(
@@ -189,7 +190,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         steps_since_last: int | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """The next action (B, A), normalised; a new chunk is predicted every n_action_steps calls.
+        """The next action (B, A), normalised; a new chunk is predicted when the steps are done that `execution` allows.
 
         To be called at every control step, with the frame of that step. If steps were left out, `steps_since_last` says
         how many control steps ago the last frame was shown.
@@ -198,24 +199,19 @@ class DpPlusPolicy(PreTrainedPolicy):
             ValueError: as `sample`; an observation is missing or misshapen; the batch changed its size without `reset()`;
                 or another thread acts in the same episode.
         """
-        episode = self._episodes.current
+        episode = self.episode
         with episode.turn():
             episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             if not episode.actions:
-                executed = self.config.n_action_steps
-                episode.actions.extend(self._chunk(episode, noise, executed)[:, :executed].unbind(1))
+                planning.refill(self, episode, noise)
             return episode.actions.popleft()
 
-    def _chunk(self, episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
-        """The chosen chunk. `executed` steps have been done since the chunk before."""
-        selection = self.config.selection
-        window = episode.history.window()
-        if self.config.energies.weights:
-            window = candidates.with_the_rest(window, episode.chosen, executed, self.obstacles)
-        proposed = self._candidates(window, noise, selection.candidates, selection.energies)
-        ahead = proposed.from_step(self.config.n_obs_steps - 1)
-        episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
-        return episode.chosen.chunks[:, 0]
+    @property
+    def episode(self) -> Episode:
+        """What this thread's episode remembers: the frames it saw, the candidates it proposed, the plan it executes."""
+        return self._episodes.current
+
+    evidence, observed, settings = watching.evidence, watching.observed, watching.settings  # for `surprise.Monitor`
 
     @property
     def chosen(self) -> Candidates | None:
@@ -223,39 +219,11 @@ class DpPlusPolicy(PreTrainedPolicy):
 
         Its axis of candidates has length 1. None before the first chunk.
         """
-        return self._episodes.current.chosen
+        return self.episode.chosen
 
-    candidates = options.candidates
-
-    def sample(
-        self, window: Mapping[str, Tensor], noise: Tensor | None = None, candidates: int | None = None
-    ) -> Tensor:
-        """Candidate chunks (B, N, H, A), normalised, for observation windows (B, T_o, ...); leaves the episode alone.
-
-        N is `candidates`, or the selection's number if None.
-
-        Raises:
-            ValueError: noise of another shape; NaN or infinity, which would reach the robot, in a state or in pictures
-                that states are read off; or weights loaded under an objective not their own and untrained since.
-        """
-        return self.propose(window, noise, candidates, energies=()).chunks
-
-    @torch.no_grad()
-    def propose(
-        self,
-        window: Mapping[str, Tensor],
-        noise: Tensor | None = None,
-        candidates: int | None = None,
-        energies: Sequence[str] | None = None,
-    ) -> Candidates:
-        """As `sample`, with what is known of each chunk: the energies that are asked for by name, all of them if None.
-
-        Raises:
-            ValueError: as `sample`; or an energy does not exist or cannot be computed yet.
-        """
-        window = as_weights(self.model, window, self.config.observed_features)
-        asked = self.config.energy_names if energies is None else tuple(energies)
-        return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
+    # What it might do, told without doing it.
+    sample, propose, candidates = options.sample, options.propose, options.candidates
+    log_prob = options.log_prob
 
     def _candidates(
         self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, energies: tuple[str, ...]
@@ -263,10 +231,10 @@ class DpPlusPolicy(PreTrainedPolicy):
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
         model = self._averaged_model
-        window = candidates.beside_the_weights(model, window)
+        window = drawing.beside_the_weights(model, window)
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            return candidates.draw(self._propose, model, self.config, window, noise, count, energies)
+            return drawing.draw(self._propose, model, self.config, window, noise, count, energies)
 
     @property
     def _averaged_model(self) -> ChunkModel:

@@ -48,7 +48,7 @@ from lerobot_dp_plus.policies.checkpoint import (
 if TYPE_CHECKING:
     from lerobot.configs.train import TrainPipelineConfig
 
-TRAIN_CONFIG = "train_config.json"
+TRAIN_CONFIG, CALIBRATION = "train_config.json", "surprise.json"
 #: A training must end, whatever the Hub does.
 PATIENCE = Patience()
 #: Where LeRobot keeps the average of its own (`--ema.enable`), beside the weights as trained.
@@ -85,7 +85,7 @@ def stage_checkpoint(pretrained: Path, folder: Path, with_pipelines: bool = True
     for pipeline in pipelines:
         steps = read_json(pretrained / pipeline).get("steps", [])
         names += [step["state_file"] for step in steps if "state_file" in step]
-    names += [TRAIN_CONFIG] if (pretrained / TRAIN_CONFIG).is_file() else []
+    names += [name for name in (TRAIN_CONFIG, CALIBRATION) if (pretrained / name).is_file()]
     missing = [name for name in names if not (pretrained / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{pretrained} holds no {', '.join(missing)}: it cannot be used by others")

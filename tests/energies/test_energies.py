@@ -65,7 +65,9 @@ def test_there_is_a_test_for_every_member() -> None:
 
 def test_every_member_has_a_place_in_the_sum_under_its_name() -> None:
     stated = {
-        each.name: type(getattr(Energies(), each.name)) for each in dataclasses.fields(Energies) if each.name != "end"
+        each.name: type(getattr(Energies(), each.name))
+        for each in dataclasses.fields(Energies)
+        if each.name not in ("end", "imitation")
     }
     assert stated == EnergyTerm.get_known_choices()
 
@@ -203,7 +205,7 @@ def test_every_candidate_is_judged_by_itself(energy: EnergyTerm) -> None:
 
 
 def test_the_sum_is_that_of_the_weights() -> None:
-    group = Energies(Learned(0.5), Smoothness(2.0), goal=Goal(3.0, (0.0, 0.0, 0.0)))
+    group = Energies(end=Learned(0.5), smoothness=Smoothness(2.0), goal=Goal(3.0, (0.0, 0.0, 0.0)))
     assert group.weights == {"end": 0.5, "smoothness": 2.0, "goal": 3.0}
     assert group.names == ("smoothness", "goal", TOTAL) and set(group.terms) == {"smoothness", "goal"}
     some, scene = chunks(), Scene()

@@ -26,6 +26,7 @@ from lerobot_dp_plus.auxiliary.dynamics import Dynamics
 from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimation
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
 from lerobot_dp_plus.evaluation import report
+from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.hub.card import render_card
@@ -51,6 +52,7 @@ AXES: dict[str, Any] = {
     "projection": Projection,
     "guidance": Guidance,
     "selection": Selection,
+    "execution": Execution,
     "augmentation": Augmentation,
 }
 

@@ -241,6 +241,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ("auxiliary", ["next_state", "none"]),
         ("forward", ["identity", "joint_limits", "pusht"]),
         ("projection", ["kaczmarz", "none"]),
+        ("execution", ["agreement", "fixed"]),
         ("words", ["hashed", "none"]),
         ("guidance", ["classifier_free", "gradient", "none", "smoothness"]),
     ],

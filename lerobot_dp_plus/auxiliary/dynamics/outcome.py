@@ -155,6 +155,13 @@ class OutcomeModel(AuxiliaryModel):
     def forget_data(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         state_dict |= {f"{prefix}ends.{name}": value.clone() for name, value in self.ends.named_buffers()}
 
+    @property
+    def predicts(self) -> tuple[str, ...]:
+        return self.keys
+
+    def states_ahead(self, states: Mapping[str, Tensor], actions: Tensor, units: Units) -> Tensor:
+        return self({key: state[:, -2:] for key, state in states.items()}, actions, units)
+
     def check_learned(self, units: Units) -> None:
         self.ends.check_seen()
         if self.frame.in_units:

@@ -1,0 +1,58 @@
+"""The next chunk of an episode: proposed, chosen and remembered; and how many of its steps are executed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from lerobot_dp_plus.policies import candidates
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.episode import Episode, Replan
+from lerobot_dp_plus.units import ACTION, Units
+
+if TYPE_CHECKING:
+    from lerobot_dp_plus.policies.policy import DpPlusPolicy
+
+
+def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
+    """The chosen chunk (B, L, A) for what the episode has observed. The episode remembers how it came about.
+
+    `executed` steps have been done since the chunk before.
+    """
+    config, selection = policy.config, policy.config.selection
+    seen: Mapping[str, Tensor] = episode.history.window()
+    window = seen
+    if config.energies.weights:
+        window = candidates.with_the_rest(seen, episode.chosen, executed, policy.obstacles)
+    proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
+    ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
+    tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
+    if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
+        before = None  # what was planned then was not executed, or in another batch
+    else:
+        before = replace(former, before=None)
+    episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
+    episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
+    return episode.chosen.chunks[:, 0]
+
+
+def refill(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None) -> None:
+    """Put the steps of a new chunk that are to be executed into the episode's queue."""
+    chunk = next_chunk(policy, episode, noise, episode.executed)
+    episode.executed = steps_to_execute(policy.config, episode, policy._averaged_model.units)
+    episode.actions.extend(chunk[:, : episode.executed].unbind(1))
+
+
+def steps_to_execute(config: DpPlusConfig, episode: Episode, units: Units) -> int:
+    """How many steps of the episode's chosen chunk are executed before the next one.
+
+    Raises:
+        ValueError: candidates must be compared in the dataset's units, which this policy does not know.
+    """
+    replan = episode.replan
+    if not config.execution.compares or replan is None:
+        return config.n_action_steps
+    units.check_known()
+    chunks, chosen = (units.physical(ACTION, each.chunks) for each in (replan.proposed, replan.chosen))
+    return config.execution.count(chunks, chosen[:, 0], config.n_action_steps)

@@ -1,0 +1,117 @@
+"""What a user puts around a policy."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.surprise.calibration import Calibration
+from lerobot_dp_plus.surprise.distance import distance
+from lerobot_dp_plus.surprise.evidence import Evidence
+from lerobot_dp_plus.surprise.expectation import expectation
+from lerobot_dp_plus.surprise.strangeness import Usual, side_by_side
+
+#: Every surprise, by name.
+SCORERS: dict[str, Callable[[Evidence], Tensor | None]] = {"expectation": expectation, "distance": distance}
+
+
+class Watched(Protocol):
+    """A policy that can be watched."""
+
+    @property
+    def episode(self) -> Any:
+        """Has `replan`, another object for each chunk, None before the first."""
+
+    def evidence(self, candidates: int | None = None) -> Evidence:
+        """Of the newest chunk; with at least so many candidates."""
+
+    def observed(self) -> Mapping[str, Tensor]:
+        """The states of the newest window by name, in the dataset's units, each (B, T, D)."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """How it acts, as far as thresholds depend on it."""
+
+
+class Signal(NamedTuple):
+    """What a step says.
+
+    Args:
+        surprise: (B,); None at a step without a new chunk, and at an episode's first.
+        strangeness: (B,); None if nothing is known of usual observations.
+        alarm: (B,) bool, whether one of them is above its threshold; False without a calibration.
+    """
+
+    surprise: Tensor | None
+    strangeness: Tensor | None
+    alarm: Tensor
+
+
+class Monitor:
+    """Watches a policy.
+
+        monitor = Monitor.load(checkpoint)
+        while ...:
+            action = policy.select_action(observation)
+            if monitor.see(policy).alarm.any():
+                ...
+
+    Nothing is drawn for it where the policy chooses among candidates: those are used. It leaves the policy's actions as
+    they are, except that candidates drawn for it alone take numbers from torch's random stream.
+    """
+
+    def __init__(
+        self,
+        scorer: str = "distance",
+        usual: Usual | None = None,
+        calibration: Calibration | None = None,
+        candidates: int | None = None,
+    ):
+        """A surprise by name, what strangeness is measured against, and thresholds.
+
+        If the policy draws fewer than `candidates`, those are drawn for the monitor, once a chunk. None takes what there is.
+
+        Raises:
+            ValueError: there is no such scorer.
+        """
+        if scorer not in SCORERS:
+            raise ValueError(f"scorer = {scorer!r}: legal are {', '.join(SCORERS)}")
+        self.scorer, self.usual, self.calibration, self.candidates = scorer, usual, calibration, candidates
+        self._replan: object = None
+        self._checked = calibration is None
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Monitor":
+        """With the calibration that lies beside a checkpoint; raises as `Calibration.load`."""
+        found = Calibration.load(Path(folder))
+        return cls(found.scorer, found.usual, found, found.candidates)
+
+    @torch.no_grad()
+    def see(self, policy: Watched) -> Signal:
+        """The signals of this step; to be called after every `select_action`.
+
+        Called once a chunk, it misses what happens between: strangeness sees a jump only in the window of two frames.
+
+        Raises:
+            ValueError: the policy acts by other settings than the thresholds were calibrated with, by name;
+                or there is no chunk yet.
+        """
+        if not self._checked and self.calibration is not None:
+            self.calibration.check(policy.settings())
+            self._checked = True
+        states = None if self.usual is None else side_by_side(policy.observed())
+        strangeness = None if self.usual is None or states is None else self.usual.strangeness(states)
+        surprise, replan = None, policy.episode.replan
+        if replan is None:
+            raise ValueError("there is no chunk yet to tell about; call select_action first")
+        if replan is not self._replan:
+            surprise = SCORERS[self.scorer](policy.evidence(self.candidates))
+        self._replan = replan
+        alarm = torch.zeros(len(replan.chosen.chunks), dtype=torch.bool)
+        if self.calibration is not None:
+            limits = self.calibration.surprise, self.calibration.strangeness
+            for value, limit in zip((surprise, strangeness), limits, strict=True):
+                if value is not None and limit is not None:
+                    alarm |= value.cpu() > limit
+        return Signal(surprise, strangeness, alarm)
