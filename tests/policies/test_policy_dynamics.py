@@ -86,7 +86,7 @@ def test_the_chunk_of_lowest_energy_is_executed():
     told = made.propose(window, draws)
     assert list(told.energies) == ["end"] and made.propose(window, draws, energies=()).energies == {}
     torch.testing.assert_close(told.energies["end"], energy)
-    with pytest.raises(ValueError, match=r"energies = \['far'\]: this policy can tell \['end'\]"):
+    with pytest.raises(ValueError, match=r"energies = \['far'\]: this policy can tell \['end', 'imitation'\]"):
         made.propose(window, draws, energies=["far"])
 
 

@@ -180,5 +180,5 @@ def test_illegal_switches_are_refused_by_name(folder):
         with pytest.raises(ValueError, match=said):
             load_policy(folder, **switches)
     made = load_policy(folder)
-    with pytest.raises(ValueError, match=r"energies = \['stay_above'\]: this policy can tell none"):
+    with pytest.raises(ValueError, match=r"energies = \['stay_above'\]: this policy can tell \['imitation'\]"):
         made.policy.propose(window_of(made), energies=["stay_above"])
