@@ -52,7 +52,7 @@ def test_every_room_of_the_core_is_broken_somewhere() -> None:
         "encoders",
         "energies",
     }
-    rooms |= {"guidance", "heads", "networks", "objectives", "samplers", "selection"}
+    rooms |= {"guidance", "heads", "networks", "objectives", "samplers", "selection", "likelihood"}
     assert {Path(mutant.file).parts[1] for mutant in MUTANTS} == rooms
     assert len({(mutant.file, mutant.old) for mutant in MUTANTS}) == len(MUTANTS)
 
