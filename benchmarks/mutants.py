@@ -81,11 +81,40 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("objectives/diffusers_path.py", "samplers/test_leading.py"): [
         ("self._position(t) - 1", "self._position(t)", "diffusers' time is one step off"),
     ],
+    ("likelihood/flow.py", "likelihood/test_likelihood.py"): [
+        ("(0.5 if level == 0 or last else 1.0)", "1.0", "the integral counts its ends twice"),
+        ("data + 0.5 * (data - before)", "data", "the flow is followed with first order only"),
+        ("* variance / self.s_max**4", "/ variance", "the density at s_max is about the predicted data"),
+        ("with torch.inference_mode(False), torch.no_grad():", "with torch.no_grad():", "no figure in inference mode"),
+    ],
+    ("likelihood/trace.py", "likelihood/test_likelihood.py"): [
+        ("traces.sum(0) if exact else traces.mean(0)", "traces.mean(0)", "an exact trace is a mean"),
+        ("torch.Generator().manual_seed(seed)", "None", "signs are drawn from the global generator"),
+    ],
+    ("heads/imitation.py", "heads/test_imitation.py"): [
+        ("said.x0 - x0", "said.x0 + x0", "the error of the noise has the wrong sign"),
+        ("(error.square() * counted)", "error.square()", "actions that do not count are judged"),
+    ],
+    ("guidance/classifier_free.py", "guidance/test_classifier_free.py"): [
+        ("self.weight * (seen.x1 - unseen.x1)", "self.weight * (unseen.x1 - seen.x1)", "the contrast is turned round"),
+        ("situation.moved(seen, x1, x_t, t)", "Prediction(seen.x0, x1)", "the noise no longer explains x_t"),
+    ],
     ("samplers/dpmpp_2m.py", "samplers/test_order.py"): [
         ("-0.5 * path.alpha(u)", "-path.alpha(u)", "the two-step rule corrects twice as much"),
     ],
     ("samplers/heun.py", "samplers/test_order.py"): [
         ("0.5 * span", "span", "Heun's correction is not halved"),
+    ],
+    ("samplers/langevin.py", "samplers/test_langevin.py"): [
+        ("(2 * self.rate) ** 0.5 * sigma", "self.rate**0.5 * sigma", "Langevin steps are too cold"),
+        ("path.with_data(said.x1, x, t).x0", "said.x0", "the noise of Langevin steps is lost between levels"),
+    ],
+    ("samplers/predictor_corrector.py", "samplers/test_langevin.py"): [
+        (
+            "self.correct(denoise, path, x, u, rng)",
+            "self.correct(denoise, path, x, t, rng)",
+            "corrected at the wrong time",
+        ),
     ],
     ("samplers/ancestral.py", "samplers/test_gaussian_flow.py"): [
         ("step_variance.sqrt()", "step_variance", "a variance in place of a deviation"),

@@ -2,7 +2,7 @@
 
 Pure mathematics, no training: of numbers x₁ from a mixture of normal distributions the denoiser is known in closed form, so
 that all that is wrong with the samples is the sampler's. Every path × sampler × number of network calls is judged against the
-true quantiles; `heun`, which calls twice a step, makes half of the steps. Deterministic samplers start from quantiles of the
+true quantiles; samplers that call more than once a step make fewer steps. Deterministic samplers start from quantiles of the
 noise, stochastic ones from as many draws. The second part is how the grid of `linear_beta` was chosen.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.common import print_table, provenance, write_json
 from benchmarks.mixture import Judgement, Mixture, even_noise, gaussian
 from lerobot_dp_plus.paths import LinearBetaPath, Path, SquaredCosinePath, StraightPath, even_grid
-from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Heun, Sampler
+from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Heun, Langevin, PredictorCorrector, Sampler
 
 RESULT = File(__file__).parent / "results" / "sampler_truth.json"
 TRUTHS = {
@@ -35,7 +35,10 @@ PATHS: dict[str, Path] = {
     "linear_beta": LinearBetaPath(),
 }
 #: `euler` is `ddim`.
-SAMPLERS: dict[str, type[Sampler]] = {"ancestral": Ancestral, "ddim": DDIM, "heun": Heun, "dpmpp_2m": DPMpp2M}
+SAMPLERS: dict[str, type[Sampler]] = {
+    **{"ancestral": Ancestral, "ddim": DDIM, "heun": Heun, "dpmpp_2m": DPMpp2M},
+    **{"predictor_corrector": PredictorCorrector, "langevin": Langevin},
+}
 CALLS = (1, 2, 3, 4, 5, 8, 10, 20)
 #: Powers p of the grids φ = φ₀·(1 − k/n)^p that were tried.
 POWERS = (1.0, 1.25, 1.5, 2.0)
@@ -54,7 +57,9 @@ def judged(truth: Mixture, path: Path, sampler: Sampler, times: Tensor | None = 
 
 def within(name: str, calls: int) -> Sampler:
     """As many steps as so many calls allow."""
-    return SAMPLERS[name](num_steps=(calls + 1) // 2 if name == "heun" else calls)
+    return max(
+        (SAMPLERS[name](num_steps=n) for n in range(1, calls + 1)), key=lambda s: (s.num_calls <= calls) * s.num_steps
+    )
 
 
 def row(truth: str, path: str, sampler: Sampler, found: Judgement, **more: Any) -> dict[str, Any]:

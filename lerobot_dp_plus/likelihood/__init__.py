@@ -3,7 +3,7 @@
 | part | what it says | source | file |
 |---|---|---|---|
 | `Likelihood` | log p(chunk) in nats, of any denoiser on any path | arXiv 2011.13456 §4.3 | `flow.py` |
-| `Probes`, `exact_trace` | tr ∂x̂₁/∂x, estimated with probes or exact | arXiv 1810.01367 | `trace.py` |
+| `Trace` | tr ∂x̂₁/∂x, estimated with random signs, or exact | arXiv 1810.01367 | `trace.py` |
 
 It knows a denoiser and a path, never a network. The head of denoising offers it as `log_prob`.
 """

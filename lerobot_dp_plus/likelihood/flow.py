@@ -27,9 +27,11 @@ class Likelihood:
     the chunk itself, all of whose rows count. In nats for a normalised chunk. A density for chunks in the dataset's
     units differs by a constant, H·Σ log(units of one normalised action), so differences between chunks stay.
 
-    `s_min` decides the number. Below it the network's x̂₁ would have to be right to a fraction of s_min: an error of it
-    enters as error/s². State s_min beside every figure. For a policy to be trusted at an s_min, figures with `steps` and
-    with twice as many must agree.
+    `s_min` decides the number, so state it beside every figure. An error of the network's x̂₁ enters as error/s². So
+    below some s the network is no score, and there a few chunks get figures that say nothing. On the published PushT
+    policy the standard deviation over human chunks is 23 nats at 0.02, 4.6 at 0.05 and 1.8 at 0.1. A larger s_min sees
+    less of small disturbances. At a good one, figures with `steps` and with twice as many agree
+    (`benchmarks.likelihood`).
 
     The flow is followed by the exponential two-step rule of `dpmpp_2m` in the other direction. The integral is the
     trapezoidal rule on the same points. Both have order 2, and the first is exact where D does not change. Heun's rule
@@ -46,7 +48,7 @@ class Likelihood:
         seed: of the signs.
     """
 
-    s_min: float = 0.1
+    s_min: float = 0.05
     s_max: float = 50.0
     steps: int = 16
     trace: Trace = field(default="hutchinson", metadata={"choices": TRACES})

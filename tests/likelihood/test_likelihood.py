@@ -107,7 +107,7 @@ def test_it_is_the_density_of_correlated_data(path: Path) -> None:
 
 def test_the_figure_does_not_depend_on_the_path() -> None:
     """In x/α over σ/α every path is the same flow, so what is left of the error is the same, too."""
-    few = Likelihood(steps=5, trace="exact")
+    few = Likelihood(s_min=0.1, steps=5, trace="exact")
     first, *others = (few.log_prob(lambda x, t, p=p: MODES.ends(p, x, t), p, CHUNKS) for p in ALL_PATHS.values())
     for other in others:
         torch.testing.assert_close(other, first, rtol=0, atol=2e-2)
@@ -117,7 +117,10 @@ def test_the_figure_does_not_depend_on_the_path() -> None:
 def test_the_error_is_of_second_order() -> None:
     path, truth = ALL_PATHS["straight"], mixture_log_prob(CHUNKS, MODES, 0.1)
     error = [
-        (Likelihood(steps=n, trace="exact").log_prob(lambda x, t: MODES.ends(path, x, t), path, CHUNKS) - truth)
+        (
+            Likelihood(s_min=0.1, steps=n, trace="exact").log_prob(lambda x, t: MODES.ends(path, x, t), path, CHUNKS)
+            - truth
+        )
         .abs()
         .mean()
         for n in (16, 32, 64, 128, 256)
@@ -131,7 +134,7 @@ def test_where_the_noise_hides_the_data_does_not_matter(name: str) -> None:
     path = ALL_PATHS[name]
     for truth in (NORMAL, Gaussian(NORMAL.mean + 0.5, 0.01 * NORMAL.std)):
         chunks, variance = truth.mean + 0.3 * CHUNKS, truth.std**2 + 0.1**2
-        found = Likelihood(s_max=30.0, steps=300, trace="exact").log_prob(
+        found = Likelihood(s_min=0.1, s_max=30.0, steps=300, trace="exact").log_prob(
             exact_denoiser(truth, path, "x1"), path, chunks
         )
         expected = normal_log_prob(chunks, truth.mean, variance).sum((1, 2))
