@@ -30,7 +30,7 @@ from lerobot_dp_plus.evaluation.options import calibrate_parser
 from lerobot_dp_plus.evaluation.watched_runs import in_batches, play
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.policies.acting import Loaded, load_policy
-from lerobot_dp_plus.surprise import SCORERS, Calibration, Monitor
+from lerobot_dp_plus.surprise import NEXT_STATE, SCORERS, Calibration, Monitor
 
 CHECKPOINT = ROOT / "hub_cards" / "pusht_state"
 #: How far the block is moved, and where its corners stay; px.
@@ -42,6 +42,8 @@ WITHIN = 100
 
 #: Of two chunks, not of evidence.
 ENERGIES = "change of the lowest energy"
+#: Told at every step; at the first that sees the moved block.
+NEXT = "expected next state (dynamics), every step"
 
 
 def move_block(env: gym.Env, rng: np.random.Generator) -> bool:
@@ -91,10 +93,18 @@ def disturbed(loaded: Loaded, runs: int, lead: int, seed: int = 0, monitor: Moni
             over[(when < step) | ((when == step + lead) & ~moved)] = True  # what follows is not looked at
             return changed
 
-        def watch(step, running, batch=batch, when=when, moved=moved, over=over, alarm=alarm):  # type: ignore[no-untyped-def]
+        stepwise = Monitor(NEXT_STATE)
+
+        def watch(step, running, batch=batch, when=when, moved=moved, over=over, alarm=alarm, stepwise=stepwise):  # type: ignore[no-untyped-def]
             if monitor is not None:
                 for name, above in above_thresholds(monitor, policy).items():
                     alarm[name] |= above & moved & (step <= when)
+            told = stepwise.see(policy).surprise
+            for index in np.flatnonzero(running & ~over) if told is not None else ():
+                first = moved[index] and step == when[index] - lead
+                if first or not moved[index]:
+                    to = found.moved if first else found.before
+                    to.setdefault(NEXT, []).append((batch[index], float(told[index])))
             replan = policy.episode.replan
             if step % every == 0 and replan.before is not None:
                 evidence = policy.evidence()
@@ -155,8 +165,8 @@ def separation(executed: int, candidates: int, lead: int, runs: int) -> dict[str
         "executed": executed,
         "candidates": candidates,
         "lead": lead,
-        "moved": len(next(iter(found.moved.values()))),
-        "undisturbed": len(next(iter(found.before.values()))),
+        "moved": len(found.moved[ENERGIES]),
+        "undisturbed": len(found.before[ENERGIES]),
         "auroc": {name: auroc_of(found.moved[name], found.before[name]) for name in found.moved},
     }
 
@@ -210,7 +220,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--leads", type=int, nargs="+", default=[0, 1], help="steps from the move to the replan")
     parser.add_argument("--runs", type=positive, default=200, help="with a moved block")
     parser.add_argument("--alarms", action="store_true", help="thresholds and alarms as well")
-    parser.add_argument("--scorers", nargs="+", choices=list(SCORERS), default=list(SCORERS), help="of the alarms")
+    parser.add_argument(
+        "--scorers", nargs="+", choices=[NEXT_STATE, *SCORERS], default=[NEXT_STATE, *SCORERS], help="of the alarms"
+    )
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--calibration", type=positive, default=100, help="undisturbed runs for thresholds")
     parser.add_argument("--fresh", type=positive, default=100, help="undisturbed runs in which alarms are counted")
@@ -226,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     counted = []
     if options.alarms:
         counted = [alarms(executed, scorer, options) for executed in options.executed for scorer in options.scorers]
-    names = [*VARIANTS, ENERGIES]
+    names = [*VARIANTS, ENERGIES, NEXT]
     for row in rows:
         title = "executed {executed}, {candidates} candidates, lead {lead}: {moved} moved, {undisturbed} undisturbed"
         told = [(name, "{auroc:.3f} ({low:.3f}–{high:.3f})".format(**row["auroc"][name])) for name in names]
