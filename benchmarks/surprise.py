@@ -12,7 +12,7 @@ runs of seeds 100000 and up, and at the moved block.
 import argparse
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,16 @@ import gymnasium as gym
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from torch import Tensor
 
 from benchmarks.common import ROOT, positive, print_table, provenance, write_json
 from benchmarks.judged import REPORTING_SEED
+from benchmarks.surprise_scores import VARIANTS
 from lerobot_dp_plus.evaluation.calibrate import calibrate, traces
 from lerobot_dp_plus.evaluation.options import calibrate_parser
 from lerobot_dp_plus.evaluation.watched_runs import in_batches, play
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.policies.acting import Loaded, load_policy
-from lerobot_dp_plus.surprise import SCORERS, Calibration, Evidence, Monitor, expectation
-from lerobot_dp_plus.surprise.distance import nearest
+from lerobot_dp_plus.surprise import NEXT_STATE, SCORERS, Calibration, Monitor
 
 CHECKPOINT = ROOT / "hub_cards" / "pusht_state"
 #: How far the block is moved, and where its corners stay; px.
@@ -40,65 +39,11 @@ SHIFT, LOW, HIGH = 30.0, 20.0, 492.0
 CLEAR = 16.0
 #: The block is moved in the first so many steps.
 WITHIN = 100
-#: Lengths that keep a z-score finite where all candidates agree, px.
-FLOOR = 10.0
 
-
-def spread(chunks: Tensor) -> Tensor:
-    """RMS distance of chunks (B, N, L, A) from their mean, (B,)."""
-    return (chunks - chunks.mean(1, keepdim=True)).square().sum(-1).mean((1, 2)).sqrt()
-
-
-def tail_and_rows(evidence: Evidence) -> tuple[Tensor, Tensor]:
-    """The tail (B, L, A), and the candidates' rows that it covers, (B, N, L, A)."""
-    assert evidence.tail is not None
-    return evidence.tail, evidence.candidates.chunks[:, :, : evidence.tail.shape[1]]
-
-
-def mean_distance(evidence: Evidence) -> Tensor:
-    """To all candidates."""
-    tail, rows = tail_and_rows(evidence)
-    return (rows - tail[:, None]).square().sum(-1).mean((1, 2)).sqrt()
-
-
-def end_point(evidence: Evidence) -> Tensor:
-    """Of the last row that both plan."""
-    tail, rows = tail_and_rows(evidence)
-    return nearest(tail[:, -1:], rows[:, :, -1:])
-
-
-def late(evidence: Evidence) -> Tensor:
-    """Later rows weigh more."""
-    tail, rows = tail_and_rows(evidence)
-    weights = torch.arange(1, tail.shape[1] + 1.0).sqrt()[:, None]
-    return nearest(tail * weights, rows * weights)
-
-
-def z_score(evidence: Evidence) -> Tensor:
-    """In units of the candidates' spread."""
-    tail, rows = tail_and_rows(evidence)
-    return nearest(tail, rows) / (spread(rows) + FLOOR)
-
-
-def good_half(evidence: Evidence) -> Tensor:
-    """To the half of the candidates that has the lower energy."""
-    tail, rows = tail_and_rows(evidence)
-    energy = evidence.candidates.energies["end"]
-    best = energy.argsort(1)[:, : max(1, energy.shape[1] // 2)]
-    return nearest(tail, rows[torch.arange(len(best))[:, None], best])
-
-
-VARIANTS: dict[str, Callable[[Evidence], Tensor | None]] = {
-    "nearest candidate": SCORERS["distance"],
-    "mean over candidates": mean_distance,
-    "nearest end point": end_point,
-    "nearest, later rows more": late,
-    "nearest ÷ (spread + 10 px)": z_score,
-    "nearest of the lower energies": good_half,
-    "expected states (dynamics)": expectation,
-}
 #: Of two chunks, not of evidence.
 ENERGIES = "change of the lowest energy"
+#: Told at every step; at the first that sees the moved block.
+NEXT = "expected next state (dynamics), every step"
 
 
 def move_block(env: gym.Env, rng: np.random.Generator) -> bool:
@@ -127,8 +72,8 @@ class Scores:
 
     before: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     moved: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    #: Of runs with a moved block: whether it alarmed at that replan or since the move.
-    alarmed: list[bool] = field(default_factory=list)
+    #: Of runs with a moved block, by signal: whether it was above its threshold at that replan, or since the move.
+    alarmed: dict[str, list[bool]] = field(default_factory=dict)
 
 
 def disturbed(loaded: Loaded, runs: int, lead: int, seed: int = 0, monitor: Monitor | None = None) -> Scores:
@@ -138,7 +83,8 @@ def disturbed(loaded: Loaded, runs: int, lead: int, seed: int = 0, monitor: Moni
     for batch in in_batches(range(REPORTING_SEED, REPORTING_SEED + runs)):
         rng = np.random.default_rng([seed, batch[0]])
         when = every * rng.integers(1, WITHIN // every + 1, len(batch))
-        moved, over, alarm = np.zeros(len(batch), bool), np.zeros(len(batch), bool), np.zeros(len(batch), bool)
+        moved, over = np.zeros(len(batch), bool), np.zeros(len(batch), bool)
+        alarm = {name: np.zeros(len(batch), bool) for name in ("surprise", "strangeness", "any")}
 
         def interfere(step, environments, running, when=when, moved=moved, over=over, rng=rng):  # type: ignore[no-untyped-def]
             due = [i for i in np.flatnonzero(running) if step == when[i] - lead]
@@ -147,9 +93,18 @@ def disturbed(loaded: Loaded, runs: int, lead: int, seed: int = 0, monitor: Moni
             over[(when < step) | ((when == step + lead) & ~moved)] = True  # what follows is not looked at
             return changed
 
-        def watch(step, running, batch=batch, when=when, moved=moved, over=over, alarm=alarm):  # type: ignore[no-untyped-def]
+        stepwise = Monitor(NEXT_STATE)
+
+        def watch(step, running, batch=batch, when=when, moved=moved, over=over, alarm=alarm, stepwise=stepwise):  # type: ignore[no-untyped-def]
             if monitor is not None:
-                alarm |= monitor.see(policy).alarm.numpy() & moved & (step <= when)
+                for name, above in above_thresholds(monitor, policy).items():
+                    alarm[name] |= above & moved & (step <= when)
+            told = stepwise.see(policy).surprise
+            for index in np.flatnonzero(running & ~over) if told is not None else ():
+                first = moved[index] and step == when[index] - lead
+                if first or not moved[index]:
+                    to = found.moved if first else found.before
+                    to.setdefault(NEXT, []).append((batch[index], float(told[index])))
             replan = policy.episode.replan
             if step % every == 0 and replan.before is not None:
                 evidence = policy.evidence()
@@ -164,7 +119,19 @@ def disturbed(loaded: Loaded, runs: int, lead: int, seed: int = 0, monitor: Moni
                             to.setdefault(name, []).append((batch[index], float(values[index])))
 
         play(loaded, batch, watch, interfere, over)
-        found.alarmed += alarm[moved].tolist()
+        for name, above in alarm.items():
+            found.alarmed.setdefault(name, []).extend(above[moved].tolist())
+    return found
+
+
+def above_thresholds(monitor: Monitor, policy: Any) -> dict[str, np.ndarray]:
+    """Which signals are above their thresholds at this step, each (B,) bool; `any` is the alarm."""
+    signal, limits = monitor.see(policy), monitor.calibration
+    found = {"any": signal.alarm.numpy()}
+    for name in ("surprise", "strangeness"):
+        value, limit = getattr(signal, name), getattr(limits, name)
+        if value is not None and limit is not None:
+            found[name] = (value > limit).numpy()
     return found
 
 
@@ -198,8 +165,8 @@ def separation(executed: int, candidates: int, lead: int, runs: int) -> dict[str
         "executed": executed,
         "candidates": candidates,
         "lead": lead,
-        "moved": len(next(iter(found.moved.values()))),
-        "undisturbed": len(next(iter(found.before.values()))),
+        "moved": len(found.moved[ENERGIES]),
+        "undisturbed": len(found.before[ENERGIES]),
         "auroc": {name: auroc_of(found.moved[name], found.before[name]) for name in found.moved},
     }
 
@@ -230,7 +197,8 @@ def alarms(executed: int, scorer: str, options: Namespace) -> dict[str, Any]:
         told = [getattr(trace, name) for _, trace, _ in fresh]
         result[f"false_{name}"] = share([max(values, default=0.0) > (limit or np.inf) for values in told])
     for lead in options.leads:
-        result[f"noticed_lead_{lead}"] = share(disturbed(loaded, options.runs, lead, monitor=monitor).alarmed)
+        noticed = disturbed(loaded, options.runs, lead, monitor=monitor).alarmed
+        result |= {f"noticed by {name}, lead {lead}": share(values) for name, values in noticed.items()}
     return result
 
 
@@ -252,7 +220,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--leads", type=int, nargs="+", default=[0, 1], help="steps from the move to the replan")
     parser.add_argument("--runs", type=positive, default=200, help="with a moved block")
     parser.add_argument("--alarms", action="store_true", help="thresholds and alarms as well")
-    parser.add_argument("--scorers", nargs="+", choices=list(SCORERS), default=list(SCORERS), help="of the alarms")
+    parser.add_argument(
+        "--scorers", nargs="+", choices=[NEXT_STATE, *SCORERS], default=[NEXT_STATE, *SCORERS], help="of the alarms"
+    )
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--calibration", type=positive, default=100, help="undisturbed runs for thresholds")
     parser.add_argument("--fresh", type=positive, default=100, help="undisturbed runs in which alarms are counted")
@@ -268,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     counted = []
     if options.alarms:
         counted = [alarms(executed, scorer, options) for executed in options.executed for scorer in options.scorers]
-    names = [*VARIANTS, ENERGIES]
+    names = [*VARIANTS, ENERGIES, NEXT]
     for row in rows:
         title = "executed {executed}, {candidates} candidates, lead {lead}: {moved} moved, {undisturbed} undisturbed"
         told = [(name, "{auroc:.3f} ({low:.3f}–{high:.3f})".format(**row["auroc"][name])) for name in names]

@@ -16,7 +16,7 @@ from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
 from lerobot_dp_plus.evaluation.options import calibrate_parser
 from lerobot_dp_plus.evaluation.watched_runs import in_batches, play
 from lerobot_dp_plus.policies.acting import Loaded, load_switched
-from lerobot_dp_plus.surprise import SCORERS, Calibration, Monitor, Trace, Usual, needed, side_by_side
+from lerobot_dp_plus.surprise import NEXT_STATE, SCORERS, Calibration, Monitor, Trace, Usual, needed, side_by_side
 from lerobot_dp_plus.units import ACTION
 
 
@@ -90,7 +90,7 @@ def calibrate(loaded: Loaded, options: Any, **about: Any) -> Calibration:
     if options.fit_episodes < 1:
         raise ValueError(f"fit_episodes = {options.fit_episodes}: must be at least 1")
     policy = loaded.policy
-    scorer = options.scorer or ("expectation" if policy.model.expects else "distance")
+    scorer = options.scorer or (NEXT_STATE if policy.model.expects else "distance")
     candidates = None if scorer != "distance" else options.candidates
     first = options.seed + options.fit_episodes
     usual = usual_observations(loaded, range(options.seed, first))
@@ -121,8 +121,8 @@ def main(argv: Sequence[str], run: object = None) -> int:
     options, extra = calibrate_parser().parse_known_args(argv)
     if strange := [flag for flag in extra if flag.startswith("--") and not flag.startswith("--policy.")]:
         raise ValueError(f"{' '.join(strange)}: no option of dp-plus calibrate; --policy.… are those of the policy")
-    if options.scorer not in (None, *SCORERS):
-        raise ValueError(f"scorer = {options.scorer!r}: legal are {', '.join(SCORERS)}")
+    if options.scorer not in (None, NEXT_STATE, *SCORERS):
+        raise ValueError(f"scorer = {options.scorer!r}: legal are {', '.join((NEXT_STATE, *SCORERS))}")
     folder = pretrained_folder(options.checkpoint)
     loaded = load_switched(folder, policy_switches(extra))
     torch.manual_seed(options.seed)

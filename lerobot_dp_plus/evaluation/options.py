@@ -48,7 +48,7 @@ def calibrate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, default=0.05, help="share of runs, or steps, with a false alarm")
     parser.add_argument("--per", choices=["run", "step"], default="run", help="what alpha counts")
     parser.add_argument(
-        "--scorer", help="surprise: expectation or distance; the first if the policy has a dynamics model"
+        "--scorer", help="surprise: next_state, expectation or distance; the first if there is a dynamics model"
     )
     parser.add_argument(
         "--candidates", type=int, default=16, help="drawn for distance if the policy itself draws fewer"

@@ -211,7 +211,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         """What this thread's episode remembers: the frames it saw, the candidates it proposed, the plan it executes."""
         return self._episodes.current
 
-    evidence, observed, settings = watching.evidence, watching.observed, watching.settings  # for `surprise.Monitor`
+    #: For `surprise.Monitor`.
+    evidence, forecast, observed, settings = watching.evidence, watching.forecast, watching.observed, watching.settings
 
     @property
     def chosen(self) -> Candidates | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.surprise import Evidence
+from lerobot_dp_plus.surprise import Evidence, Forecast
 from lerobot_dp_plus.units import ACTION
 
 if TYPE_CHECKING:
@@ -52,6 +52,23 @@ def unexpected(policy: "DpPlusPolicy", replan: "Replan") -> Tensor | None:
         return None
     seen = torch.cat([now[key][:, -1] for key in model.expects], -1)
     return seen - expected[:, replan.executed - 1]
+
+
+@torch.no_grad()
+def forecast(policy: "DpPlusPolicy") -> Forecast | None:
+    """States now, and those expected after the action that `select_action` gave last.
+
+    None without a dynamics model, or if the plan was dropped.
+    """
+    episode, model = policy.episode, policy._averaged_model
+    given = episode.executed - len(episode.actions)
+    if episode.chosen is None or given < 1:
+        return None
+    window = model.estimated(drawing.beside_the_weights(model, episode.history.window()))
+    expected = model.expected(window, episode.chosen.chunks[:, 0, given - 1 :])
+    if expected is None:
+        return None
+    return Forecast(torch.cat([window[key][:, -1] for key in model.expects], -1), expected[:, 0])
 
 
 @torch.no_grad()

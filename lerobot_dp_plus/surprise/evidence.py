@@ -1,6 +1,7 @@
-"""What there is to judge when a new chunk has been made."""
+"""What there is to judge: at every step, and when a new chunk has been made."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -21,3 +22,15 @@ class Evidence:
     candidates: Candidates
     tail: Tensor | None = None
     unexpected: Tensor | None = None
+
+
+class Forecast(NamedTuple):
+    """What a learned dynamics model says at a step: normalised states side by side.
+
+    Args:
+        now: as they are observed, (B, D).
+        next: as they are expected after the action that was just decided, (B, D).
+    """
+
+    now: Tensor
+    next: Tensor

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from lerobot_dp_plus.surprise.calibration import Calibration
 from lerobot_dp_plus.surprise.distance import distance
-from lerobot_dp_plus.surprise.evidence import Evidence
-from lerobot_dp_plus.surprise.expectation import expectation
+from lerobot_dp_plus.surprise.evidence import Evidence, Forecast
+from lerobot_dp_plus.surprise.expectation import expectation, next_state
 from lerobot_dp_plus.surprise.strangeness import Usual, side_by_side
 
-#: Every surprise, by name.
+#: The surprise that is told at every step, by a forecast of the step before.
+NEXT_STATE = "next_state"
+#: The surprises that are told when there is a new chunk, by name.
 SCORERS: dict[str, Callable[[Evidence], Tensor | None]] = {"expectation": expectation, "distance": distance}
 
 
@@ -27,6 +29,9 @@ class Watched(Protocol):
     def evidence(self, candidates: int | None = None) -> Evidence:
         """Of the newest chunk; with at least so many candidates."""
 
+    def forecast(self) -> Forecast | None:
+        """Of this step; None without a dynamics model."""
+
     def observed(self) -> Mapping[str, Tensor]:
         """The states of the newest window by name, in the dataset's units, each (B, T, D)."""
 
@@ -38,7 +43,7 @@ class Signal(NamedTuple):
     """What a step says.
 
     Args:
-        surprise: (B,); None at a step without a new chunk, and at an episode's first.
+        surprise: (B,); None at an episode's first step or chunk, and for a surprise of chunks at a step without a new one.
         strangeness: (B,); None if nothing is known of usual observations.
         alarm: (B,) bool, whether one of them is above its threshold; False without a calibration.
     """
@@ -75,10 +80,11 @@ class Monitor:
         Raises:
             ValueError: there is no such scorer.
         """
-        if scorer not in SCORERS:
-            raise ValueError(f"scorer = {scorer!r}: legal are {', '.join(SCORERS)}")
+        if scorer not in (NEXT_STATE, *SCORERS):
+            raise ValueError(f"scorer = {scorer!r}: legal are {', '.join((NEXT_STATE, *SCORERS))}")
         self.scorer, self.usual, self.calibration, self.candidates = scorer, usual, calibration, candidates
         self._replan: object = None
+        self._forecast: tuple[object, Forecast | None] = None, None
         self._checked = calibration is None
 
     @classmethod
@@ -91,7 +97,8 @@ class Monitor:
     def see(self, policy: Watched) -> Signal:
         """The signals of this step; to be called after every `select_action`.
 
-        Called once a chunk, it misses what happens between: strangeness sees a jump only in the window of two frames.
+        The surprise `next_state` needs every step. Called once a chunk, the others are the same, and strangeness misses what
+        happens between: it sees a jump only in the window of two frames.
 
         Raises:
             ValueError: the policy acts by other settings than the thresholds were calibrated with, by name;
@@ -105,7 +112,9 @@ class Monitor:
         surprise, replan = None, policy.episode.replan
         if replan is None:
             raise ValueError("there is no chunk yet to tell about; call select_action first")
-        if replan is not self._replan:
+        if self.scorer == NEXT_STATE:
+            surprise = self._next_state(policy)
+        elif replan is not self._replan:
             surprise = SCORERS[self.scorer](policy.evidence(self.candidates))
         self._replan = replan
         alarm = torch.zeros(len(replan.chosen.chunks), dtype=torch.bool)
@@ -115,3 +124,10 @@ class Monitor:
                 if value is not None and limit is not None:
                     alarm |= value.cpu() > limit
         return Signal(surprise, strangeness, alarm)
+
+    def _next_state(self, policy: Watched) -> Tensor | None:
+        found, (episode, before) = policy.forecast(), self._forecast
+        self._forecast = policy.episode, found
+        if found is None or before is None or episode is not policy.episode or len(before.next) != len(found.now):
+            return None
+        return next_state(before, found.now)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import surprise
+from benchmarks import surprise, surprise_scores
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.surprise import Evidence
 
@@ -42,11 +42,11 @@ def test_the_other_scores_are_what_they_are_called() -> None:
     rows = torch.tensor([[[[0.0, 0.0], [0.0, 0.0]], [[6.0, 0.0], [6.0, 8.0]]]])  # (1, 2, 2, 2)
     tail = torch.zeros(1, 2, 2)
     evidence = Evidence(Candidates(rows, {"end": torch.tensor([[2.0, 1.0]])}), tail)
-    assert surprise.end_point(evidence).item() == 0
-    assert surprise.mean_distance(evidence).item() == pytest.approx(((36 + 100) / 4) ** 0.5)
-    assert surprise.good_half(evidence).item() == pytest.approx(((36 + 100) / 2) ** 0.5)
+    assert surprise_scores.end_point(evidence).item() == 0
+    assert surprise_scores.mean_distance(evidence).item() == pytest.approx(((36 + 100) / 4) ** 0.5)
+    assert surprise_scores.good_half(evidence).item() == pytest.approx(((36 + 100) / 2) ** 0.5)
     spread = ((9 + 25) / 2) ** 0.5
     far = Evidence(Candidates(rows), tail - torch.tensor([3.0, 4.0]))
-    assert surprise.z_score(far).item() == pytest.approx(5 / (spread + surprise.FLOOR))
+    assert surprise_scores.z_score(far).item() == pytest.approx(5 / (spread + surprise_scores.FLOOR))
     late = Evidence(Candidates(rows[:, :1]), torch.tensor([[[1.0, 0.0], [0.0, 2.0]]]))
-    assert surprise.late(late).item() == pytest.approx(((1 + 2 * 4) / 2) ** 0.5)
+    assert surprise_scores.late(late).item() == pytest.approx(((1 + 2 * 4) / 2) ** 0.5)

@@ -104,7 +104,7 @@ def test_usual_observations_are_those_that_the_augmentation_leaves() -> None:
 def test_unknown_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--episode=3: no option of dp-plus calibrate"):
         calibration.main([str(tmp_path), "--episode=3"])
-    with pytest.raises(ValueError, match="scorer = 'x': legal are expectation, distance"):
+    with pytest.raises(ValueError, match="scorer = 'x': legal are next_state, expectation, distance"):
         calibration.main([str(tmp_path), "--scorer=x"])
 
 

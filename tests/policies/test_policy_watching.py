@@ -64,11 +64,11 @@ def test_no_chunk_no_signal():
         Monitor().see(made)
     with pytest.raises(ValueError, match="call select_action first"):
         made.evidence()
-    with pytest.raises(ValueError, match="scorer = 'guess': legal are expectation, distance"):
+    with pytest.raises(ValueError, match="scorer = 'guess': legal are next_state, expectation, distance"):
         Monitor("guess")
 
 
-@pytest.mark.parametrize("scorer", ["distance", "expectation"])
+@pytest.mark.parametrize("scorer", ["distance", "expectation", "next_state"])
 def test_watching_changes_no_action(scorer):
     made = watched(dynamics=Outcome(steps=6, dim=8, depth=1))
     seen, actions = frames(made, 8), []
@@ -110,6 +110,31 @@ def test_the_unexpected_is_what_the_dynamics_model_did_not_say_at_the_plan_befor
     for one in frames(made, 4):
         made.select_action(one)
     assert made.evidence().unexpected is None, "there is no dynamics model"
+
+
+def test_the_next_state_is_expected_from_step_to_step():
+    made = watched(dynamics=Outcome(steps=6, dim=8, depth=1))
+    monitor, seen, model = Monitor("next_state"), frames(made, 5), made.ema.module
+    plans, surprises = [], []
+    for one in seen:
+        made.select_action(one)
+        surprises.append(monitor.see(made).surprise)
+        plans.append(made.chosen.chunks[:, 0])
+    assert surprises[0] is None
+    for step, given in ((1, 0), (2, 1), (3, 2), (4, 0)):  # a chunk lasts 3 steps
+        pair = [seen[max(step - 2, 0)]["observation.state"], seen[step - 1]["observation.state"]]
+        window = {"observation.state": torch.stack(pair, 1)}
+        expected = model.auxiliary["dynamics"](window, plans[step - 1][:, given:], model.units)[:, 0]
+        error = seen[step]["observation.state"] - expected
+        torch.testing.assert_close(surprises[step], error.square().mean(-1).sqrt())
+    made.reset()
+    made.select_action(seen[0])
+    assert monitor.see(made).surprise is None, "another episode"
+    made.drop_queued_actions()
+    assert made.forecast() is None
+    without = watched()
+    without.select_action(seen[0])
+    assert without.forecast() is None
 
 
 def test_strangeness_is_told_at_every_step_in_the_units_of_the_data():
