@@ -52,7 +52,18 @@ def test_every_room_of_the_core_is_broken_somewhere() -> None:
         "encoders",
         "energies",
     }
-    rooms |= {"guidance", "heads", "likelihood", "modes", "networks", "objectives", "samplers", "selection", "execution", "surprise"}
+    rooms |= {
+        "guidance",
+        "heads",
+        "likelihood",
+        "modes",
+        "networks",
+        "objectives",
+        "samplers",
+        "selection",
+        "execution",
+        "surprise",
+    }
     assert {Path(mutant.file).parts[1] for mutant in MUTANTS} == rooms
     assert len({(mutant.file, mutant.old) for mutant in MUTANTS}) == len(MUTANTS)
 

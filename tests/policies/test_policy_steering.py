@@ -122,7 +122,9 @@ def test_a_projection_keeps_every_candidate_out(made) -> None:
     after = kept.policy.propose(window(made), noise, 8, energies=["obstacles"])
     assert (deepest(kept.policy, after.chunks[:, :, NOW:]) <= 1e-3).all()
     assert (after.energies["obstacles"] == 0).all() and (after.energies["violation"] == 0).all()
-    torch.testing.assert_close(before.energies["violation"], deepest(free.policy, before.chunks[:, :, NOW:]).clamp_min(0))
+    torch.testing.assert_close(
+        before.energies["violation"], deepest(free.policy, before.chunks[:, :, NOW:]).clamp_min(0)
+    )
 
 
 def test_a_candidate_that_breaks_a_rule_is_not_chosen_if_another_keeps_it(made) -> None:
@@ -156,7 +158,9 @@ def test_obstacles_that_are_seen_count_like_those_of_the_config(made) -> None:
 def test_the_last_action_is_known_from_the_second_chunk_on(made, monkeypatch) -> None:
     known: list = []
     positions = Scene.positions
-    monkeypatch.setattr(Scene, "positions", lambda scene, each: known.append(scene.states.get(ACTION)) or positions(scene, each))
+    monkeypatch.setattr(
+        Scene, "positions", lambda scene, each: known.append(scene.states.get(ACTION)) or positions(scene, each)
+    )
     rule = load_policy(FOLDER, energies={"obstacles": {"weight": 1}}, n_action_steps=3)
     rule.policy.reset()
     acted = [rule.policy.select_action(frame(made)) for _ in range(4)]
