@@ -26,7 +26,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("notation.py", "networks/test_tokens.py test_notation.py"): [
         ("rows.repeat_interleave(count, 0)", "torch.cat([rows] * count)", "repeated rows are tiled"),
         ("torch.cat([rows] * count)", "rows.repeat_interleave(count, 0)", "tiled rows are repeated"),
-        ("value[rows, index][:, None] for name", "value[rows, 0 * index][:, None] for name", "energies of the first"),
+        ("value[rows, index] for name", "value[rows, 0 * index] for name", "energies of the first"),
         ("self.chunks[:, :, step:]", "self.chunks[:, :, step + 1 :]", "the current step is cut off as past"),
     ],
     ("units.py", "test_units.py"): [
@@ -52,7 +52,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("(valid.sum(1) * error.shape[2]).clamp_min(1)", "error[0].numel()", "padded actions dilute a chunk's loss"),
     ],
     ("heads/denoising.py", "heads/test_denoising_head.py"): [
-        ("Network, repeat_rows", "Network, tile_rows as repeat_rows", "candidates see other samples' observations"),
+        ("map_rows, repeat_rows", "map_rows, tile_rows as repeat_rows", "candidates see other samples' observations"),
         ('keep_noise = "kept_noise" in', 'keep_noise = "kept_noise" not in', "noise is kept for the wrong samplers"),
     ],
     ("heads/regression.py", "heads/test_regression_head.py"): [
@@ -182,6 +182,46 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("energies/smoothness.py", "energies/test_energies.py"): [
         ("sum((2, 3)) / 2", "mean((2, 3))", "a mean, not a sum"),
+        ("n=self.order", "n=2", "jerk is acceleration"),
+    ],
+    ("energies/constraint.py", "energies/test_energies.py"): [
+        ("+ self.margin)", ")", "the margin is forgotten"),
+        ("index + first", "index", "the wrong rule is called the worst"),
+    ],
+    ("energies/obstacles.py", "energies/test_energies.py"): [
+        ("row[:, p, None, None] + self.clearance", "row[:, p, None, None]", "the robot has no size"),
+        ("steps[:, None] *", "0 *", "nothing moves"),
+        ("Violation(depth, -(", "Violation(depth, (", "the way out leads in"),
+    ],
+    ("energies/bounds.py", "energies/test_energies.py"): [
+        ("positions - positions.new_tensor(self.high)", "positions.new_tensor(self.high) - positions", "upside down"),
+    ],
+    ("energies/speed.py", "energies/test_energies.py"): [
+        ("self.limit / scene.substeps", "self.limit", "sub-steps may be as long as steps"),
+    ],
+    ("energies/group.py", "energies/test_energies.py"): [
+        ("weight * energies[name]", "energies[name]", "weights are forgotten"),
+    ],
+    ("forward_maps/pusht.py", "forward_maps/test_forward_maps.py"): [
+        ("-DT * K_P, 1 - DT * K_V", "-DT * K_P, 1 + DT * K_V", "the agent is not damped"),
+        ("here - from_x", "here + from_x", "a velocity that is none"),
+        ("gain[:, step] += push", "gain[:, 0] += push", "only the first action pushes"),
+    ],
+    ("forward_maps/base.py", "forward_maps/test_forward_maps.py"): [
+        ("gains[step, :, step - 1] = 1 - part", "gains[step, :, step - 1] = part", "ways go back"),
+    ],
+    ("forward_maps/identity.py", "forward_maps/test_forward_maps.py"): [
+        ("1 - part\n", "part\n", "the first way begins at its end"),
+    ],
+    ("projection/kaczmarz.py", "projection/test_projection.py"): [
+        ("(depth + constraint.margin + self.margin)", "depth", "margins are forgotten"),
+        ("along.square().sum((2, 3), keepdim=True)", "along.square().amax((2, 3), keepdim=True)", "steps too long"),
+        (".clamp(-self.reach, self.reach)", "", "wild actions"),
+        (
+            "constraint.worst(start + gains @ moved, scene, first)",
+            "constraint.worst(start + gains @ told, scene, first)",
+            "always the rule that was broken first",
+        ),
     ],
     ("selection/coherent.py", "selection/test_selection.py"): [
         ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),

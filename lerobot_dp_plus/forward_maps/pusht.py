@@ -61,11 +61,16 @@ class PushT(ForwardMap):
         return (free[:, :1] * here + free[:, 1:] * velocity)[:, None]
 
 
+def one_substep() -> tuple[Tensor, Tensor]:
+    """What position and velocity (2, 2), and the action (2,), make of position and velocity in Δt; float64."""
+    move = torch.tensor([[1 - DT * DT * K_P, DT * (1 - DT * K_V)], [-DT * K_P, 1 - DT * K_V]], dtype=torch.float64)
+    return move, torch.tensor([DT * DT * K_P, DT * K_P], dtype=torch.float64)
+
+
 @cache
 def law(length: int) -> tuple[Tensor, Tensor]:
     """What position and velocity (S, 2), and L actions (S, L), add to each of S positions; float64."""
-    move = torch.tensor([[1 - DT * DT * K_P, DT * (1 - DT * K_V)], [-DT * K_P, 1 - DT * K_V]], dtype=torch.float64)
-    push = torch.tensor([DT * DT * K_P, DT * K_P], dtype=torch.float64)
+    move, push = one_substep()
     free, gain = torch.eye(2, dtype=torch.float64), torch.zeros(2, length, dtype=torch.float64)
     frees, gains = [], []
     for step in range(length):
@@ -80,8 +85,7 @@ def law(length: int) -> tuple[Tensor, Tensor]:
 @cache
 def one_step() -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
     """One control step: what x and v add to x, what they add to v, and what the action adds to x and to v."""
-    move = torch.tensor([[1 - DT * DT * K_P, DT * (1 - DT * K_V)], [-DT * K_P, 1 - DT * K_V]], dtype=torch.float64)
-    push = torch.tensor([DT * DT * K_P, DT * K_P], dtype=torch.float64)
+    move, push = one_substep()
     free, gain = torch.eye(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     for _ in range(SUBSTEPS):
         free, gain = move @ free, move @ gain + push

@@ -77,6 +77,7 @@ _WORDS = {
         "coherent": f"the candidate nearest to what was planned before {_paper('2408.17355')}",
         "densest": "the candidate nearest to all others",
         "function": "a function of the user's own",
+        "most_likely": "the candidate that the policy knows best",
         "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
     },
     "execution": {

@@ -8,6 +8,7 @@ import draccus
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
+from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.readable import refuse_unreadable
@@ -54,7 +55,7 @@ def _check_head(config: "DpPlusConfig") -> None:
 
 def _check_choice(config: "DpPlusConfig") -> None:
     """Refuse a selection or a guidance by an energy that is not there."""
-    lacking = [name for name in config.selection.energies if name not in config.energy_names]
+    lacking = [name for name in config.selection.energies if name not in (*config.energy_names, IMITATION)]
     if lacking:
         chosen = Selection.get_choice_name(type(config.selection))
         raise ValueError(

@@ -235,7 +235,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
-        ("selection", ["coherent", "densest", "first", "function", "lowest_energy"]),
+        ("selection", ["coherent", "densest", "first", "function", "lowest_energy", "most_likely"]),
         ("dynamics", ["none", "outcome"]),
         ("state_estimation", ["none", "regression"]),
         ("auxiliary", ["next_state", "none"]),
