@@ -84,7 +84,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("likelihood/flow.py", "likelihood/test_likelihood.py"): [
         ("(0.5 if level == 0 or last else 1.0)", "1.0", "the integral counts its ends twice"),
         ("data + 0.5 * (data - before)", "data", "the flow is followed with first order only"),
-        ("* variance / self.s_max**4", "/ variance", "the density at s_max is about the predicted data"),
+        ("(y - data).square()", "y.square()", "data are about 0 in the density at s_max"),
         ("with torch.inference_mode(False), torch.no_grad():", "with torch.no_grad():", "no figure in inference mode"),
     ],
     ("likelihood/trace.py", "likelihood/test_likelihood.py"): [

@@ -171,6 +171,16 @@ def test_a_chunk_has_its_figure_in_every_call_and_chance_is_left_alone() -> None
     assert (other - together).abs().max() > 1e-3
 
 
+def test_it_works_in_inference_mode() -> None:
+    """Where LeRobot evaluates, and where autograd would silently say that nothing depends on anything."""
+    truth, path = correlated(), ALL_PATHS["squared_cosine"]
+    expected = Likelihood().log_prob(truth.denoiser(path), path, CHUNKS)
+    with torch.inference_mode():
+        found = Likelihood().log_prob(truth.denoiser(path), path, CHUNKS.clone())
+    torch.testing.assert_close(found, expected)
+    assert not found.requires_grad
+
+
 @every_network
 def test_the_trace_is_that_of_the_jacobian(config: NetworkConfig) -> None:
     network = awake(build(config)).double()

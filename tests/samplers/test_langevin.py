@@ -73,6 +73,19 @@ def test_samplers_give_the_moments(path: Path, sampler: Sampler) -> None:
     assert ((chunks.std(0) / WIDE.std - 1).abs()[0] < 4 / (2 * count) ** 0.5 + 0.03).all()
 
 
+@every_path
+def test_a_level_hands_its_noise_on(path: Path) -> None:
+    """With the data known, x₀ becomes (1 − rate)·x₀ + √(2·rate)·z at each step, and this is what the next level begins with."""
+    data, x_t = torch.randn(2, 4, 3, 2, dtype=torch.float64)
+    t, u = (torch.full((4,), time, dtype=torch.float64) for time in (0.4, 0.7))
+    denoise = lambda x, t: path.with_data(data, x, t)  # noqa: E731
+    found, _ = Langevin(corrections=2, rate=0.3).step(denoise, path, x_t, t, u, None, torch.Generator().manual_seed(1))
+    expected, rng = denoise(x_t, t).x0, torch.Generator().manual_seed(1)
+    for _ in range(2):
+        expected = 0.7 * expected + 0.6**0.5 * torch.randn(x_t.shape, dtype=x_t.dtype, generator=rng)
+    torch.testing.assert_close(found, path.interpolate(expected, data, u))
+
+
 @pytest.mark.parametrize("name", ALL_PATHS)
 def test_without_corrections_it_is_ddim(name: str) -> None:
     path, noise = ALL_PATHS[name], torch.randn(5, 3, 2, dtype=torch.float64)
