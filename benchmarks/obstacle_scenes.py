@@ -50,10 +50,11 @@ class Run:
     score: float
 
 
-def tee(x: float, y: float, angle: float) -> shapely.Polygon:
+def tee(x: float, y: float, angle: float) -> shapely.Geometry:
     """The T's outline."""
     cos, sin = math.cos(angle), math.sin(angle)
-    return shapely.Polygon(CORNERS @ np.array([[cos, sin], [-sin, cos]]) + [x, y])
+    corners = CORNERS @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
+    return shapely.union(shapely.Polygon(corners[:4]), shapely.Polygon(corners[4:]))  # crossbar and stem
 
 
 def place(kind: str, seed: int, way: np.ndarray) -> Placed | None:
