@@ -204,9 +204,9 @@ def draw(
 def check_energies(energies: Mapping[str, Tensor]) -> None:
     """Raise a FloatingPointError, naming it, if an energy is NaN: nothing can be ranked by it."""
     for name, energy in energies.items():
-        if energy.isnan().any():
+        if wrong := int(energy.isnan().sum()):
             raise FloatingPointError(
-                f"the energy {name} is NaN for {int(energy.isnan().sum())} of {energy.numel()} chunks; give it the weight 0 "
+                f"the energy {name} is NaN for {wrong} of {energy.numel()} chunks; give it the weight 0 "
                 f"(--policy.energies.{name}.weight=0) to act without it, or mend it"
             )
 

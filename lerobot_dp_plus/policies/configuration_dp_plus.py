@@ -80,7 +80,7 @@ class DpPlusConfig(PreTrainedConfig):
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
-    forward: ForwardMap = field(default_factory=Identity)  # type: ignore[assignment]
+    forward: ForwardMap = field(default_factory=Identity)
     energies: Energies = field(default_factory=Energies)
     guidance: Guidance = field(default_factory=NoGuidance)
     projection: Projection = field(default_factory=NoProjection)

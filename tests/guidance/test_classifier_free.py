@@ -155,7 +155,7 @@ def test_a_head_contrasts_the_network_with_itself(config, objective, sampler) ->
 
     def proposed(guidance, known=condition, dropped=absent) -> Tensor:
         head, rng = heads.make(network, objective, sampler, guidance), torch.Generator().manual_seed(1)
-        return head.propose(known, noise, None, rng, dropped).chunks
+        return head.propose(known, noise, None, rng, absent=dropped).chunks
 
     blind = proposed(NoGuidance(), digest(network, nothing.expand(3, -1, -1)))
     torch.testing.assert_close(proposed(ClassifierFree(0.0)), blind, rtol=1e-3, atol=1e-4)

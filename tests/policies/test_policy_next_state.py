@@ -48,7 +48,7 @@ def test_in_use_nothing_of_it_is_asked(run):
             weight.data.fill_(torch.nan)
     loaded.policy.reset()
     assert torch.equal(loaded.policy.predict_action_chunk(shown, noise=drawn), expected)
-    assert not loaded.policy.config.energies
+    assert not loaded.policy.config.energy_names
 
 
 def test_it_learns_where_the_state_goes():
