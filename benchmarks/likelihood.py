@@ -77,10 +77,11 @@ def judges(head: Denoising, data: Chunks) -> dict[str, Callable[[Tensor], Tensor
     """All that are compared."""
     found: dict[str, Callable[[Tensor], Tensor]] = {}
     for s_min in S_MIN:
-        for trace, probes in (("hutchinson", 1), ("hutchinson", 2), ("exact", 1)):
-            how = Likelihood(s_min=s_min, trace=trace, probes=probes)  # type: ignore[arg-type]
-            said = "exact" if trace == "exact" else f"{probes} of signs"
-            found[f"log p, s_min {s_min}, {said}"] = lambda c, how=how: head.log_prob(data.condition, c, how)
+        for probes in (1, 2):
+            how = Likelihood(s_min=s_min, probes=probes)
+            found[f"log p, s_min {s_min}, {probes} of signs"] = lambda c, how=how: head.log_prob(data.condition, c, how)
+    exact = Likelihood(trace="exact")
+    found[f"log p, s_min {exact.s_min}, exact"] = lambda c: head.log_prob(data.condition, c, exact)
     for end in ("x0", "x1"):
         for draws in DRAWS:
             found[f"-imitation, {end}, {draws} draws"] = lambda c, end=end, draws=draws: (

@@ -67,7 +67,7 @@ def test_it_measures_what_it_says(human, tmp_path, monkeypatch, capsys) -> None:
     (row,) = found["convergence"]
     assert row["s_min"] == 0.1 and row["steps"] == 16 and row["ms_exact"] > row["ms_signs"] > 0
     assert [line["judge"] for line in found["told_apart"]] == [
-        *(f"log p, s_min 0.1, {said}" for said in ("1 of signs", "2 of signs", "exact")),
+        *("log p, s_min 0.1, 1 of signs", "log p, s_min 0.1, 2 of signs", "log p, s_min 0.05, exact"),
         *("-imitation, x0, 4 draws", "-imitation, x1, 4 draws"),
     ]
     assert all(0 <= line[kind] <= 1 for line in found["told_apart"] for kind in FOREIGN)
