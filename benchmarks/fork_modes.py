@@ -23,7 +23,8 @@ from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.augmentation import PushTMirror, Symmetrised
 from lerobot_dp_plus.demos.pusht_features import PushTEnv
 from lerobot_dp_plus.hub.intervals import wilson_percent
-from lerobot_dp_plus.modes import GaussianMixture, ambiguity
+from lerobot_dp_plus.modes import GaussianMixture
+from lerobot_dp_plus.notation import entropy
 from lerobot_dp_plus.policies.acting import Loaded
 from lerobot_dp_plus.units import ACTION
 
@@ -87,7 +88,7 @@ def measure(loaded: Loaded, way: str, options: argparse.Namespace) -> dict[str, 
             weights = modes.find(points).weights
             row |= {
                 f"{space}_modes": int((weights[0] > 0).sum()),
-                f"{space}_ambiguity": float(ambiguity(weights)),
+                f"{space}_ambiguity": float(entropy(weights)),
                 f"{space}_null_modes": int((modes.find(null_of(points, generator)).weights[0] > 0).sum()),
             }
         for name, value in row.items():

@@ -205,13 +205,13 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("forward_maps/pusht.py", "forward_maps/test_forward_maps.py"): [
         ("-DT * K_P, 1 - DT * K_V", "-DT * K_P, 1 + DT * K_V", "the agent is not damped"),
         ("here - from_x", "here + from_x", "a velocity that is none"),
-        ("gain[:, step] += push", "gain[:, 0] += push", "only the first action pushes"),
+        ("index == 2 + step", "index == 2", "only the first action pushes"),
     ],
     ("forward_maps/base.py", "forward_maps/test_forward_maps.py"): [
-        ("gains[step, :, step - 1] = 1 - part", "gains[step, :, step - 1] = part", "ways go back"),
+        ("row[step - 1] = 1 - part", "row[step - 1] = part", "ways go back"),
     ],
     ("forward_maps/identity.py", "forward_maps/test_forward_maps.py"): [
-        ("1 - part\n", "part\n", "the first way begins at its end"),
+        ("[1 - (k + 1)", "[(k + 1)", "the first way begins at its end"),
     ],
     ("projection/kaczmarz.py", "projection/test_projection.py"): [
         ("(depth + constraint.margin + self.margin)", "depth", "margins are forgotten"),

@@ -136,7 +136,7 @@ def run(
     spent, chunks = 0.0, 0
     for step in tqdm(range(steps), desc="episodes", leave=False):
         fresh = not policy._actions
-        if fresh and placed is not None:
+        if fresh and placed is not None and policy.config.energies.obstacles.weight:
             policy.obstacles = torch.tensor(_now(placed, step), dtype=torch.float32)
         begun = time.process_time()
         actions = np.asarray(

@@ -62,6 +62,20 @@ class Tokens(NamedTuple):
     kind: str = STEPS
 
 
+#: What stands for "not seen" in the values of tokens. Features and normalised states are seldom there, all at once never.
+UNSEEN = -2.0
+
+
+def unseen(tokens: Sequence[Tokens], rows: Tensor | None = None) -> tuple[Tokens, ...]:
+    """The spans of an observation that was not seen; with `rows` (B,) bool, of those samples alone."""
+
+    def dropped(values: Tensor) -> Tensor:
+        nothing = torch.full_like(values, UNSEEN)
+        return nothing if rows is None else torch.where(rows[:, None, None], nothing, values)
+
+    return tuple(span._replace(values=dropped(span.values)) for span in tokens)
+
+
 class Span(NamedTuple):
     """The shape of the tokens of one kind: how many, and how wide."""
 
@@ -144,6 +158,11 @@ def join_rows(first: Condition, second: Condition) -> Condition:
 # What is proposed and judged
 
 
+def entropy(weights: Tensor) -> Tensor:
+    """−Σ_k w_k log w_k in nats, (B, K) -> (B,): 0 if one weight has all, log K if K are equal."""
+    return torch.special.entr(weights).sum(-1)
+
+
 class Candidates(NamedTuple):
     """Chunks proposed for the same observations, and what is known of each.
 
@@ -167,8 +186,8 @@ class Candidates(NamedTuple):
 
     @property
     def ambiguity(self) -> Tensor | None:
-        """−Σ_k w_k log w_k in nats over the weights of the modes, (B,); 0 where there is one."""
-        return None if self.weights is None else torch.special.entr(self.weights).sum(-1)
+        """The entropy of the modes' weights, (B,); 0 where there is one mode."""
+        return None if self.weights is None else entropy(self.weights)
 
     def at(self, index: Tensor) -> "Candidates":
         """For each observation, the candidate that `index` (B,) names. The axis of candidates stays, with length 1."""
@@ -196,6 +215,15 @@ class Forward(Protocol):
     @property
     def substeps(self) -> int:
         """K, positions for each step of a chunk."""
+
+    def coordinates(self, action_dim: int) -> tuple[int, ...]:
+        """The dimensions of an action that are told to the coordinates of a position, in order."""
+
+    def gains(self, length: int, scene: "Scene") -> tuple[tuple[float, ...], ...]:
+        """What L actions add to each of L·K positions: rows of L numbers, one for each position."""
+
+    def start(self, actions: Tensor, scene: "Scene") -> Tensor:
+        """Where the robot would be without the gains, (B, 1 or N, L·K, P), of actions (B, N, L, A)."""
 
     def positions(self, actions: Tensor, scene: "Scene") -> Tensor:
         """Positions (B, N, L·K, P), in order of time, under the actions (B, N, L, A) from the current step on."""

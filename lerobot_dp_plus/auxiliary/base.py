@@ -103,9 +103,9 @@ class AuxiliaryModel(nn.Module, ABC):
         """The states that `states_ahead` predicts; none if it does not."""
         return ()
 
-    def states_ahead(self, states: Mapping[str, Tensor], actions: Tensor, units: Units) -> Tensor:
-        """The states to come under actions (B, L, A), side by side and normalised, (B, K, C)."""
-        raise NotImplementedError(f"{type(self).__name__} predicts no states")
+    def states_ahead(self, states: Mapping[str, Tensor], actions: Tensor, units: Units) -> Tensor | None:
+        """The states to come under actions (B, L, A), side by side and normalised, (B, K, C); None if it predicts none."""
+        return None
 
     def energies(self, units: Units) -> dict[str, Energy]:
         """The energies it offers, by name."""

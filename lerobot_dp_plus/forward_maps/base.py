@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 
 import draccus
-import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Scene
+
+#: Rows of numbers. They are no tensor, so that what is compiled can count on them.
+type Matrix = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class ForwardMap(draccus.ChoiceRegistry, ABC):
         """The dimensions of an action that are told to the coordinates of a position, in order."""
 
     @abstractmethod
-    def gains(self, length: int, scene: Scene) -> Tensor:
-        """What L actions add to each of L·K positions, (L·K, L), float64 on the CPU."""
+    def gains(self, length: int, scene: Scene) -> Matrix:
+        """What L actions add to each of L·K positions: rows of L numbers, one for each position."""
 
     @abstractmethod
     def start(self, actions: Tensor, scene: Scene) -> Tensor:
@@ -37,8 +40,7 @@ class ForwardMap(draccus.ChoiceRegistry, ABC):
     def positions(self, actions: Tensor, scene: Scene) -> Tensor:
         """Positions (B, N, L·K, P) under actions (B, N, L, A), in the dataset's units; differentiable in them."""
         told = actions[..., self.coordinates(actions.shape[-1])]
-        gains = self.gains(actions.shape[2], scene).to(actions.device, actions.dtype)
-        return self.start(actions, scene) + gains @ told
+        return self.start(actions, scene) + actions.new_tensor(self.gains(actions.shape[2], scene)) @ told
 
     def check(self, action_dim: int, states: dict[str, int], n_obs_steps: int, observation_stride: int) -> None:
         """Raise a ValueError, naming the field and what is legal, unless it serves such a policy."""
@@ -55,12 +57,20 @@ def check_dimensions(name: str, dimensions: tuple[int, ...], action_dim: int) ->
         raise ValueError(f"forward.{name} = {list(dimensions)}: legal are different numbers from 0 to {action_dim - 1}")
 
 
-def between(length: int, substeps: int) -> Tensor:
-    """Gains of straight ways from one action to the next, the first one from a start of its own: (L·K, L), float64."""
-    part = torch.arange(1, substeps + 1, dtype=torch.float64) / substeps
-    gains = torch.zeros(length, substeps, length, dtype=torch.float64)
+@cache
+def between(length: int, substeps: int, known: bool) -> Matrix:
+    """Gains of straight ways from one action to the next.
+
+    The way to the first one begins where the robot was told to go before, if that is `known`. Else it is there already.
+    """
+    rows = []
     for step in range(length):
-        gains[step, :, step] = part
-        if step:
-            gains[step, :, step - 1] = 1 - part
-    return gains.flatten(0, 1)
+        for part in ((k + 1) / substeps for k in range(substeps)):
+            row = [0.0] * length
+            row[step] = part
+            if step:
+                row[step - 1] = 1 - part
+            elif not known:
+                row[0] = 1.0
+            rows.append(tuple(row))
+    return tuple(rows)

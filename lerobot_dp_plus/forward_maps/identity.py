@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from lerobot_dp_plus.forward_maps.base import ForwardMap, between, check_dimensions, chosen
+from lerobot_dp_plus.forward_maps.base import ForwardMap, Matrix, between, check_dimensions, chosen
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.units import ACTION
 
@@ -41,11 +40,8 @@ class Identity(ForwardMap):
     def coordinates(self, action_dim: int) -> tuple[int, ...]:
         return chosen(self.dimensions, action_dim)
 
-    def gains(self, length: int, scene: Scene) -> Tensor:
-        gains = between(length, self.substeps)
-        if ACTION not in scene.states:
-            gains[: self.substeps, 0] = 1
-        return gains
+    def gains(self, length: int, scene: Scene) -> Matrix:
+        return between(length, self.substeps, ACTION in scene.states)
 
     def start(self, actions: Tensor, scene: Scene) -> Tensor:
         length = actions.shape[2] * self.substeps
@@ -53,7 +49,5 @@ class Identity(ForwardMap):
         if ACTION not in scene.states:
             return actions.new_zeros(actions.shape[0], 1, length, len(coordinates))
         last = scene.states[ACTION][:, -1:, coordinates].to(actions.dtype)  # (B, 1, P)
-        left = torch.zeros(length, dtype=actions.dtype, device=actions.device)
-        part = torch.arange(1, self.substeps + 1, dtype=actions.dtype, device=actions.device) / self.substeps
-        left[: self.substeps] = 1 - part
-        return left[:, None] * last[:, :, None]
+        left = [1 - (k + 1) / self.substeps for k in range(self.substeps)] + [0.0] * (length - self.substeps)
+        return actions.new_tensor(left)[:, None] * last[:, None]

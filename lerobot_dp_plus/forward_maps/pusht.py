@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.forward_maps.base import ForwardMap
+from lerobot_dp_plus.forward_maps.base import ForwardMap, Matrix
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.units import ACTION
 
@@ -44,51 +44,48 @@ class PushT(ForwardMap):
     def coordinates(self, action_dim: int) -> tuple[int, ...]:
         return 0, 1
 
-    def gains(self, length: int, scene: Scene) -> Tensor:
+    def gains(self, length: int, scene: Scene) -> Matrix:
         return law(length)[1]
 
     def start(self, actions: Tensor, scene: Scene) -> Tensor:
         at = scene.states[STATE][:, -2:, None].to(actions.dtype)  # (B, T, 1, 2)
-        free, _ = law(actions.shape[2])  # (S, 2)
-        free = free.to(actions.device, actions.dtype)
-        here = at[:, -1]
+        free, here = actions.new_tensor(law(actions.shape[2])[0]), at[:, -1]  # (S, 2)
         velocity = torch.zeros_like(here)
         if ACTION in scene.states:
-            (from_x, from_v), (to_x, to_v), (by_a, to_a) = one_step()
+            (from_x, from_v, by_a), (to_x, to_v, to_a) = one_step()
             last = scene.states[ACTION][:, -1:].to(actions.dtype)
             before = (here - from_x * at[:, 0] - by_a * last) / from_v
             velocity = to_x * at[:, 0] + to_v * before + to_a * last
         return (free[:, :1] * here + free[:, 1:] * velocity)[:, None]
 
 
-def one_substep() -> tuple[Tensor, Tensor]:
-    """What position and velocity (2, 2), and the action (2,), make of position and velocity in Δt; float64."""
-    move = torch.tensor([[1 - DT * DT * K_P, DT * (1 - DT * K_V)], [-DT * K_P, 1 - DT * K_V]], dtype=torch.float64)
-    return move, torch.tensor([DT * DT * K_P, DT * K_P], dtype=torch.float64)
+#: x and v after Δt, linear in x, v and the action a: (of x, of v, of a) each.
+NEXT_X = (1 - DT * DT * K_P, DT * (1 - DT * K_V), DT * DT * K_P)
+NEXT_V = (-DT * K_P, 1 - DT * K_V, DT * K_P)
 
 
 @cache
-def law(length: int) -> tuple[Tensor, Tensor]:
-    """What position and velocity (S, 2), and L actions (S, L), add to each of S positions; float64."""
-    move, push = one_substep()
-    free, gain = torch.eye(2, dtype=torch.float64), torch.zeros(2, length, dtype=torch.float64)
-    frees, gains = [], []
+def law(length: int) -> tuple[Matrix, Matrix]:
+    """What position and velocity now (S, 2), and L actions (S, L), add to each of S positions."""
+    # Each a row of 2 + L numbers: how x and v depend on x, v and the actions.
+    x, v = [1.0, 0.0, *[0.0] * length], [0.0, 1.0, *[0.0] * length]
+    rows: list[list[float]] = []
     for step in range(length):
         for _ in range(SUBSTEPS):
-            free, gain = move @ free, move @ gain
-            gain[:, step] += push
-            frees.append(free[0])
-            gains.append(gain[0].clone())
-    return torch.stack(frees), torch.stack(gains)
+            told = [float(index == 2 + step) for index in range(2 + length)]
+            x, v = ([a * p + b * q + c * r for p, q, r in zip(x, v, told, strict=True)] for a, b, c in (NEXT_X, NEXT_V))
+            rows.append(x)
+    return tuple(tuple(row[:2]) for row in rows), tuple(tuple(row[2:]) for row in rows)
 
 
-@cache
-def one_step() -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-    """One control step: what x and v add to x, what they add to v, and what the action adds to x and to v."""
-    move, push = one_substep()
-    free, gain = torch.eye(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+def one_step() -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """x and v after one control step, linear in x, v and the action: (of x, of v, of a) each."""
+    x, v = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
     for _ in range(SUBSTEPS):
-        free, gain = move @ free, move @ gain + push
-    (xx, xv), (vx, vv) = free.tolist()
-    x, v = gain.tolist()
-    return (xx, xv), (vx, vv), (x, v)
+        told = zip(x, v, (0.0, 0.0, 1.0), strict=True)
+        x, v = zip(*((_dot(NEXT_X, each), _dot(NEXT_V, each)) for each in told), strict=True)  # type: ignore[assignment]
+    return x, v
+
+
+def _dot(weights: tuple[float, ...], values: tuple[float, ...]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))

@@ -68,6 +68,11 @@ class Guidance(draccus.ChoiceRegistry, ABC):
     #: What must be given for it: "energy" stands for a sum of energies that is not empty.
     needs: ClassVar[frozenset[str]] = frozenset()
 
+    @property
+    def contrasts(self) -> bool:
+        """Whether it needs what the network makes of a dropped observation."""
+        return False
+
     @abstractmethod
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         """The bent denoiser."""

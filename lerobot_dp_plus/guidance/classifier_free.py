@@ -20,7 +20,7 @@ class ClassifierFree(Guidance):
     chunks that are typical of this observation and of no other. These are not the chunks that were demonstrated:
     spread falls, and means move away from those of other observations.
 
-    The network must have been trained with some observations dropped. `Situation.absent` says what it makes of one.
+    The network must have been trained with some observations dropped: `condition_dropout=0.1`.
     Both conditions go through the network in one batch of twice the size.
     Cost: none at weight 1, otherwise the rows of a call are doubled.
     """
@@ -31,14 +31,18 @@ class ClassifierFree(Guidance):
         if not self.weight >= 0:
             raise ValueError(f"guidance.weight = {self.weight}: must be at least 0")
 
+    @property
+    def contrasts(self) -> bool:
+        return self.weight != 1
+
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
-        if self.weight == 1:
+        if not self.contrasts:
             return denoise
         both = self._both(situation)
         return lambda x_t, t: self._contrasted(both(_twice(x_t), _twice(t)), situation, x_t, t)
 
     def wrap_flow_map(self, denoise: Denoiser, situation: Situation) -> FlowMap:
-        if self.weight == 1:
+        if not self.contrasts:
             return cast(FlowMap, denoise)
         both = cast(FlowMap, self._both(situation))
 

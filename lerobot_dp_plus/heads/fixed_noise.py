@@ -15,10 +15,8 @@ def fixed_noise(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """
     place = shape, like.dtype, like.device
     if place not in _KEPT:
-        with (
-            torch.inference_mode(False),
-            torch.no_grad(),
-        ):  # what is marked by inference mode could not be differentiated
+        # What is made in inference mode could not be differentiated later.
+        with torch.inference_mode(False), torch.no_grad():
             generator = torch.Generator(device=like.device).manual_seed(SEED)
             _KEPT[place] = torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
     return _KEPT[place]

@@ -35,8 +35,7 @@ class Likelihood:
 
     The flow is followed by the exponential two-step rule of `dpmpp_2m` in the other direction. The integral is the
     trapezoidal rule on the same points. Both have order 2, and the first is exact where D does not change. Heun's rule
-    for y takes twice as many calls, and its error was 50 times as large on a trained policy, because y grows with s
-    while D settles.
+    for y takes twice as many calls for a larger error, because y grows with s while D settles.
     Cost: steps + 1 network calls, each with one backward pass. The exact trace takes H·A of these in one batch.
 
     Attributes:

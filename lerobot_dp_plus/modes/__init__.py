@@ -5,12 +5,12 @@
 | `none` | one mode for all | | | `none.py` |
 | `gaussian_mixture` | argmax_k 2 log L_k − p_k log N, mixtures of k Gaussians | BIC: Fraley & Raftery 1998; McLachlan & Peel 2000 | 4–10 ms | `gaussian_mixture.py` |
 
-`ambiguity` is the entropy of the weights. `points_of` is what of the chunks is compared.
+The entropy of the weights says how ambiguous a situation is. `points_of` is what of the chunks is compared.
 """
 
-from lerobot_dp_plus.modes.base import Found, Modes, ambiguity
+from lerobot_dp_plus.modes.base import Found, Modes
 from lerobot_dp_plus.modes.gaussian_mixture import GaussianMixture
 from lerobot_dp_plus.modes.none import NoModes
 from lerobot_dp_plus.modes.points import points_of
 
-__all__ = ["Found", "GaussianMixture", "Modes", "NoModes", "ambiguity", "points_of"]
+__all__ = ["Found", "GaussianMixture", "Modes", "NoModes", "points_of"]

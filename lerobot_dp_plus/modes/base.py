@@ -48,11 +48,6 @@ class Modes(draccus.ChoiceRegistry, ABC):
         return self.find(self.points(chunks))
 
 
-def ambiguity(weights: Tensor) -> Tensor:
-    """−Σ_k w_k log w_k in nats, (B, K) -> (B,): 0 if there is one mode, log K if K are equally heavy."""
-    return torch.special.entr(weights).sum(-1)
-
-
 def check_points(points: Tensor) -> None:
     """Raise a ValueError unless points are (B, N, D), with at least one of finite numbers."""
     if points.dim() != 3 or not points.is_floating_point() or points.shape[1] < 1 or points.shape[2] < 1:

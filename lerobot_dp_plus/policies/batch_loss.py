@@ -1,12 +1,14 @@
 """The loss of a batch: of the chunks, and of what is learned beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import torch
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus import heads
+from lerobot_dp_plus.notation import Tokens, unseen
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import as_weights
@@ -51,7 +53,12 @@ def batch_loss(
     """
     head = heads.make(model.network, config.objective, config.sampler, config.guidance)  # type: ignore[arg-type]
     tokens = model.encoder({**split.policy.observations, **said})
-    chunks, error = model.chunk_loss(head, tokens, split, config.noise_draws)
+    seen: Sequence[Tokens] = tokens
+    if model.training and config.condition_dropout:
+        seen = unseen(
+            tokens, torch.rand(len(split.policy.valid), device=split.policy.valid.device) < config.condition_dropout
+        )
+    chunks, error = model.chunk_loss(head, seen, split, config.noise_draws)
     further = model.further_losses(tokens, split, every=every)
     parts = {f"loss_{name}": loss.mean.item() for name, loss in further.items()}
     if error is not None:

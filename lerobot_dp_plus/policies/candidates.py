@@ -11,7 +11,7 @@ from lerobot_dp_plus import heads
 from lerobot_dp_plus.energies import IMITATION, TOTAL, Energies, added
 from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance, World
-from lerobot_dp_plus.notation import Candidates, Condition, Energy, Scene
+from lerobot_dp_plus.notation import Candidates, Energy, Scene, unseen
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -91,12 +91,14 @@ def propose(
     It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates.
     """
     window = model.estimated(window)
-    head, condition = head_and_condition(model, recipe, window)
+    head, tokens = head_of(model, recipe), model.encoder(window)
+    condition = model.network.condition(tokens)  # type: ignore[operator]
+    absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     fixed = window.get(FIXED)
     if fixed is not None:
         fixed = fixed[:, None].expand_as(noise)
     if not recipe.needs_units:
-        return head.propose(condition, noise, None, generator, fixed)
+        return head.propose(condition, noise, None, generator, fixed, absent)
     units = model.units
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
@@ -106,11 +108,11 @@ def propose(
 
     terms: dict[str, Energy] = {IMITATION: imitation, **model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
-    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed)
+    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed, absent)
     chunks, drawn, energies = physical(found.chunks), found.chunks, {}
     if constraints := recipe.energies.constraints:
         free = None if fixed is None else fixed.isnan()
-        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, recipe.forward, constraints, free)
+        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, constraints, free)
         if not isinstance(recipe.projection, NoProjection):
             drawn = normalised(chunks)
     told = {name: terms[name](chunks, scene) for name in sorted(recipe.computed - {TOTAL})}
@@ -120,23 +122,41 @@ def propose(
     return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
 
 
-def head_and_condition(
-    model: ChunkModel, parts: Recipe | DpPlusConfig, window: Mapping[str, Tensor]
-) -> tuple[heads.Head, Condition]:
-    """The head of a policy, and what its network makes of observation windows (B, T_o, ...) of states and pictures."""
-    condition = model.network.condition(model.encoder(model.estimated(window)))  # type: ignore[operator]
-    return heads.make(model.network, parts.objective, parts.sampler, parts.guidance), condition  # type: ignore[arg-type]
+def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
+    """The head that the parts of a config, or of a recipe, make of a model's network."""
+    return heads.make(model.network, parts.objective, parts.sampler, parts.guidance)  # type: ignore[arg-type]
 
 
-def with_the_rest(
-    window: Mapping[str, Tensor], before: Candidates | None, executed: int, obstacles: Tensor | None
+def with_obstacles(
+    window: Mapping[str, Tensor], obstacles: Tensor | None, config: DpPlusConfig
 ) -> Mapping[str, Tensor]:
-    """The window, with what energies want to know further.
+    """The window, with the obstacles that are seen; see `Scene.obstacles`.
 
-    That is the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps, and the obstacles.
+    Raises:
+        ValueError: their shape is not legal, a value is not finite, or the config lets nothing keep clear of them.
     """
-    if obstacles is not None:
-        window = {**window, OBSTACLES: obstacles[None] if obstacles.dim() == 2 else obstacles}
+    if obstacles is None:
+        return window
+    rows = obstacles[None] if obstacles.dim() == 2 else obstacles
+    batch, width = len(next(iter(window.values()))), len(config.forward.coordinates(config.action_feature.shape[0]))  # type: ignore[union-attr]
+    legal = width + 1, 2 * width + 1
+    if rows.dim() != 3 or len(rows) not in (1, batch) or rows.shape[2] not in legal:
+        raise ValueError(
+            f"policy.obstacles has shape {tuple(obstacles.shape)}; must be (K, {legal[0]}), or (K, {legal[1]}) with "
+            f"velocities, or one such table for each of the {batch} observations"
+        )
+    if not rows.isfinite().all():
+        raise ValueError("policy.obstacles: there is a NaN or an infinity among them")
+    if not config.energies.obstacles.weight:
+        raise ValueError(
+            "policy.obstacles is set, and energies.obstacles.weight = 0, so nothing would keep clear of them; give it a "
+            "weight, or set policy.obstacles = None"
+        )
+    return {**window, OBSTACLES: rows}
+
+
+def with_last_action(window: Mapping[str, Tensor], before: Candidates | None, executed: int) -> Mapping[str, Tensor]:
+    """The window, with the action (B, 1, A) that was executed last, if `before` was executed for `executed` steps."""
     if before is None or not 0 < executed <= before.chunks.shape[2]:
         return window
     if len(before.chunks) != len(next(iter(window.values()))):
@@ -206,8 +226,8 @@ def check_energies(energies: Mapping[str, Tensor]) -> None:
     for name, energy in energies.items():
         if wrong := int(energy.isnan().sum()):
             raise FloatingPointError(
-                f"the energy {name} is NaN for {wrong} of {energy.numel()} chunks; give it the weight 0 "
-                f"(--policy.energies.{name}.weight=0) to act without it, or mend it"
+                f"the energy {name} is NaN for {wrong} of {energy.numel()} chunks, so nothing can be chosen by it; a term acts "
+                "no longer with the weight 0, as --policy.energies.function.weight=0"
             )
 
 

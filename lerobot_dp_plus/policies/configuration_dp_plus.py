@@ -102,12 +102,13 @@ class DpPlusConfig(PreTrainedConfig):
     # How often a sample meets the network in an update, each time with another noise and time. The observation is
     # encoded only once. So if cameras are the cost, more draws teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
+    # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
+    condition_dropout: float = 0.0
     # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are less varied and
     # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
     # the way, and need 1.
     noise_scale: float = 1.0
-    # Whether one compiled graph draws and judges chunks. It takes a minute of warm-up, and then a fraction of the time.
-    # It needs a C++ compiler.
+    # Whether one compiled graph draws chunks: a minute of warm-up, then a fraction of the time. It needs a C++ compiler.
     compile_sampler: bool = False
     # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True

@@ -26,6 +26,8 @@ def check(config: "DpPlusConfig") -> None:
     _check_horizons(config)
     if config.noise_scale < 0:
         raise ValueError(f"noise_scale = {config.noise_scale}: must be at least 0")
+    if not 0 <= config.condition_dropout < 1:
+        raise ValueError(f"condition_dropout = {config.condition_dropout}: must be at least 0 and less than 1")
     config.network.check(horizon=config.horizon)
     _check_head(config)
     _check_choice(config)
@@ -67,6 +69,11 @@ def _check_choice(config: "DpPlusConfig") -> None:
         raise ValueError(
             "guidance.type = gradient follows the energies, and none has a weight; give one a weight, as "
             "--policy.energies.smoothness.weight=1, or choose another guidance"
+        )
+    if config.guidance.contrasts and not config.condition_dropout:
+        raise ValueError(
+            f"guidance.weight = {config.guidance.weight}: must be 1 with this policy, whose condition_dropout = 0: it was not "  # type: ignore[attr-defined]
+            "trained to act without an observation; train one with --policy.condition_dropout=0.1"
         )
     if config.energies.end.weight and "end" not in config.energy_names:
         raise ValueError(

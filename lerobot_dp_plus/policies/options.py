@@ -77,9 +77,9 @@ def log_prob(
         raise ValueError(f"chunks have shape {tuple(chunks.shape)}; must be (B, N, {shape[0]}, {shape[1]})")
     window = drawing.beside_the_weights(model, as_weights(self.model, window, config.observed_features))
     with self._evaluating.of(model):
-        head, condition = drawing.head_and_condition(model, config, window)
+        condition = model.network.condition(model.encoder(model.estimated(window)))  # type: ignore[operator]
         chunks = chunks.to(next(iter(window.values())))
-        found = head.log_prob(condition, chunks, likelihood or config.likelihood)
+        found = drawing.head_of(model, config).log_prob(condition, chunks, likelihood or config.likelihood)
     if found is None:
         raise ValueError(f"objective.type = {config.objective.get_choice_name(type(config.objective))} has no density")
     return found

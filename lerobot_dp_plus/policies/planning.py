@@ -24,7 +24,7 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     seen: Mapping[str, Tensor] = episode.history.window()
     window = seen
     if config.energies.weights:
-        window = candidates.with_the_rest(seen, episode.chosen, executed, policy.obstacles)
+        window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
     ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
     tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)

@@ -232,7 +232,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
         model = self._averaged_model
-        window = drawing.beside_the_weights(model, window)
+        window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)
         with self._evaluating.of(model):
             return drawing.draw(self._propose, model, self.config, window, noise, count, energies)

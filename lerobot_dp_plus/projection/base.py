@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.energies import Constraint
-from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.notation import Scene
 
 
@@ -27,12 +26,7 @@ class Projection(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def __call__(
-        self,
-        chunks: Tensor,
-        scene: Scene,
-        forward: ForwardMap,
-        constraints: Sequence[Constraint],
-        free: Tensor | None = None,
+        self, chunks: Tensor, scene: Scene, constraints: Sequence[Constraint], free: Tensor | None = None
     ) -> Projected:
         """The chunks (B, N, H, A), in the dataset's units, moved from the current row on.
 
@@ -53,11 +47,6 @@ class NoProjection(Projection):
     """Chunks stay as they are."""
 
     def __call__(
-        self,
-        chunks: Tensor,
-        scene: Scene,
-        forward: ForwardMap,
-        constraints: Sequence[Constraint],
-        free: Tensor | None = None,
+        self, chunks: Tensor, scene: Scene, constraints: Sequence[Constraint], free: Tensor | None = None
     ) -> Projected:
         return Projected(chunks, violation(chunks, scene, constraints))

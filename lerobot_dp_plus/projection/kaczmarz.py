@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.energies import Constraint
-from lerobot_dp_plus.forward_maps import ForwardMap
+from lerobot_dp_plus.forward_maps import Identity
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.projection.base import Projected, Projection, violation
 
@@ -50,18 +50,14 @@ class Kaczmarz(Projection):
             raise ValueError(f"projection.reach = {self.reach}: must be above 0")
 
     def __call__(
-        self,
-        chunks: Tensor,
-        scene: Scene,
-        forward: ForwardMap,
-        constraints: Sequence[Constraint],
-        free: Tensor | None = None,
+        self, chunks: Tensor, scene: Scene, constraints: Sequence[Constraint], free: Tensor | None = None
     ) -> Projected:
+        forward = scene.forward or Identity(steps_between=1)
         drawn = chunks[:, :, scene.now :]
         coordinates = list(forward.coordinates(chunks.shape[-1]))
         told, past = drawn[..., coordinates], chunks[:, :, : scene.now]
-        gains = forward.gains(drawn.shape[2], scene).to(chunks.device, chunks.dtype)  # (S, L)
-        first = first_moved(gains, self.least_gain)
+        rows = forward.gains(drawn.shape[2], scene)
+        gains, first = chunks.new_tensor(rows), first_moved(rows, self.least_gain)  # (S, L)
         start, moved = forward.start(drawn, scene), told
         movable = 1 if free is None else free[:, :, scene.now :][..., coordinates].to(chunks.dtype)
         for _ in range(self.steps):
@@ -78,7 +74,7 @@ class Kaczmarz(Projection):
         return Projected(found, violation(found, scene, constraints))
 
 
-def first_moved(gains: Tensor, least: float) -> int:
-    """The first position whose gain is at least so large a share of the greatest; gains (S, L)."""
-    strength = gains.square().sum(1).sqrt()
-    return int((strength < least * strength.amax()).sum()) if least else 0
+def first_moved(gains: Sequence[Sequence[float]], least: float) -> int:
+    """The first position whose gain is at least so large a share of the greatest."""
+    sizes = [sum(gain * gain for gain in row) for row in gains]
+    return next(index for index, size in enumerate(sizes) if size >= least * least * max(sizes))

@@ -19,7 +19,6 @@ class PredictorCorrector(LangevinSteps):
     Song et al., arXiv 2011.13456, alg. 1 with DDIM as the predictor; without corrections it is `ddim`. What the predictor
     got wrong at u is taken back in part, because Langevin steps lead to the distribution that x_u should have. A
     multistep predictor would not do: after a correction its memory is of another path.
-    On PushT it changed nothing that 60 episodes could show.
     Cost: (num_steps − 1)·(1 + corrections) + 1 calls.
     """
 

@@ -34,7 +34,18 @@ class Selection(draccus.ChoiceRegistry, ABC):
         """Raise a ValueError if nothing to choose by is left with `executed` of `chunk_length` steps executed."""
 
 
-def check_candidates(value: int) -> None:
-    """Raise a ValueError unless there are at least two to choose from."""
-    if value < 2:
-        raise ValueError(f"selection.num_candidates = {value}: must be at least 2; for one use selection.type=first")
+@dataclass(frozen=True)
+class AmongSeveral(Selection, ABC):
+    """Chooses among `num_candidates` chunks for each observation, at least two. Cost: the network at batch B·N."""
+
+    num_candidates: int = 16
+
+    def __post_init__(self) -> None:
+        if self.num_candidates < 2:
+            raise ValueError(
+                f"selection.num_candidates = {self.num_candidates}: must be at least 2; for one use selection.type=first"
+            )
+
+    @property
+    def candidates(self) -> int:
+        return self.num_candidates

@@ -6,29 +6,24 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection.base import Selection, check_candidates
+from lerobot_dp_plus.selection.base import AmongSeveral, Selection
 
 
 @Selection.register_subclass("coherent")
 @dataclass(frozen=True)
-class Coherent(Selection):
+class Coherent(AmongSeveral):
     """argmin_n Σ_j ρʲ‖a_j⁽ⁿ⁾ − tail_j‖² over the steps that the previous chunk planned but did not execute.
 
     Backward coherence of bidirectional decoding, Liu et al., arXiv 2408.17355, eq. 3. The first chunk of an episode has
     no predecessor: its first candidate is taken. Cost: the network at batch B·N.
     """
 
-    num_candidates: int = 16
     decay: float = 0.9
 
     def __post_init__(self) -> None:
-        check_candidates(self.num_candidates)
+        super().__post_init__()
         if not 0 < self.decay <= 1:
             raise ValueError(f"selection.decay = {self.decay}: must be in (0, 1]")
-
-    @property
-    def candidates(self) -> int:
-        return self.num_candidates
 
     def check(self, chunk_length: int, executed: int) -> None:
         if executed >= chunk_length:

@@ -6,25 +6,16 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection.base import Selection, check_candidates
+from lerobot_dp_plus.selection.base import AmongSeveral, Selection
 
 
 @Selection.register_subclass("densest")
 @dataclass(frozen=True)
-class Densest(Selection):
+class Densest(AmongSeveral):
     """argmin_n Σ_m ‖a⁽ⁿ⁾ − a⁽ᵐ⁾‖: the medoid, which unlike the mean is a chunk that was sampled.
 
     Cost: the network at batch B·N.
     """
-
-    num_candidates: int = 16
-
-    def __post_init__(self) -> None:
-        check_candidates(self.num_candidates)
-
-    @property
-    def candidates(self) -> int:
-        return self.num_candidates
 
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
         flat = candidates.chunks.flatten(2)  # (B, N, H·A)

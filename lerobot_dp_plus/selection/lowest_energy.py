@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection.base import Selection, check_candidates
+from lerobot_dp_plus.selection.base import AmongSeveral, Selection
 
 
 @Selection.register_subclass("lowest_energy")
 @dataclass(frozen=True)
-class LowestEnergy(Selection):
+class LowestEnergy(AmongSeveral):
     """The first n with E(a⁽ⁿ⁾) ≤ min_m E(a⁽ᵐ⁾) + tolerance.
 
     With `energy=end`, the dynamics model says that this chunk leads nearest to where demonstrations end. This is
@@ -26,21 +26,16 @@ class LowestEnergy(Selection):
 
     Attributes:
         tolerance: in units of the energy.
-        energy: its name: `end`, which `dynamics.type=outcome` offers, or the type of the axis `energy`.
+        energy: its name: `end`, which `dynamics.type=outcome` offers, a term of `energies` that has a weight, or `total`.
     """
 
-    num_candidates: int = 16
     tolerance: float = 0.0
     energy: str = "end"
 
     def __post_init__(self) -> None:
-        check_candidates(self.num_candidates)
+        super().__post_init__()
         if not self.tolerance >= 0:
             raise ValueError(f"selection.tolerance = {self.tolerance}: must be at least 0, in units of the energy")
-
-    @property
-    def candidates(self) -> int:
-        return self.num_candidates
 
     @property
     def energies(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection.base import Selection, check_candidates
+from lerobot_dp_plus.selection.base import AmongSeveral, Selection
 
 #: The energy that every policy has: how badly it knows a chunk.
 IMITATION = "imitation"
@@ -13,23 +13,14 @@ IMITATION = "imitation"
 
 @Selection.register_subclass("most_likely")
 @dataclass(frozen=True)
-class MostLikely(Selection):
+class MostLikely(AmongSeveral):
     """argmin_n E‖ε_θ − ε‖² of chunk n, which ranks nearly as the log-density does: `energies.imitation`.
 
-    All candidates are drawn from the policy, so the likeliest is seldom better than the first. On PushT it is not. It
-    rejects chunks that come from elsewhere, or that a projection has moved far.
+    All candidates are drawn from the policy itself, and a likely chunk need not succeed more often. What this rejects are
+    chunks that the policy would hardly draw, such as those that a projection has moved far.
 
     Cost: the network at batch B·N, and `energies.imitation.draws` calls more.
     """
-
-    num_candidates: int = 16
-
-    def __post_init__(self) -> None:
-        check_candidates(self.num_candidates)
-
-    @property
-    def candidates(self) -> int:
-        return self.num_candidates
 
     @property
     def energies(self) -> tuple[str, ...]:

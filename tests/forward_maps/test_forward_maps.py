@@ -114,7 +114,7 @@ def test_positions_are_start_and_gains(member: ForwardMap, known: bool) -> None:
     some, around = actions(dim), scene(dim, known)
     coordinates = list(member.coordinates(dim))
     jacobian = torch.autograd.functional.jacobian(lambda each: member.positions(each, around)[0, 0], some)
-    gains = member.gains(L, around)
+    gains = torch.tensor(member.gains(L, around), dtype=torch.float64)
     for number, coordinate in enumerate(coordinates):
         torch.testing.assert_close(jacobian[:, number, 0, 0, :, coordinate], gains)
     assert jacobian[:, :, 1].count_nonzero() == 0, "another observation moves nothing"

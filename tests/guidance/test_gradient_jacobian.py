@@ -40,7 +40,7 @@ def test_a_step_follows_the_posterior_covariance(name: str, moment: float, steps
     for _ in range(steps):
         expected = expected - strength * covariance * SCALE**2 * expected  # ∇E, normalised
     torch.testing.assert_close(after.x1, expected)
-    torch.testing.assert_close(alpha * after.x1 + sigma * after.x0, x_t), "the noise end explains the rest"
+    torch.testing.assert_close(alpha * after.x1 + sigma * after.x0, x_t)  # the noise end explains the rest
 
 
 def test_gradient_modes_of_torch_change_nothing() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lerobot_dp_plus.modes import GaussianMixture, Modes, NoModes, ambiguity, points_of
+from lerobot_dp_plus.modes import GaussianMixture, Modes, NoModes, points_of
 from lerobot_dp_plus.modes.base import check_points, described
+from lerobot_dp_plus.notation import entropy
 
 
 def test_found_is_what_counting_finds() -> None:
@@ -46,13 +47,13 @@ def test_of_equally_heavy_modes_the_earlier_candidate_decides() -> None:
 def test_ambiguity_is_the_entropy() -> None:
     weights = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3], [0.9, 0.1, 0.0]])
     expected = [0, math.log(2), math.log(3), -0.9 * math.log(0.9) - 0.1 * math.log(0.1)]
-    torch.testing.assert_close(ambiguity(weights), torch.tensor(expected))
+    torch.testing.assert_close(entropy(weights), torch.tensor(expected))
 
 
 def test_none_is_one_mode() -> None:
     points = torch.randn(4, 7, 3)
     found = NoModes().find(points)
-    assert not found.mode.any() and torch.equal(found.weights, torch.ones(4, 1)) and not ambiguity(found.weights).any()
+    assert not found.mode.any() and torch.equal(found.weights, torch.ones(4, 1)) and not entropy(found.weights).any()
     torch.testing.assert_close(found.centres, points.mean(1, keepdim=True))
     assert torch.equal(found.nearest[:, 0], (points - points.mean(1, keepdim=True)).norm(dim=-1).argmin(1))
 

@@ -11,12 +11,13 @@ from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import PatchesConfig, ResNet18Config, SmallCnnConfig
-from lerobot_dp_plus.energies import Energies, StayAbove
-from lerobot_dp_plus.guidance import Gradient, Smoothness
+from lerobot_dp_plus.energies import Bounds, Energies, Obstacles, StayAbove
+from lerobot_dp_plus.guidance import ClassifierFree, Gradient, Smoothness
 from lerobot_dp_plus.heads import Regression as BehaviourCloning
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.projection import Kaczmarz
 from lerobot_dp_plus.samplers import DDIM, Ancestral, Jump
 from lerobot_dp_plus.selection import Coherent, LowestEnergy
 
@@ -47,6 +48,15 @@ KINDS: dict[str, dict[str, Any]] = {
         "energies": Energies(stay_above=StayAbove(weight=1, limit=0.5)),
         "guidance": Gradient(strength=0.1),
     },
+    "rules that are kept": {
+        "energies": Energies(
+            obstacles=Obstacles(weight=1, circles=((0.1, 0.2, 0.3),), boxes=((-0.9, -0.9, -0.5, -0.2),)),
+            bounds=Bounds(weight=1, low=(-1.0, -1.0)),
+        ),
+        "projection": Kaczmarz(steps=4),
+        "selection": LowestEnergy(num_candidates=2, energy="total"),
+    },
+    "a contrast": {"guidance": ClassifierFree(weight=2.0), "condition_dropout": 0.5},
     "regression": {"objective": BehaviourCloning()},
     "no average": {"ema": EmaConfig(enabled=False), **X1},
     "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},

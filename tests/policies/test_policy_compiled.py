@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from several import KINDS, acting
 from tiny import ENV_STATE, IMAGES, STATE, config, frame, noise, policy, trained, window
 
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
@@ -13,7 +14,7 @@ from lerobot_dp_plus.heads import compiled
 from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies.candidates import Recipe
+from lerobot_dp_plus.policies.candidates import Recipe, propose
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import LowestEnergy
 
@@ -111,6 +112,27 @@ def counted(monkeypatch):
     calls = []
     monkeypatch.setattr(compiled, "graph", lambda propose: lambda *arguments: calls.append(1) or propose(*arguments))
     return calls
+
+
+@pytest.mark.parametrize(
+    "kind", ["energies that guide", "rules that are kept", "a contrast", "dynamics and estimated states"]
+)
+def test_what_steers_is_one_graph(said, monkeypatch, kind):
+    """Traced whole, but not turned into machine code, which takes minutes."""
+    monkeypatch.setattr(
+        compiled, "graph", lambda propose: torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")
+    )
+    torch._dynamo.reset()
+    made = acting(**KINDS[kind])
+    seen = {key: torch.rand(2, *shape) for key, shape in made.config.observed_features.items()}
+    drawn = torch.randn(2, made.config.selection.candidates, made.config.horizon, 2)
+    eager = made.predict_action_chunk(seen, noise=drawn)
+    made._propose = Compiled(propose)
+    made.reset()
+    made.predict_action_chunk(seen, noise=drawn)  # the first one is uncompiled
+    made.reset()
+    torch.testing.assert_close(made.predict_action_chunk(seen, noise=drawn), eager, rtol=1e-4, atol=1e-4)
+    assert len(said()) == 1 and "compiled in" in said()[0]
 
 
 @pytest.mark.parametrize(

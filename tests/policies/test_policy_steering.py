@@ -203,3 +203,28 @@ def test_a_file_with_the_field_of_one_energy_is_read(tmp_path) -> None:
     config._save_pretrained(tmp_path)
     assert '"energies"' in (tmp_path / "config.json").read_text()
     assert PreTrainedConfig.from_pretrained(tmp_path).energies == config.energies
+
+
+def test_obstacles_that_nobody_could_use_are_refused() -> None:
+    rule = load_policy(FOLDER, energies={"obstacles": {"weight": 1}})
+    for shape in ((2,), (1, 2), (1, 4), (2, 1, 3)):
+        rule.policy.obstacles = torch.zeros(*shape)
+        with pytest.raises(
+            ValueError, match=r"policy\.obstacles has shape .*must be \(K, 3\), or \(K, 5\) with velocities"
+        ):
+            rule.policy.select_action(frame(rule))
+    rule.policy.obstacles = torch.tensor([[float("nan"), 0.0, 1.0]])
+    with pytest.raises(ValueError, match=r"policy\.obstacles: there is a NaN"):
+        rule.policy.candidates(frame(rule), 2)
+    none = load_policy(FOLDER)
+    none.policy.obstacles = torch.tensor([[0.0, 0.0, 1.0]])
+    with pytest.raises(ValueError, match=r"policy\.obstacles is set, and energies\.obstacles\.weight = 0"):
+        none.policy.select_action(frame(none))
+
+
+def test_candidates_are_told_of_what_is_seen_too(made) -> None:
+    rule = load_policy(FOLDER, energies={"obstacles": {"weight": 1}})
+    noise = torch.randn(3, 4, H, 2)
+    assert not rule.policy.candidates(frame(made), 4, noise=noise).energies["violation"].any()
+    rule.policy.obstacles = torch.tensor([[*middle(made), 9.0]])
+    assert (rule.policy.candidates(frame(made), 4, noise=noise).energies["violation"] > 0).all()

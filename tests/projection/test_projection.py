@@ -48,13 +48,13 @@ def test_it_lands_on_what_is_allowed_and_does_nothing_twice(constraints: list[Co
     scene = Scene(now=NOW, forward=forward)
     before = depth(some, scene, constraints)
     assert (before > 0.02).any() and (before <= 0).any()
-    found, left = EXACT(some, scene, forward, constraints)
+    found, left = EXACT(some, scene, constraints)
     after = depth(found, scene, constraints)
     assert (after < 1e-3).all()
     torch.testing.assert_close(left, (after - max(each.margin for each in constraints)).clamp_min(0), atol=1e-9, rtol=0)
     assert torch.equal(found[before <= 0], some[before <= 0]), "what keeps the rules stays"
     assert torch.equal(found[:, :, :NOW], some[:, :, :NOW]), "the past stays"
-    again, _ = EXACT(found, scene, forward, constraints)
+    again, _ = EXACT(found, scene, constraints)
     torch.testing.assert_close(again, found, atol=2e-3, rtol=0)
 
 
@@ -63,9 +63,9 @@ def test_with_overshoot_a_few_rounds_end_inside(constraints: list[Constraint]) -
     torch.manual_seed(3)
     some, forward = chunks(), Identity(steps_between=3)
     scene = Scene(now=NOW, forward=forward)
-    found, left = Kaczmarz(steps=40, overshoot=1.3, least_gain=0, margin=1e-6)(some, scene, forward, constraints)
+    found, left = Kaczmarz(steps=40, overshoot=1.3, least_gain=0, margin=1e-6)(some, scene, constraints)
     assert (left == 0).all()
-    again, _ = Kaczmarz(steps=40, overshoot=1.3, least_gain=0)(found, scene, forward, constraints)
+    again, _ = Kaczmarz(steps=40, overshoot=1.3, least_gain=0)(found, scene, constraints)
     assert torch.equal(again, found)
 
 
@@ -75,11 +75,11 @@ def test_one_step_onto_a_linear_rule_is_the_orthogonal_projection() -> None:
     some = torch.tensor([[[[0.0], [1.0]]]], dtype=torch.float64)
     scene = Scene(forward=forward, states={ACTION: torch.zeros(1, 1, 1, dtype=torch.float64)})
     # Positions 0, 0, ½, 1: the last one passes 0.6 by 0.4. Its gain is (0, 1), so only the last action moves.
-    found, left = Kaczmarz(steps=1, overshoot=1.0)(some, scene, forward, [Bounds(weight=1, high=(0.6,))])
+    found, left = Kaczmarz(steps=1, overshoot=1.0)(some, scene, [Bounds(weight=1, high=(0.6,))])
     torch.testing.assert_close(found[0, 0, :, 0], torch.tensor([0.0, 0.6], dtype=torch.float64))
     assert left.item() == pytest.approx(0, abs=1e-12)
     # The half-way point at ½ passes 0.3 by 0.2 once the last is fixed; its gain is (½, ½).
-    found, _ = Kaczmarz(steps=2, overshoot=1.0)(some, scene, forward, [Bounds(weight=1, high=(0.3,))])
+    found, _ = Kaczmarz(steps=2, overshoot=1.0)(some, scene, [Bounds(weight=1, high=(0.3,))])
     torch.testing.assert_close(found[0, 0, :, 0], torch.tensor([0.0, 0.3], dtype=torch.float64))
 
 
@@ -95,8 +95,8 @@ def test_through_pushts_controller_no_sub_step_is_inside(known: bool) -> None:
     some = here[:, None, None] + (512 - 2 * here)[:, None, None] * torch.linspace(0, 1, H, dtype=torch.float64)[:, None]
     some = some + 20 * torch.randn(B, N, H, 2, dtype=torch.float64)
     scene = Scene(states, now=NOW, forward=forward)
-    assert (NoProjection()(some, scene, forward, [obstacles]).violation > 20).all(), "straight through"
-    found, left = Kaczmarz(margin=3)(some, scene, forward, [obstacles])
+    assert (NoProjection()(some, scene, [obstacles]).violation > 20).all(), "straight through"
+    found, left = Kaczmarz(margin=3)(some, scene, [obstacles])
     assert (left == 0).all()
     assert (scene.positions(found) - 256).norm(dim=-1).min() >= 40
     assert (found - some).norm(dim=-1).max() < 300
@@ -107,7 +107,7 @@ def test_who_starts_inside_is_not_flung_out_by_wild_actions() -> None:
     here = torch.tensor([[250.0, 256.0]], dtype=torch.float64)
     states = {"observation.state": torch.stack([here, here], 1)}
     some = here + torch.zeros(1, N, H, 2, dtype=torch.float64)
-    found, left = Kaczmarz(reach=60)(some, Scene(states, now=NOW, forward=forward), forward, [obstacles])
+    found, left = Kaczmarz(reach=60)(some, Scene(states, now=NOW, forward=forward), [obstacles])
     assert (left > 30).all(), "that it is inside now is said"
     assert (found - some).abs().max() <= 60
     end = Scene(states, now=NOW, forward=forward).positions(found)[:, :, -1]
@@ -118,7 +118,7 @@ def test_it_moves_no_dimension_that_is_no_position() -> None:
     forward = Identity(dimensions=(2, 0))
     some = chunks(3)
     scene = Scene(forward=forward)
-    found, _ = EXACT(some, scene, forward, [Bounds(weight=1, high=(0.1, 0.1))])
+    found, _ = EXACT(some, scene, [Bounds(weight=1, high=(0.1, 0.1))])
     assert torch.equal(found[..., 1], some[..., 1]) and (found != some).any()
     assert found[..., [2, 0]].max() < 0.1 + 1e-6
 
