@@ -172,7 +172,8 @@ class Candidates(NamedTuple):
         log_prob: log-density of each chunk, (B, N); None if the head cannot compute it.
         mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart.
         noise: the noise that each chunk was made from, (B, N, H, A); None if the head uses none.
-        weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart.
+        weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart. An absent mode
+            has the weight 0.
         representatives: for each mode the index of the chunk in its middle, (B, K) int64; None likewise.
     """
 

@@ -31,6 +31,11 @@ class Found(NamedTuple):
 class Modes(draccus.ChoiceRegistry, ABC):
     """Says which candidates do the same thing, and how many different things there are to do."""
 
+    @property
+    @abstractmethod
+    def fewest(self) -> int | None:
+        """The fewest candidates among which it can find two modes; None if it never does."""
+
     @abstractmethod
     def points(self, chunks: Tensor) -> Tensor:
         """What is compared of chunks (B, N, L, A), which begin at the current step: (B, N, D)."""

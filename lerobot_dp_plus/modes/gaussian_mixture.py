@@ -57,6 +57,10 @@ class GaussianMixture(Modes):
         if not 0 <= self.min_weight <= 0.5:
             raise ValueError(f"modes.min_weight = {self.min_weight}: must be in [0, 0.5], a share of the candidates")
 
+    @property
+    def fewest(self) -> int | None:
+        return None if self.max_modes == 1 else 2 * POINTS_EACH
+
     def points(self, chunks: Tensor) -> Tensor:
         return points_of(chunks, self.space, self.components)
 

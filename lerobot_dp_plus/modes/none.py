@@ -13,6 +13,10 @@ from lerobot_dp_plus.modes.points import points_of
 class NoModes(Modes):
     """One mode for all candidates. It is represented by the candidate nearest to their mean."""
 
+    @property
+    def fewest(self) -> None:
+        return None
+
     def points(self, chunks: Tensor) -> Tensor:
         return points_of(chunks)
 

@@ -15,6 +15,7 @@ from lerobot_dp_plus.notation import Candidates, Energy, Scene, unseen
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.narrowing import among, dealt
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
@@ -234,25 +235,23 @@ def check_energies(energies: Mapping[str, Tensor]) -> None:
 def feasible(violation: Tensor) -> Tensor:
     """For each candidate the number of one that keeps the constraints, (B, N) int64: its own if it does.
 
-    violation (B, N). If no candidate keeps them, it is the one that breaks them least. A selection that is shown these
-    candidates instead can only choose among them.
+    violation (B, N). If no candidate keeps them, it is the one that breaks them least.
     """
     kept = violation <= KEPT
-    kept = torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True))
-    count = kept.sum(1, keepdim=True)
-    place = torch.arange(kept.shape[1], device=kept.device) % count  # the others are dealt out in turn
-    among = kept.int().argsort(dim=1, descending=True, stable=True).gather(1, place)
-    return torch.where(kept, torch.arange(kept.shape[1], device=kept.device), among)
+    return dealt(torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True)))
+
+
+def shown(ahead: Candidates) -> Candidates:
+    """The candidates that a selection is shown: not those that break a constraint, if there are others."""
+    return among(ahead, feasible(ahead.energies[VIOLATION])) if VIOLATION in ahead.energies else ahead
 
 
 def choose(selection: Selection, ahead: Candidates, before: Candidates | None, executed: int) -> Candidates:
     """The one of the candidates that is executed; their chunks begin at the current step.
 
-    `before` was executed for `executed` steps until now. A selection is shown what it planned further. Candidates that
-    break a constraint are not shown to it, if there are others.
+    `before` was executed for `executed` steps until now. A selection is shown what it planned further.
     """
-    if VIOLATION in ahead.energies:
-        ahead = ahead.rows(feasible(ahead.energies[VIOLATION]))
+    ahead = shown(ahead)
     return ahead.at(selection.choose(ahead, unexecuted(before, len(ahead.chunks), executed)))
 
 

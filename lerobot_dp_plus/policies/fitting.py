@@ -9,6 +9,7 @@ from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
 from lerobot_dp_plus.energies import IMITATION
+from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.readable import refuse_unreadable
@@ -89,8 +90,26 @@ def _check_choice(config: "DpPlusConfig") -> None:
         width, states = config.action_feature.shape[0], config.low_dimensional_features
         config.forward.check(width, states, config.n_obs_steps, config.observation_stride)
         config.energies.check(width, len(config.forward.coordinates(width)))
+    if config.selection.needs_modes:
+        _check_modes(config)
     config.selection.check(config.chunk_length, config.n_action_steps)
     config.execution.check(config.selection.candidates, config.n_action_steps)
+
+
+def _check_modes(config: "DpPlusConfig") -> None:
+    """Refuse a selection by modes where none can be told apart."""
+    chosen, told = Selection.get_choice_name(type(config.selection)), Modes.get_choice_name(type(config.modes))
+    fewest, count = config.modes.fewest, config.selection.candidates
+    if fewest is None:
+        raise ValueError(
+            f"selection.type = {chosen} needs modes, and modes.type = {told} as it is set never tells two apart; legal is "
+            "modes.type = gaussian_mixture with modes.max_modes of at least 2"
+        )
+    if count < fewest:
+        raise ValueError(
+            f"selection.type = {chosen} needs modes, and {count} candidates are too few for two of them: modes.type = {told} "
+            f"takes at least {fewest}; raise selection.num_candidates"
+        )
 
 
 def check_features(config: "DpPlusConfig") -> None:

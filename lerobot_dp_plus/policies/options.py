@@ -11,6 +11,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
 from lerobot_dp_plus.policies.episode import Episode
+from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.units import ACTION
 
@@ -125,10 +126,8 @@ def candidates(
     if log_prob:
         found = found._replace(log_prob=self.log_prob(window, found.chunks))
     found = found.from_step(self.config.n_obs_steps - 1)
-    self.model.units.check_known()
-    chunks = self.model.units.physical(ACTION, found.chunks)
-    told = (modes or self.config.modes).of(chunks)
-    return found._replace(chunks=chunks, mode=told.mode, weights=told.weights, representatives=told.nearest)
+    units = self.model.units
+    return told_apart(found, modes or self.config.modes, units)._replace(chunks=units.physical(ACTION, found.chunks))
 
 
 def with_prefix(actions: Tensor, horizon: int, now: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from lerobot_dp_plus.policies import candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
+from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.units import ACTION, Units
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
         window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
     ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
+    if selection.needs_modes:
+        ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
     tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch

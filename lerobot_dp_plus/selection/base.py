@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import draccus
 from torch import Tensor
@@ -13,6 +14,9 @@ from lerobot_dp_plus.notation import Candidates
 class Selection(draccus.ChoiceRegistry, ABC):
     """Draws `candidates` chunks an observation and names the one to execute."""
 
+    #: Whether a field of it is a selection. The field's type is `Rule`.
+    nests: ClassVar[bool] = False
+
     @property
     @abstractmethod
     def candidates(self) -> int:
@@ -23,6 +27,11 @@ class Selection(draccus.ChoiceRegistry, ABC):
         """Names of the energies that it asks for."""
         return ()
 
+    @property
+    def needs_modes(self) -> bool:
+        """Whether it asks for the modes of the candidates: their `mode`, `weights` and `representatives`."""
+        return False
+
     @abstractmethod
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
         """The index of one candidate for each observation, (B,) int64. Their chunks begin at the current step.
@@ -32,6 +41,26 @@ class Selection(draccus.ChoiceRegistry, ABC):
 
     def check(self, chunk_length: int, executed: int) -> None:
         """Raise a ValueError if nothing to choose by is left with `executed` of `chunk_length` steps executed."""
+
+
+if TYPE_CHECKING:
+    Rule = Selection
+else:
+
+    class Rule(draccus.ChoiceRegistry):
+        """A selection in a field of another one: all that are registered, but those that nest, or there would be no end."""
+
+        @classmethod
+        def get_known_choices(cls):
+            return {name: kind for name, kind in Selection.get_known_choices().items() if not kind.nests}
+
+        @classmethod
+        def get_choice_class(cls, name):
+            return cls.get_known_choices()[name]
+
+        @classmethod
+        def get_choice_name(cls, subcls):
+            return Selection.get_choice_name(subcls)
 
 
 @dataclass(frozen=True)

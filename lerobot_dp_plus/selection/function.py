@@ -20,11 +20,13 @@ class Function(Selection):
     Attributes:
         path: where it is: "module:name", of a module that Python can import.
         asks: names of the energies that it wants to see.
+        modes: whether it wants to see the modes.
     """
 
     num_candidates: int = 16
     path: str = ""
     asks: tuple[str, ...] = ()
+    modes: bool = False
 
     def __post_init__(self) -> None:
         if self.num_candidates < 1:
@@ -37,6 +39,10 @@ class Function(Selection):
     @property
     def energies(self) -> tuple[str, ...]:
         return self.asks
+
+    @property
+    def needs_modes(self) -> bool:
+        return self.modes
 
     def check(self, chunk_length: int, executed: int) -> None:
         named.function(self.path, "selection.path")

@@ -35,6 +35,7 @@ def test_it_is_shown_the_candidates_and_the_plan_before() -> None:
     candidates, tail = Candidates(torch.randn(B, N, H, A), {"end": torch.zeros(B, N)}), torch.randn(B, 2, A)
     chosen = Function(N, path(last_of_all), asks=("end",))
     assert chosen.candidates == N and chosen.energies == ("end",)
+    assert not chosen.needs_modes and Function(N, path(last_of_all), modes=True).needs_modes
     chosen.check(8, 4)
     assert chosen.choose(candidates, tail).tolist() == [N - 1] * B
     assert SEEN.pop() == (candidates, tail)

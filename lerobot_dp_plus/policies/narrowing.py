@@ -1,0 +1,46 @@
+"""Candidates, and some of them alone: the modes that they have, and what is left of these in a part of them."""
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.modes import Modes
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.units import ACTION, Units
+
+
+def told_apart(ahead: Candidates, modes: Modes, units: Units) -> Candidates:
+    """The candidates, whose chunks begin at the current step, with the modes that they have in the dataset's units.
+
+    Raises:
+        ValueError: the units are not known.
+    """
+    units.check_known()
+    told = modes.of(units.physical(ACTION, ahead.chunks))
+    return ahead._replace(mode=told.mode, weights=told.weights, representatives=told.nearest)
+
+
+def dealt(kept: Tensor) -> Tensor:
+    """For each candidate the number of one that is kept, (B, N) int64: its own if it is, otherwise another's in turn.
+
+    kept (B, N) bool, with at least one in each row. A selection that is shown these candidates can only choose among them.
+    """
+    place = torch.arange(kept.shape[1], device=kept.device)
+    others = place % kept.sum(1, keepdim=True)
+    among = kept.int().argsort(dim=1, descending=True, stable=True).gather(1, others)
+    return torch.where(kept, place, among)
+
+
+def among(candidates: Candidates, index: Tensor) -> Candidates:
+    """The candidates that `index` (B, M) names, with what is left of their modes.
+
+    Modes keep their numbers. Their weights are those among these candidates, and each is represented by that one of them
+    which is nearest to its middle. A mode of which nothing is left has the weight 0.
+    """
+    rows = candidates.rows(index)
+    if candidates.weights is None or candidates.representatives is None or rows.mode is None:
+        return rows
+    members = torch.nn.functional.one_hot(rows.mode, candidates.weights.shape[1])  # (B, M, K)
+    middle = candidates.rows(candidates.representatives).chunks  # (B, K, L, A)
+    distance = (rows.chunks[:, :, None] - middle[:, None]).square().sum((-2, -1))  # (B, M, K)
+    nearest = distance.masked_fill(members == 0, torch.inf).argmin(1)
+    return rows._replace(weights=members.to(candidates.weights.dtype).mean(1), representatives=nearest)
