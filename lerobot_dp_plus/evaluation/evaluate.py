@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder, training_step, weights_digest
 from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures
@@ -27,6 +28,7 @@ def evaluate(
     first_seed: int = FIRST_SEED,
     samples: int = 64,
     extra: Sequence[str] = (),
+    alarms: Path | None = None,
 ) -> Report:
     """Evaluates the policy in `policy` on PushT, episode i from seed `first_seed` + i.
 
@@ -36,22 +38,37 @@ def evaluate(
         run: runs one of LeRobot's scripts.
         samples: chunks drawn per scene.
         extra: further arguments of LeRobot's eval.
+        alarms: folder of a calibration, whose alarms are counted in runs from the same seeds; None for none.
 
     Raises:
-        FileNotFoundError: no policy there.
-        ValueError: `episodes` or `samples` is below 1, or `first_seed` is negative.
+        FileNotFoundError: no policy, or no calibration there.
+        ValueError: `episodes` or `samples` is below 1, `first_seed` is negative, or the calibration is of other weights or
+            other settings.
     """
     for name, value, least in (("episodes", episodes, 1), ("samples", samples, 1), ("seed", first_seed, 0)):
         if value < least:
             raise ValueError(f"{name}={value}: expected at least {least}.")
     folder = pretrained_folder(policy)
     weights = weights_digest(folder)
-    finished = reusable_report(output_dir, weights, episodes, first_seed, extra)
+    calibration, digest = None, None
+    if alarms is not None:
+        from lerobot_dp_plus.evaluation.alarms import calibration_of
+
+        calibration, digest = calibration_of(alarms, weights)
+    finished = reusable_report(output_dir, weights, episodes, first_seed, extra, digest)
     if finished is not None:
         print(f"this evaluation exists already: {output_dir / 'report.json'}")
         return finished
     run("eval", eval_arguments(folder, output_dir, episodes, first_seed, extra))
-    return _measure(folder, output_dir, first_seed, samples, weights, extra)
+    told = None
+    if calibration is not None:
+        from lerobot_dp_plus.evaluation.alarms import alarms_in_runs
+        from lerobot_dp_plus.policies.acting import load_switched
+
+        loaded = load_switched(folder, policy_switches(extra))
+        told = alarms_in_runs(loaded, calibration, range(first_seed, first_seed + episodes))
+        told |= {"calibration": str(alarms), "calibration_sha256": digest}
+    return _measure(folder, output_dir, first_seed, samples, weights, extra, told)
 
 
 def eval_arguments(
@@ -73,7 +90,13 @@ def eval_arguments(
 
 
 def _measure(
-    folder: Path, output_dir: Path, first_seed: int, samples: int, weights: str, extra: Sequence[str]
+    folder: Path,
+    output_dir: Path,
+    first_seed: int,
+    samples: int,
+    weights: str,
+    extra: Sequence[str],
+    alarms: dict[str, Any] | None,
 ) -> Report:
     from lerobot_dp_plus.evaluation.checkpoint import Checkpoint
     from lerobot_dp_plus.evaluation.latency import measure_latency
@@ -100,6 +123,7 @@ def _measure(
         weights_sha256=weights,
         picture=str(picture),
         extra_arguments=tuple(extra),
+        alarms=alarms,
     )
     write_report(report, output_dir / "report.json")  # last: a report means that everything before it is there
     return report
@@ -119,9 +143,17 @@ def policy_switches(arguments: Sequence[str]) -> list[str]:
 
 
 def reusable_report(
-    output_dir: Path, weights: str, episodes: int, first_seed: int, extra: Sequence[str] = ()
+    output_dir: Path,
+    weights: str,
+    episodes: int,
+    first_seed: int,
+    extra: Sequence[str] = (),
+    calibration_sha256: str | None = None,
 ) -> Report | None:
-    """The report in `output_dir`, if it is about the same weights, episodes, seeds and further arguments."""
+    """The report in `output_dir`, if it is about the same weights, episodes, seeds, further arguments and calibration.
+
+    One that tells of alarms though nobody asked is as good.
+    """
     file = output_dir / "report.json"
     if not file.is_file():
         return None
@@ -136,13 +168,17 @@ def reusable_report(
     report = Report(**stored)
     same_seeds = report.seeds == (first_seed, first_seed + episodes - 1)
     same = same_seeds and report.extra_arguments == tuple(extra)
+    if calibration_sha256 is not None:
+        same = same and report.alarms is not None and report.alarms.get("calibration_sha256") == calibration_sha256
     return report if same and report.weights_sha256 == weights else None
 
 
 def main(argv: Sequence[str], run: Run) -> int:
-    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
+    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [--alarms DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
     output_dir = options.output_dir or Path("outputs/evaluate") / options.policy.resolve().name
-    report = evaluate(options.policy, output_dir, run, options.episodes, options.seed, options.samples, extra)
+    report = evaluate(
+        options.policy, output_dir, run, options.episodes, options.seed, options.samples, extra, options.alarms
+    )
     print_report(report)
     return 0

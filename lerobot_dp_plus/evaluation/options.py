@@ -19,6 +19,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
         [
             "dp-plus evaluate policy=outputs/demo/train",
             "dp-plus evaluate policy=outputs/demo/train --episodes=200 --policy.sampler.num_steps=5",
+            "dp-plus evaluate policy=outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
     parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
@@ -26,6 +27,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--episodes", type=int, default=50, help="how many to play")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
     parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
+    parser.add_argument(
+        "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
+    )
     return parser
 
 

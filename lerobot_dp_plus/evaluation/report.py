@@ -18,6 +18,9 @@ from lerobot_dp_plus.evaluation.options import report_parser
 from lerobot_dp_plus.hub.card_results import pusht_score, read_episodes
 from lerobot_dp_plus.hub.files import write_whole
 
+#: Runs with an alarm that are printed one by one.
+SHOWN = 8
+
 
 @dataclass(frozen=True)
 class Report:
@@ -28,6 +31,7 @@ class Report:
         successes: how many succeeded; interval: 95 % Wilson interval of the rate, in percent.
         score: mean over episodes of the largest reward, in [0, 1].
         extra_arguments: what LeRobot's eval was told beyond the checkpoint's own config.
+        alarms: alarms in runs from the same seeds (`evaluation/alarms.py`); None if nobody asked.
         latency_ms: median milliseconds per chunk at batch 1; latency_p90_ms: 90th percentile.
     """
 
@@ -47,6 +51,7 @@ class Report:
     picture: str | None = None
     videos: tuple[str, ...] = ()
     extra_arguments: tuple[str, ...] = ()
+    alarms: dict[str, Any] | None = None
 
 
 def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) -> Report:
@@ -90,6 +95,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         table.add_row(
             "latency", f"{report.latency_ms:.1f} ms per chunk  (p90 {report.latency_p90_ms:.1f}{where}, batch 1)"
         )
+    if report.alarms:
+        table.add_row("alarms", _alarms(report.alarms))
     if report.checkpoint:
         step = f"  (step {report.step})" if report.step is not None else ""
         table.add_row("checkpoint", f"{report.checkpoint}{step}")
@@ -100,6 +107,25 @@ def print_report(report: Report, console: Console | None = None) -> None:
     if report.picture:
         table.add_row("picture", report.picture)
     console.print(table)
+
+
+def _alarms(told: dict[str, Any]) -> str:
+    """How many runs alarmed, how many of them failed, and where the first alarms were."""
+    episodes, (low, high) = told["episodes"], told["interval_percent"]
+    alarmed = [each for each in episodes if each["alarms"]]
+    failed = sum(not each["success"] for each in alarmed)
+    lines = [
+        f"{len(alarmed)} of {len(episodes)} runs (95 % interval {low:.1f} to {high:.1f} %), {failed} of them failed; "
+        f"calibrated to at most {100 * told['alpha']:g} % of {told['per']}s"
+    ]
+    lines += [
+        f"seed {each['seed']}: {each['alarms']} from step {each['first_step']} on, {' and '.join(each['signals'])}, "
+        f"{'succeeded' if each['success'] else 'failed'}"
+        for each in alarmed[:SHOWN]
+    ]
+    if len(alarmed) > SHOWN:
+        lines.append(f"and {len(alarmed) - SHOWN} more in the report")
+    return "\n".join(lines)
 
 
 def write_report(report: Report, path: Path) -> None:

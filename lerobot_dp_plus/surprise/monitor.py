@@ -46,11 +46,13 @@ class Signal(NamedTuple):
         surprise: (B,); None at an episode's first step or chunk, and for a surprise of chunks at a step without a new one.
         strangeness: (B,); None if nothing is known of usual observations.
         alarm: (B,) bool, whether one of them is above its threshold; False without a calibration.
+        above: which of them is above its threshold, by name, each (B,) bool; one that this step does not tell is missing.
     """
 
     surprise: Tensor | None
     strangeness: Tensor | None
     alarm: Tensor
+    above: Mapping[str, Tensor] = {}
 
 
 class Monitor:
@@ -62,6 +64,9 @@ class Monitor:
             if monitor.see(policy).alarm.any():
                 ...
 
+    Or it calls somebody: `Monitor.load(checkpoint, tell=function)` calls function(signal) at every step with an alarm, whose
+    `above` says which signal it is and in which observation of the batch. What the function raises, `see` raises.
+
     Nothing is drawn for it where the policy chooses among candidates: those are used. It leaves the policy's actions as
     they are, except that candidates drawn for it alone take numbers from torch's random stream.
     """
@@ -72,8 +77,9 @@ class Monitor:
         usual: Usual | None = None,
         calibration: Calibration | None = None,
         candidates: int | None = None,
+        tell: Callable[[Signal], object] | None = None,
     ):
-        """A surprise by name, what strangeness is measured against, and thresholds.
+        """A surprise by name, what strangeness is measured against, thresholds, and who is told of alarms.
 
         If the policy draws fewer than `candidates`, those are drawn for the monitor, once a chunk. None takes what there is.
 
@@ -83,15 +89,16 @@ class Monitor:
         if scorer not in (NEXT_STATE, *SCORERS):
             raise ValueError(f"scorer = {scorer!r}: legal are {', '.join((NEXT_STATE, *SCORERS))}")
         self.scorer, self.usual, self.calibration, self.candidates = scorer, usual, calibration, candidates
+        self.tell = tell
         self._replan: object = None
         self._forecast: tuple[object, Forecast | None] = None, None
         self._checked = calibration is None
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Monitor":
+    def load(cls, folder: str | Path, tell: Callable[[Signal], object] | None = None) -> "Monitor":
         """With the calibration that lies beside a checkpoint; raises as `Calibration.load`."""
         found = Calibration.load(Path(folder))
-        return cls(found.scorer, found.usual, found, found.candidates)
+        return cls(found.scorer, found.usual, found, found.candidates, tell)
 
     @torch.no_grad()
     def see(self, policy: Watched) -> Signal:
@@ -117,13 +124,16 @@ class Monitor:
         elif replan is not self._replan:
             surprise = SCORERS[self.scorer](policy.evidence(self.candidates))
         self._replan = replan
-        alarm = torch.zeros(len(replan.chosen.chunks), dtype=torch.bool)
-        if self.calibration is not None:
-            limits = self.calibration.surprise, self.calibration.strangeness
-            for value, limit in zip((surprise, strangeness), limits, strict=True):
-                if value is not None and limit is not None:
-                    alarm |= value.cpu() > limit
-        return Signal(surprise, strangeness, alarm)
+        alarm, above = torch.zeros(len(replan.chosen.chunks), dtype=torch.bool), {}
+        for name, value in (("surprise", surprise), ("strangeness", strangeness)):
+            limit = getattr(self.calibration, name, None)
+            if value is not None and limit is not None:
+                above[name] = value.cpu() > limit
+                alarm |= above[name]
+        signal = Signal(surprise, strangeness, alarm, above)
+        if self.tell is not None and bool(alarm.any()):
+            self.tell(signal)
+        return signal
 
     def _next_state(self, policy: Watched) -> Tensor | None:
         found, (episode, before) = policy.forecast(), self._forecast

@@ -29,7 +29,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def evaluate(policy: Path, output_dir: Path, run: Any, episodes: int, first_seed: int, *more: Any) -> None:
-        found.update(output_dir=output_dir, first_seed=first_seed, extra=more[-1] if more else ())
+        found.update(output_dir=output_dir, first_seed=first_seed, extra=more[1] if more else ())
         raise Stop
 
     def train(config: Path, root: Path, output_dir: Path, overrides: list[str], run: Any) -> None:
