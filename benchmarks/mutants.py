@@ -226,6 +226,30 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("selection/coherent.py", "selection/test_selection.py"): [
         ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),
     ],
+    ("selection/bidirectional.py", "selection/test_selection_bidirectional.py"): [
+        ("- apart(chunks, weak)", "+ apart(chunks, weak)", "near to the weak policy"),
+        ("/ (kept.shape[1] - 1)", "/ kept.shape[1]", "a candidate counts as its own like"),
+        ("_, weakest = self._most_coherent(candidates.contrast, tail)", "weakest = kept", "any weak chunks"),
+    ],
+    ("selection/ask.py", "selection/test_selection_ask.py"): [
+        ("(candidates.weights > 0).sum(1) > 1", "(candidates.weights >= 0).sum(1) > 1", "asked where there is one way"),
+    ],
+    ("selection/person.py", "selection/test_selection_ask.py"): [
+        ("self._asked.is_alive()", "False", "asked while busy"),
+        ("0 <= number < count", "number < count", "a mode of the number -1"),
+        ("if kind not in self._told:", "if True:", "warned each time"),
+    ],
+    ("selection/terminal.py", "selection/test_selection_ask.py"): [
+        ("    termios.tcflush(place, termios.TCIFLUSH)\n", "", "what was typed before answers"),
+    ],
+    ("policies/asking.py", "policies/test_policy_ask.py"): [
+        ("== numbers[answer]", "== answer", "numbers of the question taken for those of the candidates"),
+        ("keep[row] = ", "keep[:] = ", "one answer for all observations"),
+    ],
+    ("policies/narrowing.py", "policies/test_policy_choosing.py"): [
+        (".masked_fill(members == 0, torch.inf)", "", "a mode represented by another's candidate"),
+        ("torch.where(kept, place, among)", "among", "kept candidates change their place"),
+    ],
     ("selection/densest.py", "selection/test_selection.py"): [
         (".sum(-1).argmin(1)", ".amax(-1).argmin(1)", "the candidate whose farthest neighbour is nearest"),
     ],
@@ -235,6 +259,19 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("execution/agreement.py", "execution/test_execution.py"): [
         ("(disagree.cumsum(-1) == 0)", "(~disagree)", "rows behind a disagreement are executed"),
         ("int(agreed.min())", "int(agreed.max())", "the surest sample decides"),
+    ],
+    ("execution/ensemble.py", "execution/test_execution_ensemble.py"): [
+        ("age = -self.m", "age = self.m", "the newest counts most"),
+        (
+            "counted = near[:, :, None] & planned",
+            "counted = planned.expand(len(newest), -1, -1)",
+            "any distance counts",
+        ),
+        (".square().sum(-1).mean(1).sqrt()", ".square().mean((1, 2)).sqrt()", "the distance of a coordinate"),
+    ],
+    ("policies/planning.py", "policies/test_policy_ensemble.py"): [
+        ("plan[:, executed:] for plan", "plan[:, 1:] for plan", "a chunk begins a step later whatever was executed"),
+        ("episode.chosen = episode.chosen._replace(chunks=chunk[:, None])", "pass", "the plan that was not executed"),
     ],
     ("surprise/conformal.py", "surprise/test_conformal.py"): [
         ("(count + 1) * (1", "count * (1", "the threshold forgets the further score"),

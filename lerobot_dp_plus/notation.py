@@ -175,6 +175,7 @@ class Candidates(NamedTuple):
         weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart. An absent mode
             has the weight 0.
         representatives: for each mode the index of the chunk in its middle, (B, K) int64; None likewise.
+        contrast: M chunks of another policy for the same observations, (B, M, H, A); None if nobody asked for them.
     """
 
     chunks: Tensor
@@ -184,6 +185,7 @@ class Candidates(NamedTuple):
     noise: Tensor | None = None
     weights: Tensor | None = None
     representatives: Tensor | None = None
+    contrast: Tensor | None = None
 
     @property
     def ambiguity(self) -> Tensor | None:

@@ -74,6 +74,8 @@ _WORDS = {
     },
     "selection": {
         "first": "one candidate a chunk",
+        "ask": "a person chooses the mode, and a rule the candidate in it",
+        "bidirectional": f"near to what was planned before and to the others, far from a weak policy {_paper('2408.17355')}",
         "coherent": f"the candidate nearest to what was planned before {_paper('2408.17355')}",
         "densest": "the candidate nearest to all others",
         "function": "a function of the user's own",
@@ -82,6 +84,7 @@ _WORDS = {
     },
     "execution": {
         "fixed": "`n_action_steps` of every chunk",
+        "ensemble": f"the mean over all chunks that planned a step {_paper('2304.13705')}",
         "agreement": f"the steps of a chunk on which the candidates agree {_paper('2606.03847')}",
     },
     "augmentation": {

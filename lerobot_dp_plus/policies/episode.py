@@ -66,6 +66,7 @@ class Episode:
     Args:
         executed: how many steps of the chosen chunk are executed before the next one.
         replan: how the newest chunk came about; another object for each.
+        plans: the chunks that were chosen last, (B, L, A) each, the oldest first; all begin at the newest one's first step.
     """
 
     history: ObservationHistory
@@ -73,6 +74,7 @@ class Episode:
     actions: deque[Tensor] = field(default_factory=deque)
     chosen: Candidates | None = None
     replan: Replan | None = None
+    plans: list[Tensor] = field(default_factory=list)
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod

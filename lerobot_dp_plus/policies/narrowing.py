@@ -31,12 +31,12 @@ def dealt(kept: Tensor) -> Tensor:
 
 
 def among(candidates: Candidates, index: Tensor) -> Candidates:
-    """The candidates that `index` (B, M) names, with what is left of their modes.
+    """The candidates that `index` (B, M) names, with what is left of their modes, and what they are compared with.
 
     Modes keep their numbers. Their weights are those among these candidates, and each is represented by that one of them
     which is nearest to its middle. A mode of which nothing is left has the weight 0.
     """
-    rows = candidates.rows(index)
+    rows = candidates.rows(index)._replace(contrast=candidates.contrast)
     if candidates.weights is None or candidates.representatives is None or rows.mode is None:
         return rows
     members = torch.nn.functional.one_hot(rows.mode, candidates.weights.shape[1])  # (B, M, K)

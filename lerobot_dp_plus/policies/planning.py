@@ -1,4 +1,4 @@
-"""The next chunk of an episode: proposed, chosen and remembered; and how many of its steps are executed."""
+"""The next chunk of an episode: proposed, chosen and remembered; and what of it is executed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from lerobot_dp_plus.policies import candidates
+from lerobot_dp_plus.policies import asking, candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
 from lerobot_dp_plus.policies.narrowing import told_apart
@@ -28,23 +28,51 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
         window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
     ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
+    if selection.contrast:
+        ahead = policy._contrast.told(ahead, policy, seen)
     if selection.needs_modes:
         ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
     tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
+    among = asking.decided(policy, candidates.shown(ahead), tail, seen)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
-    episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
+    episode.chosen = candidates.choose(selection, among, episode.chosen, executed)
     episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
     return episode.chosen.chunks[:, 0]
 
 
 def refill(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None) -> None:
     """Put the steps of a new chunk that are to be executed into the episode's queue."""
-    chunk = next_chunk(policy, episode, noise, episode.executed)
-    episode.executed = steps_to_execute(policy.config, episode, policy._averaged_model.units)
+    units = policy._averaged_model.units
+    chunk = blended(policy.config, episode, next_chunk(policy, episode, noise, episode.executed), units)
+    episode.executed = steps_to_execute(policy.config, episode, units)
     episode.actions.extend(chunk[:, : episode.executed].unbind(1))
+
+
+def blended(config: DpPlusConfig, episode: Episode, chunk: Tensor, units: Units) -> Tensor:
+    """What is executed of the newest chosen chunk (B, L, A) and those before it. The episode remembers it as its plan.
+
+    Raises:
+        ValueError: chunks must be compared in the dataset's units, which this policy does not know.
+    """
+    execution, executed = config.execution, episode.executed
+    if execution.keeps == 1:
+        return chunk
+    former = [plan[:, executed:] for plan in episode.plans if len(plan) == len(chunk) and executed < plan.shape[1]]
+    plans = [*former, chunk]
+    episode.plans = plans if execution.keeps is None else plans[-execution.keeps :]
+
+    def physical(actions: Tensor) -> Tensor:
+        units.check_known()
+        return units.physical(ACTION, actions)
+
+    chunk = execution.blend(episode.plans, physical)
+    assert episode.chosen is not None and episode.replan is not None
+    episode.chosen = episode.chosen._replace(chunks=chunk[:, None])
+    episode.replan = replace(episode.replan, chosen=episode.chosen)
+    return chunk
 
 
 def steps_to_execute(config: DpPlusConfig, episode: Episode, units: Units) -> int:
@@ -54,8 +82,9 @@ def steps_to_execute(config: DpPlusConfig, episode: Episode, units: Units) -> in
         ValueError: candidates must be compared in the dataset's units, which this policy does not know.
     """
     replan = episode.replan
-    if not config.execution.compares or replan is None:
-        return config.n_action_steps
-    units.check_known()
-    chunks, chosen = (units.physical(ACTION, each.chunks) for each in (replan.proposed, replan.chosen))
+    assert replan is not None
+    chunks, chosen = replan.proposed.chunks, replan.chosen.chunks
+    if config.execution.compares:
+        units.check_known()
+        chunks, chosen = (units.physical(ACTION, each) for each in (chunks, chosen))
     return config.execution.count(chunks, chosen[:, 0], config.n_action_steps)

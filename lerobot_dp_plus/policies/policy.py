@@ -20,6 +20,7 @@ from lerobot_dp_plus.policies import checkpoint, options, planning, sharding, wa
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
+from lerobot_dp_plus.policies.contrast import Contrast
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
@@ -29,6 +30,7 @@ from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
+from lerobot_dp_plus.selection import Answer, Person
 
 patches.prepare_training()
 
@@ -90,6 +92,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         self._propose = Compiled(drawing.propose) if config.compile_sampler else drawing.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
         self._raw_values = RawValues(config)
+        #: Is shown a `Question` if `selection.type=ask`, and gives the number of a mode; None asks at the terminal.
+        self.ask: Answer | None = None
+        self._person, self._contrast = Person(), Contrast()
         #: Discs or balls that are seen now, for `energies.obstacles`; see `Scene.obstacles`. Set it whenever they change.
         self.obstacles: Tensor | None = None
 
@@ -157,6 +162,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
         self.episode.chosen = None  # its remaining steps will not follow
+        self.episode.plans.clear()
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -180,6 +186,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         with episode.turn():
             episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
+            episode.plans.clear()  # nobody knows what of them is executed
             return planning.next_chunk(self, episode, noise, executed)
 
     @torch.no_grad()

@@ -2,12 +2,26 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import draccus
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
+
+
+class Asking(NamedTuple):
+    """What a person is to decide before the selection chooses: the mode, for some observations.
+
+    Args:
+        rows: for which observations, (B,) bool.
+        timeout_s: how long to wait for each answer, in seconds.
+        view: left, right, top and bottom of what a picture shows, in the dataset's units; empty if nobody knows.
+    """
+
+    rows: Tensor
+    timeout_s: float
+    view: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,18 @@ class Selection(draccus.ChoiceRegistry, ABC):
     def needs_modes(self) -> bool:
         """Whether it asks for the modes of the candidates: their `mode`, `weights` and `representatives`."""
         return False
+
+    @property
+    def contrast(self) -> str:
+        """The checkpoint of another policy whose chunks it asks for, `Candidates.contrast`; empty for none."""
+        return ""
+
+    def asking(self, candidates: Candidates, tail: Tensor | None) -> Asking | None:
+        """What a person is to decide first; None if nothing. Of those who answer, `choose` then sees that mode alone.
+
+        It is called with what `choose` would see.
+        """
+        return None
 
     @abstractmethod
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:

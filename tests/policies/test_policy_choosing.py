@@ -1,7 +1,5 @@
 """What a selection may ask for beside the candidates: it is there, and it is right."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 from test_policy_watching import watched
@@ -11,23 +9,21 @@ from lerobot_dp_plus.modes import GaussianMixture, NoModes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies.candidates import VIOLATION, feasible, shown
 from lerobot_dp_plus.policies.narrowing import among, dealt
-from lerobot_dp_plus.selection import Densest, Selection
+from lerobot_dp_plus.selection import Densest, Function, Selection
 from lerobot_dp_plus.units import ACTION
 
 
-@Selection.register_subclass("test_seer")
-@dataclass(frozen=True)
-class Seer(Densest):
-    """Takes the representative of the heaviest mode, of what it is shown."""
+def heaviest(candidates: Candidates, tail) -> torch.Tensor:
+    """The representative of the heaviest mode, of what is shown."""
+    return candidates.representatives[:, 0]
 
-    needs_modes = True
 
-    def choose(self, candidates, tail):
-        return candidates.representatives[:, 0]
+def seer(count: int) -> Function:
+    return Function(count, f"{__name__}:heaviest", modes=True)
 
 
 def test_a_selection_that_asks_for_modes_sees_them_in_the_datasets_units() -> None:
-    made = watched(selection=Seer(32))
+    made = watched(selection=seer(32))
     made.select_action(frame(made.config))
     proposed, chosen = made.episode.replan.proposed, made.episode.replan.chosen
     told = made.config.modes.of(made.model.units.physical(ACTION, proposed.chunks))
@@ -44,13 +40,13 @@ def test_others_are_not_told_apart() -> None:
 
 def test_modes_take_units_and_enough_candidates() -> None:
     with pytest.raises(ValueError, match="does not know its data's units"):
-        made = policy(selection=Seer(16))
+        made = policy(selection=seer(16))
         made.select_action(frame(made.config))
-    with pytest.raises(ValueError, match=r"test_seer needs modes, and 15 candidates are too few.*takes at least 16"):
-        config(selection=Seer(15))
+    with pytest.raises(ValueError, match=r"function needs modes, and 15 candidates are too few.*takes at least 16"):
+        config(selection=seer(15))
     for modes in (NoModes(), GaussianMixture(max_modes=1)):
-        with pytest.raises(ValueError, match=r"test_seer needs modes, and modes\.type = .*never tells two apart"):
-            config(selection=Seer(16), modes=modes)
+        with pytest.raises(ValueError, match=r"function needs modes, and modes\.type = .*never tells two apart"):
+            config(selection=seer(16), modes=modes)
 
 
 def test_what_is_kept_is_dealt_to_all_places() -> None:
@@ -96,5 +92,5 @@ def test_what_may_stand_inside_a_selection_is_every_other_that_holds_none() -> N
 
     all_of_them = Selection.get_known_choices()
     assert set(Rule.get_known_choices()) == {name for name, kind in all_of_them.items() if not kind.nests}
-    assert {"lowest_energy", "test_seer"} <= set(Rule.get_known_choices())
+    assert {"lowest_energy", "function"} <= set(Rule.get_known_choices())
     assert Rule.get_choice_class("densest") is Densest and Rule.get_choice_name(Densest) == "densest"

@@ -12,6 +12,7 @@ from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.cli.errors import UsageError, explain, plain_parsing
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.execution import Ensemble
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
@@ -19,7 +20,7 @@ from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
-from lerobot_dp_plus.selection import Coherent, Densest, First
+from lerobot_dp_plus.selection import Ask, Coherent, Densest, First
 
 HEAD = ("--dataset.repo_id=x/y", "--policy.device=cpu")
 
@@ -77,6 +78,17 @@ def test_presets_are_what_the_table_says():
         ),
         (["guidance.type=smoothness", "guidance.strength=0.1"], "guidance", Smoothness(0.1)),
         (["selection.type=coherent", "selection.decay=0.5"], "selection", Coherent(decay=0.5)),
+        (
+            ["selection.type=ask", "selection.otherwise.type=densest", "selection.view=[0,512,0,512]"],
+            "selection",
+            Ask(Densest(), view=(0.0, 512.0, 0.0, 512.0)),
+        ),
+        (
+            ["selection.type=ask", "selection.otherwise.type=coherent", "selection.otherwise.decay=0.5"],
+            "selection",
+            Ask(Coherent(decay=0.5)),
+        ),
+        (["execution.type=ensemble", "execution.m=0.1", "execution.radius=3"], "execution", Ensemble(0.1, radius=3.0)),
         (["augmentation.type=pusht_mirror"], "augmentation", PushTMirror()),
         (["ema.enabled=false"], "ema", EmaConfig(enabled=False)),
         (["ema.decay=0.99"], "ema", EmaConfig(decay=0.99)),
@@ -130,6 +142,12 @@ def test_switches_on_top_of_a_config_file(tmp_path, switch, field, expected):
         ({"objective": Shortcut(prediction="v")}, ["objective.type=diffusion"], "objective", Diffusion(prediction="v")),
         ({"selection": Coherent()}, ["selection.type=first"], "selection", First()),
         ({"selection": Coherent(num_candidates=7)}, ["selection.type=densest"], "selection", Densest(num_candidates=7)),
+        (
+            {"selection": Ask(Coherent(decay=0.5), timeout_s=3.0)},
+            ["selection.otherwise.type=densest"],
+            "selection",
+            Ask(Densest(), timeout_s=3.0),
+        ),
         ({"guidance": Smoothness(0.03)}, ["guidance.type=none"], "guidance", NoGuidance()),
         ({"network": TransformerConfig(dim=64)}, ["network.type=dit"], "network", DiTConfig(dim=64)),
         (
@@ -235,13 +253,16 @@ def test_a_field_of_another_member_is_refused(switches):
         ),
         ("network", ["dit", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
-        ("selection", ["coherent", "densest", "first", "function", "lowest_energy", "most_likely"]),
+        (
+            "selection",
+            ["ask", "bidirectional", "coherent", "densest", "first", "function", "lowest_energy", "most_likely"],
+        ),
         ("dynamics", ["none", "outcome"]),
         ("state_estimation", ["none", "regression"]),
         ("auxiliary", ["next_state", "none"]),
         ("forward", ["identity", "joint_limits", "pusht"]),
         ("projection", ["kaczmarz", "none"]),
-        ("execution", ["agreement", "fixed"]),
+        ("execution", ["agreement", "ensemble", "fixed"]),
         ("words", ["hashed", "none"]),
         ("guidance", ["classifier_free", "gradient", "none", "smoothness"]),
     ],
