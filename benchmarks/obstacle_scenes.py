@@ -43,11 +43,16 @@ class Placed:
 
 @dataclass(frozen=True)
 class Run:
-    """One episode: the agent at every sub-step (T, 10, 2), success, and the best coverage as a share of what is asked."""
+    """One episode: the agent at every sub-step (T, 10, 2), success, and the best coverage as a share of what is asked.
+
+    `actions` (T, 2) are those that were executed, of so many `chunks`.
+    """
 
     way: np.ndarray
     success: bool
     score: float
+    actions: np.ndarray
+    chunks: int
 
 
 def tee(x: float, y: float, angle: float) -> shapely.Geometry:
@@ -132,6 +137,8 @@ def run(
     here = np.array([env.agent.position for env in envs])
     before, told = here, None
     ways: list[list[np.ndarray]] = [[] for _ in seeds]
+    executed: list[list[np.ndarray]] = [[] for _ in seeds]
+    planned = np.zeros(len(seeds), int)
     best, done = np.zeros(len(seeds)), np.zeros(len(seeds), bool)
     spent, chunks = 0.0, 0
     for step in tqdm(range(steps), desc="episodes", leave=False):
@@ -144,6 +151,7 @@ def run(
         ).astype(np.float64)
         if fresh:
             spent, chunks = spent + time.process_time() - begun, chunks + len(seeds)
+            planned += ~done
         states = {"observation.state": torch.tensor(np.stack([before, here], 1))}
         if told is not None:
             states[ACTION] = torch.tensor(told)[:, None]
@@ -153,6 +161,7 @@ def run(
             if not done[i]:
                 observed[i], reward, done[i], _, _ = env.step(actions[i].astype(np.float32))
                 ways[i].append(swept[i])
+                executed[i].append(actions[i])
                 best[i] = max(best[i], reward)
         here = np.array([env.agent.position for env in envs])
         wrong = np.abs(swept[:, -1] - here).max(1)[~done]
@@ -162,7 +171,11 @@ def run(
             break
     policy.obstacles = None
     scores = np.minimum(best / 0.95, 1)
-    runs = [Run(np.array(way), bool(ok), float(score)) for way, ok, score in zip(ways, done, scores, strict=True)]
+    told_of = zip(ways, done, scores, executed, planned, strict=True)
+    runs = [
+        Run(np.array(way), bool(ok), float(score), np.array(each), int(count))
+        for way, ok, score, each, count in told_of
+    ]
     return runs, spent / chunks
 
 
