@@ -102,6 +102,29 @@ def test_a_mode_of_which_nothing_may_be_done_is_not_offered(monkeypatch) -> None
     assert not asked and (made.chosen.chunks[:2, 0, -1, 0] > 0).all()
 
 
+def test_an_answer_is_the_number_in_the_question(monkeypatch) -> None:
+    """Of three ways the first one breaks a constraint: the question numbers the other two, 0 and 1."""
+    made = watched(selection=Ask(Function(33, RULE.path)))
+    ways = torch.arange(33) % 3 - 1.0  # -1, 0, 1
+
+    def draw(window, noise, count, energies):
+        chunks = 0.02 * torch.randn(3, count, HORIZON, 2)
+        chunks[..., 0] += ways[:, None] * torch.linspace(0, 1, HORIZON)
+        return Candidates(chunks, {"violation": (ways < -0.5).float().expand(3, -1)})
+
+    monkeypatch.setattr(made, "_candidates", draw)
+    for answer, end in ((0, 0.0), (1, 1.0)):
+        asked: list[Question] = []
+        made.ask = lambda each, asked=asked, answer=answer: asked.append(each) or answer
+        made.reset()
+        made.select_action(frame(made.config))
+        assert [len(each.weights) for each in asked] == [2, 2, 2]
+        np.testing.assert_allclose(made.chosen.chunks[:, 0, -1, 0], end, atol=0.1)
+        centre = AFFINE["action"][0] + AFFINE["action"][1] * end
+        ends = sorted(asked[0].ends[:, 0])
+        assert abs(asked[0].ends[answer, 0] - centre) < 10 and ends[0] < 20 < ends[1]
+
+
 def test_the_scene_is_shown(monkeypatch) -> None:
     asked = []
     made = forked(watched(selection=Ask(RULE), inputs={**STATE, **IMAGES}), monkeypatch)

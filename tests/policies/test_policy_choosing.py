@@ -94,3 +94,14 @@ def test_what_may_stand_inside_a_selection_is_every_other_that_holds_none() -> N
     assert set(Rule.get_known_choices()) == {name for name, kind in all_of_them.items() if not kind.nests}
     assert {"lowest_energy", "function"} <= set(Rule.get_known_choices())
     assert Rule.get_choice_class("densest") is Densest and Rule.get_choice_name(Densest) == "densest"
+
+
+def test_what_is_left_of_a_mode_represents_it_though_another_is_nearer_to_its_middle() -> None:
+    chunks = torch.tensor([[0.0, 1.0, 5.0, 1.2]])[..., None, None]
+    weights = torch.tensor([[0.75, 0.25]])
+    given = Candidates(
+        chunks, mode=torch.tensor([[0, 0, 0, 1]]), weights=weights, representatives=torch.tensor([[1, 3]])
+    )
+    part = among(given, torch.tensor([[2, 3, 3, 3]]))
+    assert part.representatives.tolist()[0][0] == 0 and part.mode[0, part.representatives[0, 1]] == 1
+    assert part.weights.tolist() == [[0.25, 0.75]]
