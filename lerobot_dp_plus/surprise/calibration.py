@@ -96,11 +96,12 @@ class Calibration:
             raise ValueError(f"{said}: thresholds hold for the settings they were calibrated with; calibrate again")
 
     def save(self, folder: Path) -> Path:
-        """Write `surprise.json` into a checkpoint's folder, whole or not at all; returns the file."""
+        """Write `surprise.json` into a checkpoint's folder, or one of its own, whole or not at all; returns the file."""
         stored = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"usual": None}
         if self.usual is not None:
             stored["usual"] = self.usual.to_json()
         file = folder / FILE
+        folder.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(FILE + ".tmp")
         temporary.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, file)

@@ -82,10 +82,11 @@ def test_a_calibration_of_other_weights_or_settings_is_refused(tmp_path: Path, p
     made = loaded()
     with pytest.raises(FileNotFoundError, match=r"holds no surprise\.json"):
         alarms.calibration_of(tmp_path, "a" * 64)
-    calibration(made).save(tmp_path)
-    assert alarms.calibration_of(tmp_path, "a" * 64)[0].strangeness == 50.0
+    folder = tmp_path / "not" / "there"
+    calibration(made).save(folder)
+    assert alarms.calibration_of(folder, "a" * 64)[0].strangeness == 50.0
     with pytest.raises(ValueError, match=r"alarms = .*calibrated on the weights aaaaaaaaaaaa…, and these are bbbb"):
-        alarms.calibration_of(tmp_path, "b" * 64)
+        alarms.calibration_of(folder, "b" * 64)
     found = calibration(made)
     made.policy.config.n_action_steps = 2
     with pytest.raises(ValueError, match=r"n_action_steps = 2 \(calibrated 3\)"):
