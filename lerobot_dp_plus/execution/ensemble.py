@@ -23,7 +23,7 @@ class Ensemble(Execution):
 
     The mean of two ways around an obstacle leads into it. `radius` keeps to one way: only chunks count that are near the
     newest one over the steps that both plan, by their root mean square distance. Without it, chunks of different modes
-    are mixed, which is as published.
+    are mixed, which is as published. Means of chunks that keep clear of obstacles need not, so both are refused together.
 
     Every member of a batch has a mean of its own. The chunks are those that the selection chose. What is blended is the
     plan from then on: `tail`, and the last action that is told to energies, are of what was executed.

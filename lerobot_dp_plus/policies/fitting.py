@@ -9,6 +9,7 @@ from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
 from lerobot_dp_plus.energies import IMITATION
+from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
@@ -94,6 +95,12 @@ def _check_choice(config: "DpPlusConfig") -> None:
         _check_modes(config)
     config.selection.check(config.chunk_length, config.n_action_steps)
     config.execution.check(config.selection.candidates, config.n_action_steps)
+    if config.execution.keeps != 1 and config.energies.obstacles.weight:
+        blends = Execution.get_choice_name(type(config.execution))
+        raise ValueError(
+            f"execution.type = {blends}: the mean of two chunks that pass an obstacle on either side leads into it; leave "
+            "energies.obstacles out, or use execution.type=fixed"
+        )
 
 
 def _check_modes(config: "DpPlusConfig") -> None:

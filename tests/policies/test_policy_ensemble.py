@@ -3,8 +3,9 @@
 import pytest
 import torch
 from test_policy_watching import frames, watched
-from tiny import HORIZON, frame, policy
+from tiny import HORIZON, config, frame, policy
 
+from lerobot_dp_plus.energies import Energies, Obstacles
 from lerobot_dp_plus.execution import Ensemble, Fixed
 from lerobot_dp_plus.selection import Coherent, First
 
@@ -85,3 +86,11 @@ def test_a_radius_takes_units() -> None:
     made.select_action(frame(made.config))
     with pytest.raises(ValueError, match="does not know its data's units"):
         made.select_action(frame(made.config))
+
+
+def test_a_mean_is_not_taken_of_ways_around_an_obstacle() -> None:
+    rule = Energies(obstacles=Obstacles(weight=1.0))
+    config(energies=rule)
+    with pytest.raises(ValueError, match=r"execution\.type = ensemble: the mean of two chunks that pass an obstacle"):
+        config(energies=rule, execution=Ensemble())
+    config(energies=rule, execution=Ensemble(chunks=1))
