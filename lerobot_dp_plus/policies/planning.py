@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
+from lerobot_dp_plus.refinement import CHOSEN
 from lerobot_dp_plus.units import ACTION, Units
 
 if TYPE_CHECKING:
@@ -32,9 +34,21 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
-    episode.chosen = candidates.choose(selection, ahead, episode.chosen, executed)
+    index = candidates.choose(selection, ahead, episode.chosen, executed)
+    episode.chosen = refined(policy, window, proposed.at(index)).from_step(config.n_obs_steps - 1)
     episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
     return episode.chosen.chunks[:, 0]
+
+
+def refined(policy: "DpPlusPolicy", window: Mapping[str, Tensor], chosen: Candidates) -> Candidates:
+    """The chosen chunks (B, 1, H, A), refined if the config says so of them, with the energies that they have then."""
+    config, model = policy.config, policy._averaged_model
+    if config.refinement.place != CHOSEN:
+        return chosen
+    recipe = candidates.Recipe.of(config, tuple(name for name in chosen.energies if name != candidates.VIOLATION))
+    seen = candidates.with_obstacles(window, policy.obstacles, config)
+    with policy._evaluating.of(model):
+        return candidates.refine(model, recipe, candidates.beside_the_weights(model, seen), chosen)
 
 
 def refill(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None) -> None:

@@ -180,7 +180,7 @@ def test_ranking_sees_only_feasible_candidates() -> None:
 
     energies = {"end": torch.tensor([[0.0, 1.0, 2.0]]), "violation": torch.tensor([[4.0, 0.0, 0.0]])}
     ahead = Candidates(torch.arange(3.0).reshape(1, 3, 1, 1), energies)
-    assert choose(LowestEnergy(3), ahead, None, 1).chunks.item() == 1
+    assert choose(LowestEnergy(3), ahead, None, 1).item() == 1
 
 
 def test_the_field_of_one_energy_goes_on_working_and_says_its_name(caplog, monkeypatch) -> None:
