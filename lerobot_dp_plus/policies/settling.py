@@ -53,7 +53,7 @@ def settled(
     """
     constraints, energies = recipe.energies.constraints, {}
     chunks, free = world.physical(drawn), None if fixed is None else fixed.isnan()
-    projects = bool(constraints) and not isinstance(recipe.projection, NoProjection)
+    projects = len(constraints) > 0 and not isinstance(recipe.projection, NoProjection)
     refines = recipe.refinement.place == place
     if refines or projects:
         found = chunks
