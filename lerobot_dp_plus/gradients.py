@@ -48,7 +48,7 @@ def vector_jacobian(
             said = denoise(x, t)
             return said.x1, said.x0
 
-        x1, back, x0 = torch.func.vjp(ends, x_t, has_aux=True)
+        x1, back, x0 = torch.func.vjp(ends, x_t, has_aux=True)  # type: ignore[misc]
         return Prediction(x0, x1), _moves(x1, lambda pulled: back(pulled)[0], pull, steps, size)
     with torch.inference_mode(False), torch.enable_grad():
         leaf = x_t.detach().clone().requires_grad_()

@@ -23,19 +23,20 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     `executed` steps have been done since the chunk before.
     """
     config, selection = policy.config, policy.config.selection
+    now = config.n_obs_steps - 1
     seen: Mapping[str, Tensor] = episode.history.window()
     window = seen
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
-    ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
+    ahead, former = proposed.from_step(now), episode.replan
     tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
     index = candidates.choose(selection, ahead, episode.chosen, executed)
-    episode.chosen = refined(policy, window, proposed.at(index)).from_step(config.n_obs_steps - 1)
+    episode.chosen = refined(policy, window, proposed.at(index)).from_step(now)
     episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
     return episode.chosen.chunks[:, 0]
 

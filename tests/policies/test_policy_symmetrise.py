@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from lerobot.configs import FeatureType, PolicyFeature
+from several import acting
+from tiny import IMAGES, TWO_CAMERAS, policy
 from torch import Tensor
 
 from lerobot_dp_plus import load_policy
+from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.augmentation.pusht_mirror import ACTION, ENVIRONMENT_STATE, STATE, mirror
+from lerobot_dp_plus.auxiliary.state_estimation import Regression
+from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.selection import Densest
 
 CARD = Path(__file__).parents[2] / "hub_cards" / "pusht_state"
 N, H, NOW = 8, 8, 1
@@ -185,3 +192,51 @@ def test_what_has_no_mirror_or_no_half_is_refused_by_name(both) -> None:
     for draw in (lambda: both.policy.candidates(frame, 7), lambda: both.policy.sample(anywhere(both), candidates=7)):
         with pytest.raises(ValueError, match="= 7: with symmetrise = true half of the candidates are mirrored; draw 8"):
             draw()
+
+
+PLACE = {STATE: PolicyFeature(FeatureType.STATE, (2,))}
+SEEING = {
+    "augmentation": PushTMirror(),
+    "symmetrise": True,
+    "selection": Densest(num_candidates=4),
+    "image_encoder": SmallCnnConfig(width=16, crop_ratio=1.0, num_keypoints=8, feature_dim=16),
+}
+
+
+#: Normalised, in an arena of 512 pixels.
+ON_AXIS = torch.tensor([0.3, -0.3]).expand(1, 2, 2)
+
+
+def in_the_arena(**fields):
+    """A tiny policy whose normalised −1 … 1 are 0 … 512 pixels."""
+    made = acting(**fields)
+    for model in (made.model, made._averaged_model):
+        model.units.learn(dict.fromkeys(model.units.keys, (256.0, 256.0)))
+    return made
+
+
+def picture() -> Tensor:
+    """One that is its own mirror image, (1, 2, 3, 32, 32)."""
+    some = 3 * torch.randn(1, 2, 3, 32, 32)
+    return (some + mirror("observation.image", some)) / 2
+
+
+def test_pictures_are_mirrored_too() -> None:
+    made = in_the_arena(inputs={**PLACE, **IMAGES}, **SEEING)
+    seen, noise = {STATE: ON_AXIS, "observation.image": picture()}, twice(torch.randn(1, 2, 8, 2))
+    chunks = made.sample(seen, noise)
+    torch.testing.assert_close(chunks[:, 2:], -chunks[:, :2].flip(-1), rtol=0, atol=1e-5)
+    lopsided = made.sample({**seen, "observation.image": 3 * torch.randn(1, 2, 3, 32, 32)}, noise)
+    assert not torch.allclose(lopsided[:, 2:], -lopsided[:, :2].flip(-1), rtol=0, atol=1e-4)
+    with pytest.raises(
+        ValueError, match=r"observation\.images\.top of shape \(3, 24, 32\) is no square image of PushT"
+    ):
+        policy(inputs={**PLACE, **TWO_CAMERAS}, **SEEING)
+
+
+def test_states_that_are_read_off_pictures_are_mirrored_after_reading(monkeypatch) -> None:
+    reading = Regression(samples=2, state=STATE)
+    made = in_the_arena(inputs={**PLACE, **IMAGES}, state_estimation=reading, **SEEING)
+    monkeypatch.setattr(type(made.model), "estimated", lambda model, window: {STATE: ON_AXIS})
+    chunks = made.sample({"observation.image": torch.rand(1, 2, 3, 32, 32)}, twice(torch.randn(1, 2, 8, 2)))
+    torch.testing.assert_close(chunks[:, 2:], -chunks[:, :2].flip(-1), rtol=0, atol=1e-5)
