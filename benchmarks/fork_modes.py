@@ -3,8 +3,8 @@
 For each "around" fork (`benchmarks/forks.py`) the policy draws chunks. A chunk goes by one side of the T or by the other. Both
 sides are proposed if each has at least a fifth of the chunks. Modes are found by `modes.type=gaussian_mixture` in the chunks'
 ends and in whole chunks. The limit is the null: as many points drawn from one Gaussian with the mean and covariance of the
-chunks' points. What is found there is found in noise. "mirrored" draws half of the chunks for the mirrored observation and
-mirrors them back, see `augmentation/symmetrised.py`: with fresh noise, and with the noise of the other half.
+chunks' points. What is found there is found in noise. "mirrored" is the policy with `symmetrise=true`, which draws half of the
+chunks for the mirrored observation and mirrors them back: with fresh noise, and with the noise of the other half.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from benchmarks.common import ROOT, positive, print_table, provenance, write_jso
 from benchmarks.forks import around, side
 from benchmarks.judged import REPORTING_SEED
 from lerobot_dp_plus import load_policy
-from lerobot_dp_plus.augmentation import PushTMirror, Symmetrised
 from lerobot_dp_plus.demos.pusht_features import PushTEnv
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.modes import GaussianMixture
@@ -49,15 +48,11 @@ def window_of(loaded: Loaded, state: np.ndarray) -> dict[str, Tensor]:
 
 def proposals(loaded: Loaded, window: dict[str, Tensor], noise: Tensor, way: str) -> Tensor:
     """Chunks (1, N, L, 2) in pixels from the current step on, from noise (1, N, H, 2)."""
-    policy, units = loaded.policy, loaded.policy.model.units
-    if way == WAYS[0]:
-        chunks = policy.sample(window, noise, noise.shape[1])
-    else:
-        symmetry = Symmetrised(PushTMirror(), units.physical, units.normalised, frozenset(units.keys))
-        first, second = noise.chunk(2, dim=1)
-        halves = torch.cat([first, first if way == WAYS[2] else second])
-        chunks = symmetry.together(policy.sample(symmetry.both(window), halves, halves.shape[1]))
-    return units.physical(ACTION, chunks)[:, :, policy.config.n_obs_steps - 1 :]
+    policy = loaded.policy
+    if way == WAYS[2]:
+        noise = noise.chunk(2, dim=1)[0].repeat(1, 2, 1, 1)
+    chunks = policy.sample(window, noise, noise.shape[1])
+    return policy.model.units.physical(ACTION, chunks)[:, :, policy.config.n_obs_steps - 1 :]
 
 
 def null_of(points: Tensor, generator: torch.Generator) -> Tensor:
@@ -73,8 +68,9 @@ def null_of(points: Tensor, generator: torch.Generator) -> Tensor:
     return centre + (root(points.double() - centre) @ standard).mT
 
 
-def measure(loaded: Loaded, way: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
     """All forks in one way of proposing."""
+    loaded = load_policy(options.policy, device="cpu", symmetrise=way != WAYS[0])
     found: dict[str, list[float]] = {}
     shape = (1, options.candidates, loaded.policy.config.horizon, 2)
     for seed in tqdm(range(options.seed, options.seed + options.forks), desc=way, leave=False, disable=None):
@@ -121,8 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     options = parser.parse_args(argv)
     kept = provenance(options.json) if options.json else {}
-    loaded = load_policy(options.policy, device="cpu")
-    results = {way: measure(loaded, way, options) for way in WAYS}
+    results = {way: measure(way, options) for way in WAYS}
     title = f"{options.forks} forks, jitter {options.jitter:g} px, N = {options.candidates}; % of forks (95 % Wilson)"
     columns = ("p(+)", "both ≥ 20 %", "both ≥ 35 %", "modes of ends", "of whole", "null of ends", "null of whole")
     print_table(title, columns, [line(way, found) for way, found in results.items()])

@@ -395,8 +395,26 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "what was seen changes with the robot's buffers",
         ),
     ],
+    ("refinement/gradient.py", "refinement/test_refinement.py"): [
+        ("self.anchor * (moved - chunks)", "self.anchor * moved", "the anchor pulls to zero"),
+        ("after < before", "after == after", "a chunk is made worse"),
+    ],
+    ("policies/settling.py", "policies/test_policy_steering_faults.py"): [
+        (".abs() <= FURTHEST", ".abs() >= 0", "a chunk leaps"),
+    ],
+    ("policies/mirroring.py", "policies/test_policy_symmetrise.py"): [
+        (
+            "energy(true.together(chunks), scene)",
+            "energy(torch.cat(chunks.chunk(2), 1), scene)",
+            "guidance sees mirror images",
+        ),
+        ("mirror.mirrored_back(second)", "second", "what is fixed is not mirrored"),
+    ],
+    ("guidance/diffuser.py", "guidance/test_diffuser.py"): [
+        ("variance * slope", "slope", "means move without regard to the variance"),
+    ],
     ("policies/planning.py", "policies/test_policy_inference.py"): [
-        ("from_step(config.n_obs_steps - 1)", "from_step(0)", "a chunk's past rows are executed"),
+        ("now = config.n_obs_steps - 1", "now = 0", "a chunk's past rows are executed"),
     ],
     ("policies/candidates.py", "policies/test_policy_inference.py"): [
         ("return plan[:, executed:]", "return plan", "the executed part of the plan is compared with, too"),

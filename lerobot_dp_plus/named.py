@@ -25,3 +25,16 @@ def function(path: str, field: str) -> Callable[..., Any]:
     if not callable(found):
         raise ValueError(f"{field} = {path!r} is no function but {type(found).__name__}")
     return found  # type: ignore[no-any-return]
+
+
+def call(path: str, field: str, *arguments: Any) -> Any:
+    """What the function at "module:name" gives.
+
+    Raises:
+        ValueError: as `function`; or it raised an error, which is named.
+    """
+    found = function(path, field)
+    try:
+        return found(*arguments)
+    except Exception as error:
+        raise ValueError(f"{field} = {path}: it raised {type(error).__name__}: {error}") from error

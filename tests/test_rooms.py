@@ -8,13 +8,14 @@ PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
 NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
-BASICS = {"notation", "paths", "units"}
+BASICS = {"notation", "paths", "units", "gradients"}
 PARTS = {
     "networks",
     "encoders",
     "auxiliary",
     "energies",
     "forward_maps",
+    "refinement",
     "projection",
     "modes",
     "selection",
@@ -37,7 +38,10 @@ TABLE: dict[str, set[str]] = {
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "modes", "augmentation")},
     **{room: {"notation", "named"} for room in ("energies", "selection")},
-    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "guidance", "likelihood")},
+    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "likelihood")},
+    "gradients": {"notation"},
+    "guidance": {"notation", "paths", "gradients"},
+    "refinement": {"notation", "gradients"},
     "forward_maps": {"notation", "units"},
     "projection": {"notation", "energies", "forward_maps"},
     # A user's functions by name; standard library only.

@@ -1,7 +1,9 @@
 """What every energy offers."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import draccus
 from torch import Tensor
@@ -17,9 +19,17 @@ class EnergyTerm(draccus.ChoiceRegistry, ABC):
         weight: how much it counts in the sum `total`. A term of weight 0 is not computed.
     """
 
+    #: Fields in which an infinite number stands for no limit.
+    endless: ClassVar[frozenset[str]] = frozenset()
+
     weight: float = 0.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            told = getattr(self, field.name)
+            if field.name != "weight" and not _is_number(told, field.name in self.endless):
+                legal = "be numbers" if field.name in self.endless else "be finite numbers"
+                raise ValueError(f"energies.{self.name}.{field.name} = {told}: must {legal}")
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"energies.{self.name}.weight = {self.weight}: must be a number of at least 0")
 
@@ -34,3 +44,10 @@ class EnergyTerm(draccus.ChoiceRegistry, ABC):
 
     def check(self, action_dim: int, position_dim: int) -> None:
         """Raise a ValueError, naming the field and what is legal, unless it can judge such actions and positions."""
+
+
+def _is_number(value: Any, endless: bool) -> bool:
+    """Whether no number of a field's value is NaN, nor infinite unless it may be `endless`."""
+    if isinstance(value, list | tuple):
+        return all(_is_number(each, endless) for each in value)
+    return not isinstance(value, float) or (not math.isnan(value) if endless else math.isfinite(value))

@@ -1,6 +1,7 @@
 """Stay within a box."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ class Bounds(Constraint):
     Attributes:
         low, high: one number for each coordinate of a position. An empty one sets no limit on that side.
     """
+
+    endless: ClassVar[frozenset[str]] = frozenset({"low", "high"})
 
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()

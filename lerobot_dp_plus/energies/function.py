@@ -27,7 +27,7 @@ class Function(EnergyTerm):
             named.function(self.path, "energies.function.path")
 
     def __call__(self, chunks: Tensor, scene: Scene) -> Tensor:
-        told = named.function(self.path, "energies.function.path")(chunks, scene)
+        told = named.call(self.path, "energies.function.path", chunks, scene)
         if not isinstance(told, Tensor) or told.shape != chunks.shape[:2]:
             what = f"shape {tuple(told.shape)}" if isinstance(told, Tensor) else type(told).__name__
             raise ValueError(

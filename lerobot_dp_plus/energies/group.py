@@ -33,7 +33,8 @@ class Learned:
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
-            raise ValueError(f"energies: weight = {self.weight}: must be a number of at least 0")
+            name = "imitation" if isinstance(self, Imitation) else "end"
+            raise ValueError(f"energies.{name}.weight = {self.weight}: must be a number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Energies:
             told = {name: terms[name](chunks, scene) for name in weights}
             if chunks.requires_grad and (flat := [name for name, energy in told.items() if not energy.requires_grad]):
                 raise ValueError(
-                    f"energies.{flat[0]} cannot be differentiated in the chunks, so no guidance can follow it; rank by it "
-                    "instead: --policy.guidance.type=none"
+                    f"energies.{flat[0]} cannot be differentiated in the chunks, so nothing can follow its gradient; rank by "
+                    "it instead: --policy.guidance.type=none --policy.refinement.type=none"
                 )
             return added(weights, told)
 

@@ -1,6 +1,7 @@
 """Keep out of discs, balls and boxes."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,15 +31,14 @@ class Obstacles(Constraint):
         clearance: the robot's own radius, and whatever is to be left free.
     """
 
+    endless: ClassVar[frozenset[str]] = frozenset({"boxes"})
+
     circles: tuple[tuple[float, ...], ...] = ()
     boxes: tuple[tuple[float, ...], ...] = ()
     clearance: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for circle in self.circles:
-            if not all(abs(value) < float("inf") for value in circle):
-                raise ValueError(f"energies.obstacles.circles has the row {list(circle)}: its values must be finite")
         for box in self.boxes:
             half = len(box) // 2
             if len(box) % 2 or not all(low < high for low, high in zip(box[:half], box[half:], strict=True)):

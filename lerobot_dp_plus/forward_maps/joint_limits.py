@@ -25,6 +25,8 @@ class JointLimits(Identity):
         super().check(action_dim, states, n_obs_steps, observation_stride)
         count = len(self.coordinates(action_dim))
         for name, limit in (("low", self.low), ("high", self.high)):
+            if any(value != value for value in limit):
+                raise ValueError(f"forward.{name} = {list(limit)}: NaN is no limit; one that is not there is infinite")
             if limit and len(limit) != count:
                 raise ValueError(f"forward.{name} = {list(limit)}: must have {count} numbers, one for each coordinate")
         if self.low and self.high and not all(a < b for a, b in zip(self.low, self.high, strict=True)):

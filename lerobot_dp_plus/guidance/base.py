@@ -61,11 +61,16 @@ class Situation:
         return Prediction(prediction.x0, x1) if self.keep_noise else self.path.with_data(x1, x_t, t)
 
 
+#: (mean μ of a reverse step (B·N, H, A), its variance (B·N, 1, 1)) -> what is added to μ.
+type Shift = Callable[[Tensor, Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class Guidance(draccus.ChoiceRegistry, ABC):
-    """A denoiser -> denoiser map."""
+    """A denoiser -> denoiser map; or, for samplers that draw every step from N(μ, Σ), a shift of μ."""
 
-    #: What must be given for it: "energy" stands for a sum of energies that is not empty.
+    #: What must be given for it: "energy" stands for a sum of energies that is not empty, "variance" for a sampler whose
+    #: steps have a Σ.
     needs: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -77,6 +82,10 @@ class Guidance(draccus.ChoiceRegistry, ABC):
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         """The bent denoiser."""
 
+    def shift(self, situation: Situation) -> Shift | None:
+        """How the mean of each reverse step is moved; None for not at all."""
+        return None
+
     def wrap_flow_map(self, denoise: Denoiser, situation: Situation) -> FlowMap:
         """The same for a denoiser that is a flow map. The ends of a chord are bent like those of a tangent."""
         flow_map = cast(FlowMap, denoise)
@@ -85,3 +94,15 @@ class Guidance(draccus.ChoiceRegistry, ABC):
             return self.wrap(lambda x, time: flow_map(x, time, u), situation)(x_t, t)
 
         return jump
+
+
+def followed(situation: Situation, name: str) -> tuple[World, Energy]:
+    """The world and the energy that a guidance of this name follows.
+
+    Raises:
+        ValueError: there is none.
+    """
+    world = situation.world
+    if world is None or world.energy is None:
+        raise ValueError(f"guidance.type={name} follows the energies, and none has a weight; give one a weight")
+    return world, world.energy

@@ -1,14 +1,14 @@
 """Follow an energy downhill while sampling."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance.base import Guidance, Situation
-from lerobot_dp_plus.notation import Denoiser, Energy, Prediction, Scene, per_sample
+from lerobot_dp_plus.gradients import finite_gradient, vector_jacobian
+from lerobot_dp_plus.guidance.base import Guidance, Situation, followed
+from lerobot_dp_plus.notation import Denoiser, Prediction
 
 
 @Guidance.register_subclass("gradient")
@@ -50,18 +50,16 @@ class Gradient(Guidance):
             raise ValueError(f"guidance.clip = {self.clip}: must be above 0, or null for no limit")
 
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
-        world = situation.world
-        if world is None or world.energy is None:
-            raise ValueError("guidance.type=gradient follows the energies, and none has a weight; give one a weight")
+        world, energy = followed(situation, "gradient")
         if not self.strength:
             return denoise
-        energy, count = world.energy, situation.candidates
+        count = situation.candidates
 
         def plain(x_t: Tensor, t: Tensor) -> Prediction:
             prediction = denoise(x_t, t)
             chunks = world.physical(prediction.x1).unflatten(0, (-1, count))
             for _ in range(self.inner_steps):
-                chunks = chunks - self.strength * gradient(energy, chunks, world.scene)
+                chunks = chunks - self.strength * finite_gradient(energy, chunks, world.scene)
             x1 = self._clipped(prediction.x1, world.normalised(chunks.flatten(0, 1)))
             return situation.moved(prediction, x1, x_t, t)
 
@@ -72,7 +70,7 @@ class Gradient(Guidance):
             def pull(x1: Tensor) -> Tensor:
                 chunks = world.physical(x1).unflatten(0, (-1, count))
                 scale = world.physical(torch.ones_like(x1)) - world.physical(torch.zeros_like(x1))
-                return scale * gradient(energy, chunks, world.scene).flatten(0, 1)
+                return scale * finite_gradient(energy, chunks, world.scene).flatten(0, 1)
 
             prediction, moves = vector_jacobian(denoise, x_t, t, pull, self.inner_steps, self.strength * weight)
             return situation.moved(prediction, self._clipped(prediction.x1, prediction.x1 - moves), x_t, t)
@@ -81,40 +79,3 @@ class Gradient(Guidance):
 
     def _clipped(self, before: Tensor, after: Tensor) -> Tensor:
         return after if self.clip is None else before + (after - before).clamp(-self.clip, self.clip)
-
-
-def vector_jacobian(
-    denoise: Denoiser,
-    x_t: Tensor,
-    t: Tensor,
-    pull: Callable[[Tensor], Tensor],
-    steps: int,
-    size: Tensor,
-) -> tuple[Prediction, Tensor]:
-    """The prediction at x_t, and Σ size·Jᵀ·pull(x₁) over so many steps, x₁ moved after each; size (B,)."""
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = x_t.detach().clone().requires_grad_()
-        prediction = denoise(leaf, t.clone())
-        x1, moves = prediction.x1.detach(), torch.zeros_like(x_t)
-        for step in range(steps):
-            back = torch.autograd.grad(prediction.x1, leaf, pull(x1 - moves), retain_graph=step + 1 < steps)[0]
-            moves = moves + per_sample(size, back) * back
-    return Prediction(prediction.x0.detach(), x1), moves
-
-
-def gradient(energy: Energy, chunks: Tensor, scene: Scene) -> Tensor:
-    """∂E/∂chunks, (B, N, H, A), in every gradient or inference mode of torch.
-
-    Raises:
-        FloatingPointError: the gradient is not finite.
-    """
-    if torch.compiler.is_compiling():  # elsewhere its first use would import for seconds while a robot waits
-        return torch.func.grad(lambda each: energy(each, scene).sum())(chunks)
-    with torch.inference_mode(False), torch.enable_grad():
-        # Tensors made in inference mode cannot be differentiated, but copies can.
-        scene = replace(scene, states={key: value.clone() for key, value in scene.states.items()})
-        chunks = chunks.detach().clone().requires_grad_()
-        found = torch.autograd.grad(energy(chunks, scene).sum(), chunks)[0]
-    if not found.isfinite().all():
-        raise FloatingPointError("the gradient of the energies is not finite; guidance cannot follow it")
-    return found

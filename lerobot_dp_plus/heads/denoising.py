@@ -7,7 +7,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Guidance, Situation, World
+from lerobot_dp_plus.guidance import Guidance, Shift, Situation, World
 from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
 from lerobot_dp_plus.heads.imitation import End, imitation_energy
 from lerobot_dp_plus.heads.tabulated import tabulated
@@ -16,7 +16,7 @@ from lerobot_dp_plus.networks.prepared import Prepared
 from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, map_rows, repeat_rows
 from lerobot_dp_plus.objectives import DenoisingObjective, Objective
 from lerobot_dp_plus.paths import Path
-from lerobot_dp_plus.samplers import Sampler
+from lerobot_dp_plus.samplers import ReverseSampler, Sampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,12 @@ class Denoising(ElementwiseHead):
             raise ValueError(
                 f"sampler.type = {Sampler.get_choice_name(type(sampler))} needs a {', '.join(sorted(missing))}, which "
                 f"objective.type = {Objective.get_choice_name(type(objective))} does not give; legal are {legal}"
+            )
+        if "variance" in guidance.needs and not isinstance(sampler, ReverseSampler):
+            legal = [n for n, s in Sampler.get_known_choices().items() if issubclass(s, ReverseSampler)]
+            raise ValueError(
+                f"guidance.type = {Guidance.get_choice_name(type(guidance))} moves the mean of steps that are drawn from "
+                f"N(μ, Σ), and those of sampler.type = {Sampler.get_choice_name(type(sampler))} have no Σ; legal are {legal}"
             )
         sampler.check(objective.sampling_path)
         unbounded = objective.parametrisation == "epsilon" and objective.data_bound is None
@@ -87,10 +93,11 @@ class Denoising(ElementwiseHead):
             path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser, absent
         )
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
-        bent = wrap(denoiser(condition), situation)
+        bent, shift = wrap(denoiser(condition), situation), self.guidance.shift(situation)
         if fixed is not None:
             bent = fixing(bent, fixed.flatten(0, 1), path)
-        chunks = sampler(bent, path, start, generator, clock)
+            shift = shift and unmoved(shift, fixed.flatten(0, 1))
+        chunks = sampler(bent, path, start, generator, clock, shift)
         if fixed is not None:  # some samplers end a step before the data
             chunks = decided(fixed.flatten(0, 1), chunks)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)
@@ -126,6 +133,11 @@ class Denoising(ElementwiseHead):
         path = tabulated(objective.sampling_path, clock)
         denoise = objective.denoiser(self._prepared(path, clock, condition), condition, path=path)
         return imitation_energy(denoise, path, clock, chunks, all_valid(chunks) if valid is None else valid, end)
+
+
+def unmoved(shift: Shift, fixed: Tensor) -> Shift:
+    """The shift of what is not `fixed` (B·N, H, A), where that is NaN."""
+    return lambda mean, variance: shift(mean, variance) * fixed.isnan()
 
 
 def fixing(denoise: Denoiser, fixed: Tensor, path: Path) -> Denoiser:

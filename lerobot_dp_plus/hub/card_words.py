@@ -66,7 +66,12 @@ _WORDS = {
         "none": "not used",
         "smoothness": "prefers chunks without jerks",
         "gradient": "follows the gradient of the energies",
+        "diffuser": f"shifts the mean of every reverse step by the gradient of the energies {_paper('2205.09991')}",
         "classifier_free": f"stresses what the observation says {_paper('2207.12598')}",
+    },
+    "refinement": {
+        "none": "not used",
+        "gradient": f"gradient steps of the energies on a chunk that is drawn {_paper('2502.00622')}",
     },
     "projection": {
         "none": "not used",

@@ -16,23 +16,27 @@ if TYPE_CHECKING:
     from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
 
-def decided(policy: "DpPlusPolicy", ahead: Candidates, tail: Tensor | None, window: Mapping[str, Tensor]) -> Candidates:
-    """The candidates, for those observations that a person has decided about of the chosen mode alone.
+def decided(
+    policy: "DpPlusPolicy", proposed: Candidates, numbers: Tensor, tail: Tensor | None, window: Mapping[str, Tensor]
+) -> Tensor:
+    """The numbers (B, N) of the candidates, where a person has decided those of the chosen mode alone.
 
-    `ahead` begins at the current step and has modes, if the selection asks. `window` may show the scene.
+    `proposed` begins at the current step and has modes, if the selection asks. `numbers` (B, N) are those to decide between.
+    `window` may show the scene.
     """
+    ahead = among(proposed, numbers)
     asked = policy.config.selection.asking(ahead, tail)
     if asked is None or not bool(asked.rows.any()):
-        return ahead
+        return numbers
     assert ahead.mode is not None
     keep = torch.ones_like(ahead.mode, dtype=torch.bool)
     for row in asked.rows.nonzero().flatten().tolist():
         scene = seen(window, [key for key in policy.config.camera_features if key in window], row)
-        question, numbers = question_of(ahead, row, policy._averaged_model.units, scene, asked.view)
+        question, modes = question_of(ahead, row, policy._averaged_model.units, scene, asked.view)
         answer = policy._person.answer(question, policy.ask, asked.timeout_s)
         if answer is not None:
-            keep[row] = ahead.mode[row] == numbers[answer]
-    return ahead if bool(keep.all()) else among(ahead, dealt(keep))
+            keep[row] = ahead.mode[row] == modes[answer]
+    return numbers.gather(1, dealt(keep))
 
 
 def question_of(

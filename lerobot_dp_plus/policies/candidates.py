@@ -8,26 +8,26 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.energies import IMITATION, TOTAL, Energies, added
+from lerobot_dp_plus.augmentation import Symmetry
+from lerobot_dp_plus.energies import IMITATION, TOTAL, Energies
 from lerobot_dp_plus.forward_maps import ForwardMap
-from lerobot_dp_plus.guidance import Guidance, World
-from lerobot_dp_plus.notation import Candidates, Energy, Scene, unseen
+from lerobot_dp_plus.guidance import Guidance
+from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unseen
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.policies import fitting, settling
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.narrowing import among, dealt
+from lerobot_dp_plus.policies.mirroring import mirror_of, propose_both
+from lerobot_dp_plus.policies.narrowing import dealt
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
+from lerobot_dp_plus.policies.settling import KEPT, OBSTACLES, VIOLATION, settled, surroundings
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
-from lerobot_dp_plus.projection import NoProjection, Projection
+from lerobot_dp_plus.projection import Projection
+from lerobot_dp_plus.refinement import CANDIDATES, CHOSEN, Refinement
 from lerobot_dp_plus.samplers import Sampler
-from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.units import ACTION
 
-#: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
-VIOLATION, KEPT = "violation", 1e-3
-#: Where a window holds the obstacles that are seen, in the dataset's units.
-OBSTACLES = "obstacles"
 #: Where a window holds what is decided of the chunks, (B, H, A) normalised, with NaN for what is not.
 FIXED = "fixed"
 
@@ -37,7 +37,8 @@ class Recipe:
     """How chunks are proposed and judged: the parts of a config that decide this.
 
     Args:
-        objective, sampler, guidance, forward, energies, projection: members of the axes of those names.
+        objective, sampler, guidance, forward, energies, refinement, projection: members of the axes of those names.
+        symmetry: the mirror by which half of the candidates are proposed; None if all are proposed as they are.
         asked: names of the energies to compute.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
@@ -48,7 +49,9 @@ class Recipe:
     guidance: Guidance
     forward: ForwardMap
     energies: Energies
+    refinement: Refinement
     projection: Projection
+    symmetry: Symmetry | None
     asked: tuple[str, ...]
     now: int
     executed: int
@@ -61,7 +64,9 @@ class Recipe:
             raise ValueError(f"energies = {unknown}: this policy can tell {legal}")
         now, executed = config.n_obs_steps - 1, config.n_action_steps
         drawn = config.objective, config.sampler, config.guidance
-        return cls(*drawn, config.forward, config.energies, config.projection, energies, now, executed)
+        moved = config.forward, config.energies, config.refinement, config.projection
+        symmetry = config.augmentation if config.symmetrise else None
+        return cls(*drawn, *moved, symmetry, energies, now, executed)  # type: ignore[arg-type]
 
     @property
     def deterministic(self) -> bool:
@@ -76,8 +81,13 @@ class Recipe:
     @property
     def computed(self) -> frozenset[str]:
         """Names of the energies that are asked for, or followed, or summed."""
-        followed = TOTAL in self.asked or "energy" in self.guidance.needs
-        return frozenset(self.asked) | frozenset(self.energies.weights if followed else ())
+        followed = "energy" in self.guidance.needs or self.refinement.place is not None
+        return self.told | {TOTAL, *self.energies.weights} if followed else self.told
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Names of the energies that are told of the chunks, without their sum."""
+        return frozenset(self.asked) - {TOTAL} | frozenset(self.energies.weights if TOTAL in self.asked else ())
 
 
 def propose(
@@ -92,35 +102,41 @@ def propose(
     It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates.
     """
     window = model.estimated(window)
-    head, tokens = head_of(model, recipe), model.encoder(window)
+    head, mirror = head_of(model, recipe), mirror_of(recipe.symmetry, model.units)
+    tokens = model.encoder(window if mirror is None else mirror.both(window))
     condition = model.network.condition(tokens)  # type: ignore[operator]
     absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
+    draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
     fixed = window.get(FIXED)
     if fixed is not None:
         fixed = fixed[:, None].expand_as(noise)
     if not recipe.needs_units:
-        return head.propose(condition, noise, None, generator, fixed, absent)
-    units = model.units
-    scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
-    physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
+        return draw_from(condition, noise, None, generator, fixed, absent)
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
-        return head.imitation(condition, normalised(chunks), recipe.energies.imitation.draws)
+        known = condition if mirror is None else take_rows(condition, len(chunks))  # of the true observations
+        return head.imitation(known, model.units.normalised(ACTION, chunks), recipe.energies.imitation.draws)
 
-    terms: dict[str, Energy] = {IMITATION: imitation, **model.energies(), **recipe.energies.terms}
-    total = recipe.energies.sum(terms) if recipe.energies.weights else None
-    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed, absent)
-    chunks, drawn, energies = physical(found.chunks), found.chunks, {}
-    if constraints := recipe.energies.constraints:
-        free = None if fixed is None else fixed.isnan()
-        chunks, energies[VIOLATION] = recipe.projection(chunks, scene, constraints, free)
-        if not isinstance(recipe.projection, NoProjection):
-            drawn = normalised(chunks)
-    told = {name: terms[name](chunks, scene) for name in sorted(recipe.computed - {TOTAL})}
-    if TOTAL in recipe.asked:
-        told[TOTAL] = added(recipe.energies.weights, told)
-    energies |= {name: told[name] for name in recipe.asked}
-    return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
+    world, terms = surroundings(model, recipe, window, imitation)
+    found = draw_from(condition, noise, world, generator, fixed, absent)
+    chunks, energies = settled(recipe, world, terms, found.chunks, fixed, CANDIDATES)
+    return Candidates(chunks, energies, found.log_prob, found.mode, found.noise)
+
+
+def refine(model: ChunkModel, recipe: Recipe, window: Mapping[str, Tensor], chosen: Candidates) -> Candidates:
+    """The chosen chunks (B, 1, H, A), refined and projected, with the energies that were asked for."""
+    window = model.estimated(window)
+
+    def imitation(chunks: Tensor, scene: Scene) -> Tensor:
+        condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
+        chunks = model.units.normalised(ACTION, chunks)
+        return head_of(model, recipe).imitation(condition, chunks, recipe.energies.imitation.draws)
+
+    world, terms = surroundings(model, recipe, window, imitation)
+    fixed = None if FIXED not in window else window[FIXED][:, None]
+    chunks, energies = settled(recipe, world, terms, chosen.chunks, fixed, CHOSEN)
+    check_energies(energies)
+    return chosen._replace(chunks=chunks, energies=energies)
 
 
 def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
@@ -134,10 +150,12 @@ def with_obstacles(
     """The window, with the obstacles that are seen; see `Scene.obstacles`.
 
     Raises:
-        ValueError: their shape is not legal, a value is not finite, or the config lets nothing keep clear of them.
+        ValueError: their shape is not legal, a value is not finite, a radius is negative, or the config lets nothing keep
+            clear of them.
     """
     if obstacles is None:
         return window
+    obstacles = torch.as_tensor(obstacles)
     rows = obstacles[None] if obstacles.dim() == 2 else obstacles
     batch, width = len(next(iter(window.values()))), len(config.forward.coordinates(config.action_feature.shape[0]))  # type: ignore[union-attr]
     legal = width + 1, 2 * width + 1
@@ -148,6 +166,8 @@ def with_obstacles(
         )
     if not rows.isfinite().all():
         raise ValueError("policy.obstacles: there is a NaN or an infinity among them")
+    if (rows[..., width] < 0).any():
+        raise ValueError(f"policy.obstacles: there is the radius {rows[..., width].min():g}; must be at least 0")
     if not config.energies.obstacles.weight:
         raise ValueError(
             "policy.obstacles is set, and energies.obstacles.weight = 0, so nothing would keep clear of them; give it a "
@@ -186,14 +206,15 @@ def draw(
     function of this file, or the same function compiled.
 
     Raises:
-        ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or an energy
-            that cannot be told yet.
+        ValueError: a `count` below 1 or above `fitting.MOST`, an odd one where half of the chunks are mirrored, noise of another shape, NaN or infinity in a state
+            or in pictures that states are read off, or an energy that cannot be told yet.
         FloatingPointError: a chunk is not finite though the observations are.
     """
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
     recipe, generator = Recipe.of(config, energies), None
+    fitting.check_count(config, "candidates", count)
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)
     else:
@@ -211,7 +232,7 @@ def draw(
         )
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
-    if recipe.energies.constraints or recipe.computed & set(recipe.energies.names):
+    if recipe.energies.constraints or recipe.computed & set(recipe.energies.names) or recipe.symmetry is not None:
         model.units.check_known()
     for name, member in model.members():
         if config.auxiliaries[name].offers & recipe.computed:
@@ -241,18 +262,18 @@ def feasible(violation: Tensor) -> Tensor:
     return dealt(torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True)))
 
 
-def shown(ahead: Candidates) -> Candidates:
-    """The candidates that a selection is shown: not those that break a constraint, if there are others."""
-    return among(ahead, feasible(ahead.energies[VIOLATION])) if VIOLATION in ahead.energies else ahead
-
-
-def choose(selection: Selection, ahead: Candidates, before: Candidates | None, executed: int) -> Candidates:
-    """The one of the candidates that is executed; their chunks begin at the current step.
-
-    `before` was executed for `executed` steps until now. A selection is shown what it planned further.
-    """
-    ahead = shown(ahead)
-    return ahead.at(selection.choose(ahead, unexecuted(before, len(ahead.chunks), executed)))
+def shown(ahead: Candidates) -> Tensor:
+    """The numbers of the candidates that a selection is shown, (B, N): not those that break a constraint, if others do not."""
+    if VIOLATION not in ahead.energies:
+        batch, count = ahead.chunks.shape[:2]
+        return torch.arange(count, device=ahead.chunks.device).expand(batch, count)
+    violation = ahead.energies[VIOLATION]
+    if not (violation <= KEPT).any(1).all():
+        settling.tell_once(
+            "no candidate keeps the constraints, so the one that breaks them least is executed: something is in "
+            "an obstacle already, or nothing legal is left"
+        )
+    return feasible(violation)
 
 
 def unexecuted(before: Candidates | None, batch: int, executed: int) -> Tensor | None:

@@ -14,7 +14,6 @@ from lerobot_dp_plus.auxiliary import (
     Auxiliary,
     Dynamics,
     Further,
-    Needs,
     NoDynamics,
     NoFurther,
     NoStateEstimation,
@@ -35,6 +34,7 @@ from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.projection import NoProjection, Projection
+from lerobot_dp_plus.refinement import NoRefinement, Refinement
 from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
@@ -83,6 +83,7 @@ class DpPlusConfig(PreTrainedConfig):
     forward: ForwardMap = field(default_factory=Identity)
     energies: Energies = field(default_factory=Energies)
     guidance: Guidance = field(default_factory=NoGuidance)
+    refinement: Refinement = field(default_factory=NoRefinement)
     projection: Projection = field(default_factory=NoProjection)
     selection: Selection = field(default_factory=First)
     modes: Modes = field(default_factory=GaussianMixture)
@@ -108,6 +109,8 @@ class DpPlusConfig(PreTrainedConfig):
     # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
     # the way, and need 1.
     noise_scale: float = 1.0
+    # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
+    symmetrise: bool = False
     # Whether one compiled graph draws chunks: a minute of warm-up, then a fraction of the time. It needs a C++ compiler.
     compile_sampler: bool = False
     # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
@@ -172,18 +175,7 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def windows(self) -> Windows:
         """Which frames of the data a training sample holds."""
-        asked = (
-            (name, each.needs(self.n_obs_steps, self.observation_stride)) for name, each in self.auxiliaries.items()
-        )
-        needs = {name: need for name, need in asked if need != Needs()}
-        return Windows(
-            self.n_obs_steps,
-            self.horizon,
-            self.stride,
-            self.observation_stride,
-            any(member.reads_pictures for member in self.auxiliaries.values()),
-            needs,
-        )
+        return Windows.of(self)
 
     @property
     def auxiliaries(self) -> dict[str, Auxiliary]:

@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING
 import draccus
 
 from lerobot_dp_plus import heads
+from lerobot_dp_plus.augmentation import Augmentation, Symmetry
 from lerobot_dp_plus.auxiliary import Data
 from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
 from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution
+from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
+from lerobot_dp_plus.refinement import Refinement
 from lerobot_dp_plus.selection import Selection
 
 if TYPE_CHECKING:
     from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
+#: Candidates that can be drawn for an observation in one call. More would only exhaust the memory.
+MOST = 2**16
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -55,6 +60,35 @@ def _check_head(config: "DpPlusConfig") -> None:
             "choose from; legal is selection.type = first"
         )
     head.check(config.objective, config.sampler, config.guidance, config.noise_scale)
+    count = config.selection.candidates
+    check_count(config, "the selection's number of candidates" if count == 1 else "selection.num_candidates", count)
+    if config.symmetrise:
+        _check_mirror(config)
+
+
+def _check_mirror(config: "DpPlusConfig") -> None:
+    """Refuse candidates from the mirrored observation if there is no mirror, or no half of them."""
+    if not isinstance(config.augmentation, Symmetry):
+        known = Augmentation.get_known_choices().items()
+        raise ValueError(
+            f"symmetrise = true: augmentation.type = {Augmentation.get_choice_name(type(config.augmentation))} has no mirror; "
+            f"legal are {[name for name, member in known if issubclass(member, Symmetry)]}, or symmetrise = false"
+        )
+    if config.action_feature is not None:
+        config.augmentation.check({**config.training_features, "action": tuple(config.action_feature.shape)})
+
+
+def check_count(config: "DpPlusConfig", name: str, count: int) -> None:
+    """Raise a ValueError that says what is legal unless `count` candidates, given as `name`, can be drawn."""
+    if not 1 <= count <= MOST:
+        raise ValueError(f"{name} = {count}: must be at least 1 and at most {MOST}; draw more in several calls")
+    if config.symmetrise and count % 2:
+        chosen = Selection.get_choice_name(type(config.selection))
+        raise ValueError(
+            f"{name} = {count}: with symmetrise = true half of the candidates are mirrored; draw {count + 1}, as with "
+            f"--policy.selection.type={chosen if count > 1 else 'lowest_energy'} --policy.selection.num_candidates={count + 1}, "
+            "or set symmetrise = false"
+        )
 
 
 def _check_choice(config: "DpPlusConfig") -> None:
@@ -69,8 +103,13 @@ def _check_choice(config: "DpPlusConfig") -> None:
         )
     if "energy" in config.guidance.needs and not config.energies.weights:
         raise ValueError(
-            "guidance.type = gradient follows the energies, and none has a weight; give one a weight, as "
-            "--policy.energies.smoothness.weight=1, or choose another guidance"
+            f"guidance.type = {Guidance.get_choice_name(type(config.guidance))} follows the energies, and none has a weight; "
+            "give one a weight, as --policy.energies.smoothness.weight=1, or choose another guidance"
+        )
+    if config.refinement.place is not None and not config.energies.weights:
+        raise ValueError(
+            f"refinement.type = {Refinement.get_choice_name(type(config.refinement))} follows the energies, and none has a "
+            "weight; give one a weight, as --policy.energies.end.weight=1 with dynamics.type=outcome, or leave it out"
         )
     if config.guidance.contrasts and not config.condition_dropout:
         raise ValueError(

@@ -1,5 +1,6 @@
 """What a policy might do: its candidates as a person or a program wants to see them. They are methods of the policy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
+from lerobot_dp_plus.policies import fitting
 from lerobot_dp_plus.policies.episode import Episode
+from lerobot_dp_plus.policies.mirroring import mirror_of
 from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.units import ACTION
@@ -51,13 +54,18 @@ def propose(
         fixed: what is decided already of the chunks, (B, H, A), normalised, NaN where it is not; see `with_prefix`.
 
     Raises:
-        ValueError: as `sample`; or an energy does not exist or cannot be computed yet.
+        ValueError: as `sample`; an energy does not exist or cannot be computed yet; or `fixed` has another shape or an
+            infinity.
     """
     window = as_weights(self.model, window, self.config.observed_features)
     if fixed is not None:
+        if fixed.isinf().any():
+            raise ValueError("fixed: there is an infinity in it; must be numbers, and NaN for what is not decided")
         window = {**window, drawing.FIXED: fixed}
     asked = self.config.energy_names if energies is None else tuple(energies)
-    return self._candidates(window, noise, candidates or self.config.selection.candidates, asked)
+    return self._candidates(
+        window, noise, self.config.selection.candidates if candidates is None else candidates, asked
+    )
 
 
 @torch.no_grad()
@@ -67,7 +75,8 @@ def log_prob(
     """Log-density (B, N), in nats, of normalised chunks (B, N, H, A) under observation windows (B, T_o, ...).
 
     It is that of chunks with a little noise, `likelihood.s_min`, without which it does not converge. `likelihood` is the
-    config's if None.
+    config's if None. With `symmetrise` it is that of the mixture of both halves, log ½(p(A|O) + p(MA|MO)): the mirror M
+    is its own inverse and affine, so it keeps volumes.
 
     Raises:
         ValueError: chunks of another shape, or a head that has no density; by name.
@@ -77,13 +86,18 @@ def log_prob(
     if chunks.dim() != 4 or chunks.shape[2:] != shape:
         raise ValueError(f"chunks have shape {tuple(chunks.shape)}; must be (B, N, {shape[0]}, {shape[1]})")
     window = drawing.beside_the_weights(model, as_weights(self.model, window, config.observed_features))
+    mirror = mirror_of(drawing.Recipe.of(config).symmetry, model.units)
     with self._evaluating.of(model):
-        condition = model.network.condition(model.encoder(model.estimated(window)))  # type: ignore[operator]
+        window = model.estimated(window)
         chunks = chunks.to(next(iter(window.values())))
+        if mirror is not None:
+            model.units.check_known()
+            window, chunks = mirror.both(window), torch.cat([chunks, mirror.mirrored_back(chunks)])
+        condition = model.network.condition(model.encoder(window))  # type: ignore[operator]
         found = drawing.head_of(model, config).log_prob(condition, chunks, likelihood or config.likelihood)
-    if found is None:
-        raise ValueError(f"objective.type = {config.objective.get_choice_name(type(config.objective))} has no density")
-    return found
+    if found is not None:
+        return found if mirror is None else torch.logaddexp(*found.chunk(2)) - math.log(2)
+    raise ValueError(f"objective.type = {config.objective.get_choice_name(type(config.objective))} has no density")
 
 
 @torch.no_grad()
@@ -115,10 +129,9 @@ def candidates(
         Candidates with chunks (B, N, L, A), energies, mode, weights, representatives and ambiguity.
 
     Raises:
-        ValueError: as `propose`; or n is below 1.
+        ValueError: as `propose`; or n is below 1, above `fitting.MOST`, or odd where half of the chunks are mirrored.
     """
-    if n < 1:
-        raise ValueError(f"n = {n}: must be at least 1")
+    fitting.check_count(self.config, "n", n)
     history = Episode.of(self.config).history
     history.glance(as_weights(self.model, observation, self.config.observed_features), None)
     window = history.window()

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import asking, candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
-from lerobot_dp_plus.policies.narrowing import told_apart
+from lerobot_dp_plus.policies.narrowing import among, told_apart
+from lerobot_dp_plus.refinement import CHOSEN
 from lerobot_dp_plus.units import ACTION, Units
 
 if TYPE_CHECKING:
@@ -22,25 +24,39 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     `executed` steps have been done since the chunk before.
     """
     config, selection = policy.config, policy.config.selection
+    now = config.n_obs_steps - 1
     seen: Mapping[str, Tensor] = episode.history.window()
     window = seen
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
-    ahead, former = proposed.from_step(config.n_obs_steps - 1), episode.replan
+    ahead, former = proposed.from_step(now), episode.replan
     if selection.contrast:
         ahead = policy._contrast.told(ahead, policy, seen)
     if selection.needs_modes:
         ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
+        proposed = proposed._replace(mode=ahead.mode)
     tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
-    among = asking.decided(policy, candidates.shown(ahead), tail, seen)
+    numbers = asking.decided(policy, ahead, candidates.shown(ahead), tail, seen)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
-    episode.chosen = candidates.choose(selection, among, episode.chosen, executed)
+    index = numbers.gather(1, selection.choose(among(ahead, numbers), tail)[:, None])[:, 0]
+    episode.chosen = refined(policy, window, proposed.at(index)).from_step(now)
     episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
     return episode.chosen.chunks[:, 0]
+
+
+def refined(policy: "DpPlusPolicy", window: Mapping[str, Tensor], chosen: Candidates) -> Candidates:
+    """The chosen chunks (B, 1, H, A), refined if the config says so of them, with the energies that they have then."""
+    config, model = policy.config, policy._averaged_model
+    if config.refinement.place != CHOSEN:
+        return chosen
+    recipe = candidates.Recipe.of(config, tuple(name for name in chosen.energies if name != candidates.VIOLATION))
+    seen = candidates.with_obstacles(window, policy.obstacles, config)
+    with policy._evaluating.of(model):
+        return candidates.refine(model, recipe, candidates.beside_the_weights(model, seen), chosen)
 
 
 def refill(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None) -> None:

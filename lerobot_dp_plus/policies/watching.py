@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
 #: Fields of a config on which the size of signals depends.
-SETTINGS = ("n_action_steps", "noise_scale", "sampler", "guidance", "selection", "execution")
+SETTINGS = (
+    "n_action_steps",
+    "noise_scale",
+    "symmetrise",
+    "sampler",
+    "guidance",
+    "refinement",
+    "selection",
+    "execution",
+)
 
 
 @torch.no_grad()

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.auxiliary import Needs, View
+
+if TYPE_CHECKING:
+    from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 PADDED = "_is_pad"
 
@@ -29,6 +32,15 @@ class Windows:
     reads_pictures: bool = False
     #: What others need, by the field of the config.
     others: Mapping[str, Needs] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: "DpPlusConfig") -> "Windows":
+        """Those of a config."""
+        members, apart = config.auxiliaries, config.observation_stride
+        asked = {name: member.needs(config.n_obs_steps, apart) for name, member in members.items()}
+        needs = {name: need for name, need in asked.items() if need != Needs()}
+        reads = any(member.reads_pictures for member in members.values())
+        return cls(config.n_obs_steps, config.horizon, config.stride, apart, reads, needs)
 
     @property
     def seen(self) -> list[int]:
@@ -147,4 +159,7 @@ def check_chunks(chunks: Tensor, window: Mapping[str, Tensor], observed: Iterabl
     if torch.isfinite(chunks).all():
         return
     check_finite(window, [key for key in observed if key in window])
-    raise FloatingPointError("a chunk is NaN or infinite though the observations are not: weights or dtype are broken")
+    raise FloatingPointError(
+        "a chunk is NaN or infinite though the observations are not: weights or dtype are broken, or guidance follows an "
+        "energy whose gradient is no number"
+    )

@@ -17,7 +17,7 @@
 """
 
 from lerobot_dp_plus.samplers.ancestral import Ancestral
-from lerobot_dp_plus.samplers.base import Sampler
+from lerobot_dp_plus.samplers.base import ReverseSampler, Sampler
 from lerobot_dp_plus.samplers.ddim import DDIM
 from lerobot_dp_plus.samplers.dpmpp_2m import DPMpp2M
 from lerobot_dp_plus.samplers.euler import Euler
@@ -38,5 +38,6 @@ __all__ = [
     "Jump",
     "Langevin",
     "PredictorCorrector",
+    "ReverseSampler",
     "Sampler",
 ]

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -35,6 +35,8 @@ def _warn_of_data_at_the_start(path: Path) -> None:
 
 #: Where a stochastic step draws from; torch's global generator if None.
 type Rng = torch.Generator | None
+#: (mean μ of a reverse step (B, H, A), its variance (B, 1, 1)) -> what is added to μ.
+type Shift = Callable[[Tensor, Tensor], Tensor]
 #: x at u, and what the next step is told as its `memory`.
 type Stepped = tuple[Tensor, Any]
 
@@ -96,13 +98,43 @@ class Sampler(draccus.ChoiceRegistry, ABC):
         noise: Tensor,
         generator: torch.Generator | None = None,
         clock: Sequence[Tensor] | None = None,
+        shift: Shift | None = None,
     ) -> Tensor:
         """Chunks (B, H, A) from noise (B, H, A).
 
-        `clock` is what this sampler's `clock` gave, if the caller has it already.
+        `clock` is what this sampler's `clock` gave, if the caller has it already. A `shift` is for a `ReverseSampler`.
         """
         *inner, end = self.clock(path, noise) if clock is None else clock
+        more = {} if shift is None else {"shift": shift}
         x, memory = noise, None
         for t, u in pairwise(inner):
-            x, memory = self.step(denoise, path, x, t, u, memory, generator)
+            x, memory = self.step(denoise, path, x, t, u, memory, generator, **more)
         return self.arrive(denoise, x, inner[-1], end)
+
+
+@dataclass(frozen=True)
+class ReverseSampler(Sampler, ABC):
+    """x_u ~ N(μ, Σ), Σ = deviation²: each step is a draw from a normal distribution, whose mean may be shifted."""
+
+    order = None
+
+    @abstractmethod
+    def reverse(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (B, H, A) and standard deviation (B, 1, 1) of x at u, of x at t; t < u < 1, (B,)."""
+
+    def step(
+        self,
+        denoise: Denoiser,
+        path: Path,
+        x: Tensor,
+        t: Tensor,
+        u: Tensor,
+        memory: Any,
+        rng: Rng,
+        shift: Shift | None = None,
+    ) -> Stepped:
+        mean, deviation = self.reverse(denoise, path, x, t, u)
+        if shift is not None:
+            mean = mean + shift(mean, deviation.square())
+        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=rng)
+        return mean + deviation * noise, None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.notation import Denoiser, per_sample
 from lerobot_dp_plus.paths import Path, VariancePreservingPath
-from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
+from lerobot_dp_plus.samplers.base import ReverseSampler, Rng, Sampler, Stepped
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Leading(Sampler, ABC):
 
 @Sampler.register_subclass("ancestral_leading")
 @dataclass(frozen=True)
-class AncestralLeading(Leading):
+class AncestralLeading(ReverseSampler, Leading):
     """x_u ~ q(x_u | x_t, x₁): mean √ᾱ_u·β/(1 − ᾱ_t)·x₁ + √(1 − β)·(1 − ᾱ_u)/(1 − ᾱ_t)·x_t, β = 1 − ᾱ_t/ᾱ_u.
 
     DDPM, arXiv 2006.11239, eqs. 6–7, variance β·(1 − ᾱ_u)/(1 − ᾱ_t). This is `ancestral` on another grid. The
@@ -53,9 +53,7 @@ class AncestralLeading(Leading):
     Cost: num_steps calls.
     """
 
-    order = None
-
-    def step(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor, memory: Any, rng: Rng) -> Stepped:
+    def reverse(self, denoise: Denoiser, path: Path, x: Tensor, t: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(path, VariancePreservingPath)
         x1 = denoise(x, t).x1
         bar_t, bar_u = (per_sample(path.alpha_bar(time), x) for time in (t, u))
@@ -63,8 +61,7 @@ class AncestralLeading(Leading):
         data_weight = bar_u**0.5 * (1 - kept) / (1 - bar_t)
         state_weight = kept**0.5 * (1 - bar_u) / (1 - bar_t)
         deviation = ((1 - bar_u) / (1 - bar_t) * (1 - kept)) ** 0.5
-        noise = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=rng)
-        return data_weight * x1 + state_weight * x + deviation * noise, None
+        return data_weight * x1 + state_weight * x, deviation
 
 
 @Sampler.register_subclass("ddim_leading")

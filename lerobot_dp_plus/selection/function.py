@@ -48,7 +48,7 @@ class Function(Selection):
         named.function(self.path, "selection.path")
 
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
-        told = named.function(self.path, "selection.path")(candidates, tail)
+        told = named.call(self.path, "selection.path", candidates, tail)
         batch, count = candidates.chunks.shape[:2]
         index = torch.as_tensor(told, device=candidates.chunks.device)
         if index.shape != (batch,) or index.is_floating_point() or not bool(((index >= 0) & (index < count)).all()):

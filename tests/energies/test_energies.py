@@ -276,7 +276,10 @@ def test_a_function_that_is_not_there_is_refused_before_use(path: str, said: str
         (lambda: Bounds(1), r"energies\.bounds\.weight = 1, and there are no bounds"),
         (lambda: Bounds(1, low=(0,)).check(2, 2), r"energies\.bounds\.low = \[0\]: must have one number.*2"),
         (lambda: Speed(1), r"energies\.speed\.limit = 0\.0: must be a number above 0"),
-        (lambda: Obstacles(circles=((1, float("nan"), 2),)), r"energies\.obstacles\.circles has the row .*finite"),
+        (
+            lambda: Obstacles(circles=((1, float("nan"), 2),)),
+            r"energies\.obstacles\.circles = .*must be finite numbers",
+        ),
         (
             lambda: Obstacles(circles=((1, 2),)).check(2, 2),
             r"circles has the row \[1, 2\]: must be 2 coordinates, a radius",

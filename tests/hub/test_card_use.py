@@ -36,6 +36,7 @@ from lerobot_dp_plus.hub.publication import Publication
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.projection import Projection
+from lerobot_dp_plus.refinement import Refinement
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -49,6 +50,7 @@ AXES: dict[str, Any] = {
     "dynamics": Dynamics,
     "auxiliary": Further,
     "forward": ForwardMap,
+    "refinement": Refinement,
     "projection": Projection,
     "guidance": Guidance,
     "selection": Selection,

@@ -71,8 +71,8 @@ def told() -> Candidates:
 
 def test_modes_of_a_part_keep_their_numbers_and_lose_what_is_left_out() -> None:
     all_of_them = told()
-    assert torch.equal(shown(all_of_them).weights[1], all_of_them.weights[1])
-    assert torch.equal(shown(all_of_them).representatives[1], all_of_them.representatives[1])
+    assert torch.equal(among(all_of_them, shown(all_of_them)).weights[1], all_of_them.weights[1])
+    assert torch.equal(among(all_of_them, shown(all_of_them)).representatives[1], all_of_them.representatives[1])
     index = feasible(all_of_them.energies[VIOLATION])
     part = among(all_of_them, index)
     assert 1 not in index[0] and 5 not in index[0]

@@ -4,17 +4,22 @@ import logging
 
 import pytest
 import torch
+from lerobot.configs import FeatureType, PolicyFeature
 from several import KINDS, acting
 from tiny import ENV_STATE, IMAGES, STATE, config, frame, noise, policy, trained, window
 
+from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
 from lerobot_dp_plus.auxiliary.state_estimation import Regression
 from lerobot_dp_plus.encoders import SmallCnnConfig
+from lerobot_dp_plus.energies import Energies, Goal
+from lerobot_dp_plus.guidance import Gradient
 from lerobot_dp_plus.heads import compiled
 from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies.candidates import Recipe, propose
+from lerobot_dp_plus.refinement import GradientSteps
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import LowestEnergy
 
@@ -114,16 +119,38 @@ def counted(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize(
-    "kind", ["energies that guide", "rules that are kept", "a contrast", "dynamics and estimated states"]
-)
+PLACE = {"observation.state": PolicyFeature(FeatureType.STATE, (2,))}
+GOAL = Energies(goal=Goal(weight=1, target=(0.2, -0.1)))
+STEERED = {name: KINDS[name] for name in ("energies that guide", "rules that are kept", "a contrast")} | {
+    "dynamics and estimated states": KINDS["dynamics and estimated states"],
+    "a gradient through the network": {
+        "energies": GOAL,
+        "guidance": Gradient(strength=0.05, inner_steps=2, jacobian=True),
+    },
+    "refined candidates": {
+        "energies": GOAL,
+        "refinement": GradientSteps(steps=2, step=0.1, reach=0.3, of="candidates"),
+        "selection": LowestEnergy(num_candidates=2, energy="total"),
+    },
+    "mirrored candidates": {
+        "inputs": PLACE,
+        "augmentation": PushTMirror(),
+        "symmetrise": True,
+        "energies": GOAL,
+        "guidance": Gradient(strength=0.05),
+        "selection": LowestEnergy(num_candidates=2, energy="total"),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", STEERED)
 def test_what_steers_is_one_graph(said, monkeypatch, kind):
     """Traced whole, but not turned into machine code, which takes minutes."""
     monkeypatch.setattr(
         compiled, "graph", lambda propose: torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")
     )
     torch._dynamo.reset()
-    made = acting(**KINDS[kind])
+    made = acting(**STEERED[kind])
     seen = {key: torch.rand(2, *shape) for key, shape in made.config.observed_features.items()}
     drawn = torch.randn(2, made.config.selection.candidates, made.config.horizon, 2)
     eager = made.predict_action_chunk(seen, noise=drawn)

@@ -10,7 +10,8 @@ from lerobot.configs import PreTrainedConfig
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.policies import former_names
-from lerobot_dp_plus.policies.candidates import choose, feasible
+from lerobot_dp_plus.policies.candidates import feasible, shown
+from lerobot_dp_plus.policies.narrowing import among
 from lerobot_dp_plus.policies.options import with_prefix
 from lerobot_dp_plus.selection import LowestEnergy
 from lerobot_dp_plus.units import ACTION
@@ -180,7 +181,8 @@ def test_ranking_sees_only_feasible_candidates() -> None:
 
     energies = {"end": torch.tensor([[0.0, 1.0, 2.0]]), "violation": torch.tensor([[4.0, 0.0, 0.0]])}
     ahead = Candidates(torch.arange(3.0).reshape(1, 3, 1, 1), energies)
-    assert choose(LowestEnergy(3), ahead, None, 1).chunks.item() == 1
+    numbers = shown(ahead)
+    assert numbers[0, LowestEnergy(3).choose(among(ahead, numbers), None)].item() == 1
 
 
 def test_the_field_of_one_energy_goes_on_working_and_says_its_name(caplog, monkeypatch) -> None:

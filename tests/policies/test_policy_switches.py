@@ -264,7 +264,8 @@ def test_a_field_of_another_member_is_refused(switches):
         ("projection", ["kaczmarz", "none"]),
         ("execution", ["agreement", "ensemble", "fixed"]),
         ("words", ["hashed", "none"]),
-        ("guidance", ["classifier_free", "gradient", "none", "smoothness"]),
+        ("guidance", ["classifier_free", "diffuser", "gradient", "none", "smoothness"]),
+        ("refinement", ["gradient", "none"]),
     ],
 )
 def test_unknown_members_are_answered_with_the_legal_ones(axis, legal, tmp_path):

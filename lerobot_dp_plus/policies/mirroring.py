@@ -1,0 +1,59 @@
+"""Half of the candidates from the mirrored observation: a head's proposals for both, as one set."""
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.augmentation import Symmetrised, Symmetry
+from lerobot_dp_plus.guidance import World
+from lerobot_dp_plus.heads import Head, decided
+from lerobot_dp_plus.notation import Candidates, Condition, Scene
+from lerobot_dp_plus.units import Units
+
+
+def mirror_of(symmetry: Symmetry | None, units: Units) -> Symmetrised | None:
+    """The mirror of a policy whose values have these units; None without a symmetry."""
+    if symmetry is None:
+        return None
+    return Symmetrised(symmetry, units.physical, units.normalised, frozenset(units.keys))
+
+
+def propose_both(
+    head: Head,
+    mirror: Symmetrised,
+    condition: Condition,
+    noise: Tensor,
+    world: World | None,
+    generator: torch.Generator | None = None,
+    fixed: Tensor | None = None,
+    absent: Condition = None,
+) -> Candidates:
+    """As `Head.propose`, with a condition of 2B rows: those of the observations, then those of their mirror images.
+
+    The first half of the noises (B, N, H, A) is for the observations, the second for the mirror images, whose chunks are
+    mirrored back. So with equal halves a symmetric observation has a symmetric set of candidates. What is fixed is mirrored
+    as well. Energies that are followed on the way see every chunk where it will be executed, in the true `world`.
+    """
+    if fixed is None:
+        known = None
+    else:
+        first, second = fixed.chunk(2, 1)
+        known = torch.cat([first, mirror.mirrored_back(second)])
+    found = head.propose(
+        condition, torch.cat(noise.chunk(2, 1)), _seen_from_both(world, mirror), generator, known, absent
+    )
+    chunks = mirror.together(found.chunks)
+    if fixed is not None:  # conversions round
+        chunks = decided(fixed, chunks)
+    return Candidates(chunks, noise=None if found.noise is None else noise)
+
+
+def _seen_from_both(world: World | None, mirror: Symmetrised) -> World | None:
+    """The world whose energy is told chunks (2B, N/2, H, A), the second half of them mirrored."""
+    if world is None or world.energy is None:
+        return world
+    energy, true = world.energy, Symmetrised(mirror.symmetry)  # chunks come in the dataset's units
+
+    def both(chunks: Tensor, scene: Scene) -> Tensor:
+        return torch.cat(energy(true.together(chunks), scene).chunk(2, 1))
+
+    return World(world.scene, both, world.physical, world.normalised)
