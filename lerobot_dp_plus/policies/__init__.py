@@ -26,7 +26,7 @@ All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
 | `chunk_model.py`, `batch_loss.py`, `windows.py`, `candidates.py` | the module that is trained; which frames it reads; how chunks are proposed and judged |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
-| `narrowing.py`, `asking.py`, `contrast.py` | candidates and their modes; a person who decides between these; another policy to compare with |
+| `narrowing.py`, `asking.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a plan that is held; another policy to compare with |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
 | `host_training.py`, `host_data.py` | what LeRobot's next version does otherwise, and what it does not say of a dataset; like `host_loading.py`, answers of `lerobot_dp_plus/patches.py`, which lists every patch of LeRobot |

@@ -24,7 +24,7 @@ from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
 from lerobot_dp_plus.policies.settling import KEPT, OBSTACLES, VIOLATION, settled, surroundings
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
 from lerobot_dp_plus.projection import Projection
-from lerobot_dp_plus.refinement import CANDIDATES, CHOSEN, Refinement
+from lerobot_dp_plus.refinement import CANDIDATES, Refinement
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.units import ACTION
 
@@ -123,8 +123,10 @@ def propose(
     return Candidates(chunks, energies, found.log_prob, found.mode, found.noise)
 
 
-def refine(model: ChunkModel, recipe: Recipe, window: Mapping[str, Tensor], chosen: Candidates) -> Candidates:
-    """The chosen chunks (B, 1, H, A), refined and projected, with the energies that were asked for."""
+def settle(
+    model: ChunkModel, recipe: Recipe, window: Mapping[str, Tensor], chosen: Candidates, place: str
+) -> Candidates:
+    """Chunks (B, 1, H, A), refined if that is to be done at this `place` and projected, with the energies asked for."""
     window = model.estimated(window)
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
@@ -134,7 +136,7 @@ def refine(model: ChunkModel, recipe: Recipe, window: Mapping[str, Tensor], chos
 
     world, terms = surroundings(model, recipe, window, imitation)
     fixed = None if FIXED not in window else window[FIXED][:, None]
-    chunks, energies = settled(recipe, world, terms, chosen.chunks, fixed, CHOSEN)
+    chunks, energies = settled(recipe, world, terms, chosen.chunks, fixed, place)
     check_energies(energies)
     return chosen._replace(chunks=chunks, energies=energies)
 

@@ -65,6 +65,7 @@ class Episode:
 
     Args:
         executed: how many steps of the chosen chunk are executed before the next one.
+        planned: how many steps of the chosen chunks were planned and are no repetition, (B,); None if all are.
         replan: how the newest chunk came about; another object for each.
         plans: the chunks that were chosen last, (B, L, A) each, the oldest first; all begin at the newest one's first step.
     """
@@ -73,6 +74,7 @@ class Episode:
     executed: int
     actions: deque[Tensor] = field(default_factory=deque)
     chosen: Candidates | None = None
+    planned: Tensor | None = None
     replan: Replan | None = None
     plans: list[Tensor] = field(default_factory=list)
     _turn: Lock = field(default_factory=Lock)

@@ -134,11 +134,22 @@ def _check_choice(config: "DpPlusConfig") -> None:
         _check_modes(config)
     config.selection.check(config.chunk_length, config.n_action_steps)
     config.execution.check(config.selection.candidates, config.n_action_steps)
-    if config.execution.keeps != 1 and config.energies.obstacles.weight:
-        blends = Execution.get_choice_name(type(config.execution))
+    if config.execution.keeps != 1:
+        _check_means(config)
+
+
+def _check_means(config: "DpPlusConfig") -> None:
+    """Refuse a mean of chunks where it is not what the chunks were chosen for."""
+    blends = Execution.get_choice_name(type(config.execution))
+    if config.energies.obstacles.weight:
         raise ValueError(
             f"execution.type = {blends}: the mean of two chunks that pass an obstacle on either side leads into it; leave "
             "energies.obstacles out, or use execution.type=fixed"
+        )
+    if config.selection.holds:
+        raise ValueError(
+            f"execution.type = {blends}: its mean is not the plan that selection.type="
+            f"{Selection.get_choice_name(type(config.selection))} holds; use execution.type=fixed"
         )
 
 

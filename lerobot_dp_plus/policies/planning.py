@@ -10,6 +10,7 @@ from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import asking, candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
+from lerobot_dp_plus.policies.holding import judged, remember, with_plan
 from lerobot_dp_plus.policies.narrowing import among, told_apart
 from lerobot_dp_plus.refinement import CHOSEN
 from lerobot_dp_plus.units import ACTION, Units
@@ -30,33 +31,38 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
     proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
-    ahead, former = proposed.from_step(now), episode.replan
+    tail = held = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
+    drawn, former = proposed.from_step(now), episode.replan
+    if selection.holds:
+        proposed, held = with_plan(policy, window, proposed, executed)
+    ahead = proposed.from_step(now)
     if selection.contrast:
         ahead = policy._contrast.told(ahead, policy, seen)
     if selection.needs_modes:
         ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
         proposed = proposed._replace(mode=ahead.mode)
-    tail = candidates.unexecuted(episode.chosen, len(ahead.chunks), executed)
-    numbers = asking.decided(policy, ahead, candidates.shown(ahead), tail, seen)
+    numbers = asking.decided(policy, ahead, candidates.shown(ahead), held, seen)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
-    index = numbers.gather(1, selection.choose(among(ahead, numbers), tail)[:, None])[:, 0]
+    index = numbers.gather(1, selection.choose(among(ahead, numbers), held)[:, None])[:, 0]
     episode.chosen = refined(policy, window, proposed.at(index)).from_step(now)
-    episode.replan = Replan(seen, ahead, episode.chosen, executed, tail, before)
+    if selection.holds:
+        remember(episode, held)
+    episode.executed = episode.executed or config.n_action_steps  # a plan that was given is one no longer new
+    # Whoever watches how candidates agree with the plan must not see the plan among them.
+    watched = drawn if ahead.chunks.shape[1] > selection.candidates else ahead
+    episode.replan = Replan(seen, watched, episode.chosen, executed, tail, before)
     return episode.chosen.chunks[:, 0]
 
 
 def refined(policy: "DpPlusPolicy", window: Mapping[str, Tensor], chosen: Candidates) -> Candidates:
     """The chosen chunks (B, 1, H, A), refined if the config says so of them, with the energies that they have then."""
-    config, model = policy.config, policy._averaged_model
-    if config.refinement.place != CHOSEN:
+    if policy.config.refinement.place != CHOSEN:
         return chosen
-    recipe = candidates.Recipe.of(config, tuple(name for name in chosen.energies if name != candidates.VIOLATION))
-    seen = candidates.with_obstacles(window, policy.obstacles, config)
-    with policy._evaluating.of(model):
-        return candidates.refine(model, recipe, candidates.beside_the_weights(model, seen), chosen)
+    asked = tuple(name for name in chosen.energies if name != candidates.VIOLATION)
+    return judged(policy, asked, window, chosen, CHOSEN)
 
 
 def refill(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None) -> None:

@@ -16,7 +16,7 @@ from lerobot_dp_plus import patches
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import checkpoint, options, planning, sharding, watching
+from lerobot_dp_plus.policies import checkpoint, holding, options, planning, sharding, watching
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -161,7 +161,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     def drop_queued_actions(self) -> None:
         """Forget the planned actions that were not given yet. The episode goes on, with a new chunk."""
         self._actions.clear()
-        self.episode.chosen = None  # its remaining steps will not follow
+        self.episode.chosen = self.episode.planned = None  # its remaining steps will not follow
         self.episode.plans.clear()
 
     @torch.no_grad()
@@ -185,9 +185,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         episode = self.episode
         with episode.turn():
             episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
-            executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
             episode.plans.clear()  # nobody knows what of them is executed
-            return planning.next_chunk(self, episode, noise, executed)
+            executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
+            return planning.next_chunk(self, episode, noise, 0 if episode.executed == 0 else executed)
 
     @torch.no_grad()
     def select_action(
@@ -232,6 +232,9 @@ class DpPlusPolicy(PreTrainedPolicy):
     # What it might do, told without doing it.
     sample, propose, candidates = options.sample, options.propose, options.candidates
     log_prob = options.log_prob
+
+    # A person's choice, for a selection that holds it.
+    hold, release = holding.hold, holding.release
 
     def _candidates(
         self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, energies: tuple[str, ...]

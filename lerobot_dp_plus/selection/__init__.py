@@ -6,12 +6,13 @@
 | `coherent` | argmin Σ ρʲ‖a_j − tail_j‖² to the unexecuted tail | BID, arXiv 2408.17355 eq. 3 | `coherent.py` |
 | `bidirectional` | the same, and near to its like and far from a weak policy's | BID, arXiv 2408.17355 | `bidirectional.py` |
 | `lowest_energy` | the first whose energy is within a tolerance of the lowest | random shooting, arXiv 1708.02596 | `lowest_energy.py` |
+| `hold_mode` | the same, and the plan goes on unless another mode is better by a margin | | `hold_mode.py` |
 | `most_likely` | argmin of the imitation energy E‖ε_θ − ε‖² | | `most_likely.py` |
 | `ask` | in the mode that a person chooses, as `otherwise` does | ITPS, arXiv 2411.16627 (a person ranks samples) | `ask.py` |
 | `function` | what a user's function says | | `function.py` |
 | `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
 
-A selection says what it needs to know of the candidates, and the policy tells it: `energies`, `needs_modes`, `contrast`. What a person
+A selection says what it needs to know of the candidates, and the policy tells it: `energies`, `needs_modes`, `holds`, `contrast`. What a person
 is asked is a `Question`; `person.py` waits for the answer.
 """
 
@@ -22,6 +23,7 @@ from lerobot_dp_plus.selection.coherent import Coherent
 from lerobot_dp_plus.selection.densest import Densest
 from lerobot_dp_plus.selection.first import First
 from lerobot_dp_plus.selection.function import Function
+from lerobot_dp_plus.selection.hold_mode import HoldMode
 from lerobot_dp_plus.selection.lowest_energy import LowestEnergy
 from lerobot_dp_plus.selection.most_likely import MostLikely
 from lerobot_dp_plus.selection.person import Answer, Person
@@ -36,6 +38,7 @@ __all__ = [
     "Densest",
     "First",
     "Function",
+    "HoldMode",
     "LowestEnergy",
     "MostLikely",
     "Person",

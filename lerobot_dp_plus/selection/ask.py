@@ -21,7 +21,8 @@ class Ask(Selection):
     the person does, a rule ranks the chunks: a person tells ways apart, and not how well they are done.
 
     Each observation of a batch is asked about in turn. Meanwhile the robot waits, up to `timeout_s` for each. It is asked
-    again at every chunk whose candidates have several modes. Cost: that of `otherwise`, and of telling modes apart.
+    again at every chunk whose candidates have several modes; with `otherwise.type=hold_mode` only once the mode that was
+    chosen is no longer held. Cost: that of `otherwise`, and of telling modes apart.
 
     Attributes:
         otherwise: the rule that chooses in the mode, and without an answer; it says how many candidates there are.
@@ -64,10 +65,16 @@ class Ask(Selection):
     def needs_modes(self) -> bool:
         return True
 
+    @property
+    def holds(self) -> bool:
+        return self.otherwise.holds
+
     def asking(self, candidates: Candidates, tail: Tensor | None) -> Asking | None:
         if candidates.weights is None or candidates.ambiguity is None:
             raise ValueError("selection.type = ask: the modes of the candidates were not told")
         several = (candidates.weights > 0).sum(1) > 1
+        if self.holds and tail is not None:
+            several &= tail.isnan().flatten(1).all(1)
         return Asking(several & (candidates.ambiguity >= self.at_least), self.timeout_s, self.view)
 
     def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:

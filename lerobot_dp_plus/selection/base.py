@@ -47,6 +47,14 @@ class Selection(draccus.ChoiceRegistry, ABC):
         return False
 
     @property
+    def holds(self) -> bool:
+        """Whether the plan, what the previous chunk planned further, is to be a candidate too, one more than are drawn.
+
+        `choose` is then told where a plan was repeated because nothing was planned there: `tail` is NaN.
+        """
+        return False
+
+    @property
     def contrast(self) -> str:
         """The checkpoint of another policy whose chunks it asks for, `Candidates.contrast`; empty for none."""
         return ""

@@ -1,0 +1,59 @@
+"""Stay in the mode that was chosen."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.selection.base import Selection
+from lerobot_dp_plus.selection.lowest_energy import LowestEnergy
+
+
+@Selection.register_subclass("hold_mode")
+@dataclass(frozen=True)
+class HoldMode(LowestEnergy):
+    """argmin_n E(a⁽ⁿ⁾) + margin·[max_j ‖a_j⁽ⁿ⁾ − plan_j‖ > radius], the plan itself being one of the candidates.
+
+    A mode is carried as a trajectory: what the chosen chunk planned for the steps to come. It goes on, until a chunk near
+    to it is better, or one of another mode is better by `margin`. A chunk that is near takes its place, and carries the mode
+    further. Once fewer than `n_action_steps` of its steps are left, the choice is free.
+
+    Without it, a policy that looks often puts off what it means to do. Each time the best of 16 chunks is the one that acts
+    late and well, only its first steps are executed, and the next choice is another. `benchmarks/README.md` has figures.
+
+    `policy.hold(chunk)` gives the plan, as a person's choice. `policy.release()` frees the next choice. Source: our own.
+    Cost: that of `lowest_energy`, and one more chunk to judge.
+
+    Attributes:
+        radius: how far an action may be from the plan's and count as the same mode. Normalised: 2 is the range of the data.
+        margin: by how much the energy of another mode must be lower, in units of the energy.
+        tolerance: as for `lowest_energy`.
+    """
+
+    radius: float = 0.08
+    margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("radius", "margin"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"selection.{name} = {getattr(self, name)}: must be at least 0")
+
+    @property
+    def holds(self) -> bool:
+        return True
+
+    def check(self, chunk_length: int, executed: int) -> None:
+        if 2 * executed > chunk_length:
+            raise ValueError(
+                f"n_action_steps = {executed}: with selection.type=hold_mode at most {chunk_length // 2}, half of the "
+                f"{chunk_length} planned steps, or nothing of a plan is left to hold"
+            )
+
+    def choose(self, candidates: Candidates, tail: Tensor | None) -> Tensor:
+        if tail is not None:
+            apart = (candidates.chunks[:, :, : tail.shape[1]] - tail[:, None]).norm(dim=-1)  # (B, N, L)
+            other = apart.nan_to_num(0).amax(-1) > self.radius  # nowhere, if nothing is planned
+            raised = candidates.energies[self.energy] + self.margin * other
+            candidates = candidates._replace(energies={**candidates.energies, self.energy: raised})
+        return super().choose(candidates, None)
