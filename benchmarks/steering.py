@@ -99,17 +99,15 @@ def main(argv: list[str] | None = None) -> int:
         made = load_policy(options.policy, **controller, **RULES[name])
         for kind in options.kinds:
             found = result.setdefault(name, {})[kind] = measured(made, seeds, base, kind)
-            print(
-                f"{name}, {kind}: {_said(found['collisions'])} collide, {_said(found['success'])} succeed", flush=True
-            )
+            print(f"{name}, {kind}: {said(found['collisions'])} collide, {said(found['success'])} succeed", flush=True)
             write_json(options.json, begun | {"result": result})
     columns = ("collisions %", "median depth px", "success %", "without obstacles %", "score", "ms a chunk")
     rows = [
         (
             f"{name}, {kind}",
-            _said(each["collisions"]),
+            said(each["collisions"]),
             f"{each['median_depth_px']:.1f}",
-            _said(each["success"]),
+            said(each["success"]),
             f"{each['success_without_obstacles']['percent']:.1f}",
             f"{each['score']:.3f}",
             f"{each['milliseconds_a_chunk']:.1f}",
@@ -121,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _said(each: dict[str, Any]) -> str:
+def said(each: dict[str, Any]) -> str:
     low, high = each["interval_percent"]
     return f"{each['percent']:.1f} ({low:.1f}–{high:.1f})"
 
