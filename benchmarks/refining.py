@@ -45,6 +45,7 @@ ROWS: dict[str, dict[str, Any]] = {
     f"1, 20 × {LARGE:g}, reach 10": {"selection": FIRST, **refined(20, LARGE, reach=10.0)},
     "16 candidates": {"selection": RANKED},
     "16, mirrored": {"selection": RANKED, "symmetrise": True},
+    f"16, 20 × {SMALL:g}": {"selection": RANKED, **refined(20, SMALL)},
     **{f"16, {steps} × {MIDDLE:g}": {"selection": RANKED, **refined(steps, MIDDLE)} for steps in (1, 5, 20)},
     f"16, 5 × {MIDDLE:g}, before the choice": {"selection": RANKED, **refined(5, MIDDLE, of="candidates")},
 }
