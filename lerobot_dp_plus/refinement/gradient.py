@@ -23,8 +23,8 @@ class GradientSteps(Refinement):
     `end` of `dynamics.type=outcome` is learned so. Everything is in the dataset's units.
 
     A learned model is right about chunks like those that were demonstrated. Its gradient leads to where it is wrong, long
-    before it is satisfied. So few and small steps, an anchor or a reach are needed; `benchmarks/README.md` shows the
-    collapse without them.
+    before it is satisfied. So steps must be small, or an anchor or a reach must hold them; `benchmarks/README.md` shows
+    what they are worth, and the collapse.
 
     With E = ½k‖a − b‖² the chunk after n steps is a* + (1 − step·(k + anchor))ⁿ·(a⁰ − a*), a* = (k·b + anchor·a⁰)/(k +
     anchor). It diverges if step·(k + anchor) > 2. A chunk whose energy E has not fallen in the end, or is no number, is

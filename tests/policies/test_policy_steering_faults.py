@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus import load_policy
+from lerobot_dp_plus import load_policy, refinement
 from lerobot_dp_plus.policies import settling
 from lerobot_dp_plus.policies.fitting import MOST
 from lerobot_dp_plus.units import ACTION
@@ -119,13 +119,15 @@ def test_a_users_energy_that_cannot_serve_stops_with_its_name(function, switches
         made.policy.select_action(frame(made))
 
 
-def test_a_users_energy_that_is_no_number_refines_nothing(said) -> None:
+def test_a_users_energy_that_is_no_number_refines_nothing(said, monkeypatch) -> None:
+    monkeypatch.setattr(refinement.gradient, "_told", [])
     noise = torch.randn(3, 1, H, 2)
     plain, made = made_with(no_number), made_with(no_number, refinement={"type": "gradient", "steps": 2})
     for each in (plain, made):
         each.policy.reset()
     chunks = [each.policy.predict_action_chunk(window(plain), noise=noise) for each in (plain, made)]
     torch.testing.assert_close(chunks[1], chunks[0], rtol=0, atol=1e-5)
+    assert ["is no number after its steps, so they stay" in line for line in said()] == [True]
 
 
 def test_a_users_selection_that_raises_is_named() -> None:
