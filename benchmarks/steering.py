@@ -31,6 +31,18 @@ def rule(free: float) -> dict[str, Any]:
     return {"energies": {"obstacles": {"weight": 1.0, "clearance": AGENT_RADIUS + free}}}
 
 
+#: Strengths of guidance, weak to far too strong.
+STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+#: Guidance without a projection, at every strength. Candidates that still break the rule are not shown to the choice.
+GUIDED: dict[str, dict[str, Any]] = {
+    "without Jacobian": {"inner_steps": 10, "clip": 0.2},
+    "with Jacobian": {"inner_steps": 3, "jacobian": True, "clip": 0.2},
+}
+SWEEP = {
+    f"guidance {how}, strength {strength:g}": rule(SOFT) | {"guidance": GRADIENT | more | {"strength": strength}}
+    for how, more in GUIDED.items()
+    for strength in STRENGTHS
+}
 RULES: dict[str, dict[str, Any]] = {
     "none": {},
     "ranking": rule(SOFT),
@@ -41,6 +53,7 @@ RULES: dict[str, dict[str, Any]] = {
     "projection": rule(EXACT) | {"projection": {"type": "kaczmarz"}},
     "guidance and projection": rule(EXACT)
     | {"guidance": {**GRADIENT, "inner_steps": 3}, "projection": {"type": "kaczmarz"}},
+    **SWEEP,
 }
 
 
@@ -86,7 +99,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--policy", default=str(ROOT / "hub_cards" / "pusht_state"))
     parser.add_argument("--episodes", type=positive, default=200)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
+    parser.add_argument(
+        "--rules", nargs="+", choices=list(RULES), default=[name for name in RULES if name not in SWEEP]
+    )
     parser.add_argument("--json", type=Path, default=RESULTS / "steering.json")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ class Kaczmarz(Projection):
     linear anew at each step. A chunk that breaks no rule stays as it is. A rule about positions that actions hardly move
     would need wild actions. The first positions, whose gain is below `least_gain` of the greatest, are therefore left alone. No action goes further than `reach` from where it was drawn.
 
-    Cost: no network call, and no gradient but closed forms.
+    Cost: no network call, and no gradient but closed forms. It ends with the round in which every rule is kept.
 
     Attributes:
         steps: most rounds over all constraints.
@@ -61,6 +61,7 @@ class Kaczmarz(Projection):
         start, moved = forward.start(drawn, scene), told
         movable = 1 if free is None else free[:, :, scene.now :][..., coordinates].to(chunks.dtype)
         for _ in range(self.steps):
+            kept = not torch.compiler.is_compiling()  # a compiled graph does all rounds; further ones change nothing
             for constraint in constraints:
                 depth, gradient = constraint.worst(start + gains @ moved, scene, first)
                 over = (depth + constraint.margin + self.margin).clamp_min(0)[..., None, None]
@@ -68,6 +69,9 @@ class Kaczmarz(Projection):
                 size = along.square().sum((2, 3), keepdim=True)
                 step = self.overshoot * over * along / size.clamp_min(1e-12)
                 moved = told + (moved - step - told).clamp(-self.reach, self.reach)
+                kept = kept and not bool((over > 0).any())
+            if kept:
+                break
         ahead = drawn.clone()
         ahead[..., coordinates] = moved
         found = torch.cat((past, ahead), 2)
