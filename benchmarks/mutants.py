@@ -226,6 +226,26 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "always the rule that was broken first",
         ),
     ],
+    ("selection/hold_mode.py", "selection/test_selection_hold.py"): [
+        ("amax(-1) > self.radius", "amin(-1) > self.radius", "a chunk that is near the plan once is near"),
+        ("self.margin * other", "self.margin * ~other", "the plan's own mode must be better"),
+        ("2 * executed > chunk_length", "executed > chunk_length", "a plan of which nothing is left is to be held"),
+    ],
+    ("policies/holding.py", "policies/test_policy_hold.py"): [
+        ("left >= config.n_action_steps", "left >= 0", "a plan is repeated beyond its end"),
+        (
+            "horizon, device=chunks.device) + executed - now",
+            "horizon, device=chunks.device) - now",
+            "the plan begins anew",
+        ),
+        ("torch.where(left > 0, left, length)", "length", "a plan that is held has no end"),
+        ("tail, torch.nan)", "tail, tail)", "what was repeated counts as planned"),
+        ("self.episode.planned = self", "self.episode.plans = self", "a plan is never released"),
+    ],
+    ("policies/planning.py", "policies/test_policy_hold.py"): [
+        ("drawn if ahead", "ahead if ahead", "the plan is among the candidates it is compared with"),
+        ("episode.executed or config", "config.n_action_steps or config", "executed steps are those of the config"),
+    ],
     ("selection/coherent.py", "selection/test_selection.py"): [
         ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),
     ],
