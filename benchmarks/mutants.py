@@ -244,7 +244,6 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("policies/planning.py", "policies/test_policy_hold.py"): [
         ("drawn if ahead", "ahead if ahead", "the plan is among the candidates it is compared with"),
-        ("episode.executed or config", "config.n_action_steps or config", "executed steps are those of the config"),
     ],
     ("selection/coherent.py", "selection/test_selection.py"): [
         ("chunks[:, :, : tail.shape[1]]", "chunks[:, :, -tail.shape[1] :]", "the end is compared with the plan"),
