@@ -29,6 +29,7 @@ TOGETHER = 25
 #: How near chunks must be to the newest to count in a mean over chunks, px; some agents' radii.
 RADIUS = 30.0
 RANKED, FIRST = {"type": "lowest_energy", "num_candidates": 16}, {"type": "first"}
+HELD = {"type": "hold_mode", "num_candidates": 16}
 
 
 def ensemble(**fields: Any) -> dict[str, Any]:
@@ -53,6 +54,16 @@ RULES: dict[str, dict[str, Any]] = {
     "coherent, 2 steps": {"selection": {"type": "coherent"}, "n_action_steps": 2},
     "bidirectional, 6 steps": {"selection": {"type": "bidirectional"}},
     "bidirectional, 2 steps": {"selection": {"type": "bidirectional"}, "n_action_steps": 2},
+    "ranked, 2 steps": {"n_action_steps": 2},
+    "hold_mode, 2 steps": {"selection": HELD, "n_action_steps": 2},
+    "hold_mode, 1 step": {"selection": HELD, "n_action_steps": 1},
+    "densest, 6 steps": {"selection": {"type": "densest"}},
+    "most likely, 6 steps": {"selection": {"type": "most_likely"}},
+    "first, refined, 6 steps": {
+        "selection": FIRST,
+        "energies": {"end": {"weight": 1.0}},
+        "refinement": {"type": "gradient", "steps": 20, "step": 100.0},
+    },
 }
 
 
