@@ -29,6 +29,8 @@ VIOLATION, KEPT = "violation", 1e-3
 OBSTACLES = "obstacles"
 #: Where a window holds what is decided of the chunks, (B, H, A) normalised, with NaN for what is not.
 FIXED = "fixed"
+#: Where a window holds a chunk to draw near, (B, H, A) normalised.
+START = "start"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Recipe:
         asked: names of the energies to compute.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
+        skipped: how many of the sampler's first steps are left out, where a window holds a chunk to draw near.
     """
 
     objective: Objective
@@ -51,16 +54,17 @@ class Recipe:
     asked: tuple[str, ...]
     now: int
     executed: int
+    skipped: int = 0
 
     @classmethod
-    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
+    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = (), skipped: int = 0) -> "Recipe":
         """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
         legal = [*config.energy_names, IMITATION]
         if unknown := [name for name in energies if name not in legal]:
             raise ValueError(f"energies = {unknown}: this policy can tell {legal}")
         now, executed = config.n_obs_steps - 1, config.n_action_steps
         drawn = config.objective, config.sampler, config.guidance
-        return cls(*drawn, config.forward, config.energies, config.projection, energies, now, executed)
+        return cls(*drawn, config.forward, config.energies, config.projection, energies, now, executed, skipped)
 
     @property
     def deterministic(self) -> bool:
@@ -94,11 +98,10 @@ def propose(
     head, tokens = head_of(model, recipe), model.encoder(window)
     condition = model.network.condition(tokens)  # type: ignore[operator]
     absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
-    fixed = window.get(FIXED)
-    if fixed is not None:
-        fixed = fixed[:, None].expand_as(noise)
+    fixed, start = (None if key not in window else window[key][:, None].expand_as(noise) for key in (FIXED, START))
+    known = generator, fixed, absent, start, recipe.skipped
     if not recipe.needs_units:
-        return head.propose(condition, noise, None, generator, fixed, absent)
+        return head.propose(condition, noise, None, *known)
     units = model.units
     scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
     physical, normalised = partial(units.physical, ACTION), partial(units.normalised, ACTION)
@@ -108,7 +111,7 @@ def propose(
 
     terms: dict[str, Energy] = {IMITATION: imitation, **model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
-    found = head.propose(condition, noise, World(scene, total, physical, normalised), generator, fixed, absent)
+    found = head.propose(condition, noise, World(scene, total, physical, normalised), *known)
     chunks, drawn, energies = physical(found.chunks), found.chunks, {}
     if constraints := recipe.energies.constraints:
         free = None if fixed is None else fixed.isnan()
@@ -120,6 +123,21 @@ def propose(
         told[TOTAL] = added(recipe.energies.weights, told)
     energies |= {name: told[name] for name in recipe.asked}
     return Candidates(drawn, energies, found.log_prob, found.mode, found.noise)
+
+
+def steps_before(config: DpPlusConfig, time: float) -> int:
+    """How many of the sampler's first steps begin before a time t; its last step never counts.
+
+    Raises:
+        ValueError: t is not in [0, 1), or the head has no sampler.
+    """
+    if not 0 <= time < 1:
+        raise ValueError(f"start_time = {time}: must be at least 0, which is noise, and less than 1, which is the start itself")
+    if "sampler" not in heads.head_of(config.objective).uses:
+        chosen = Objective.get_choice_name(type(config.objective))
+        raise ValueError(f"start: objective.type = {chosen} draws its chunks without noise, so none can begin near a start")
+    inner = config.sampler.times(config.objective.sampling_path, torch.zeros(1, dtype=torch.float64))[:-1]  # type: ignore[attr-defined]
+    return min(int((inner < time).sum()), len(inner) - 1)
 
 
 def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
@@ -178,11 +196,12 @@ def draw(
     noise: Tensor | None,
     count: int,
     energies: tuple[str, ...],
+    start_time: float = 0.0,
 ) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which `beside_the_weights` has moved.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `propose` is the
-    function of this file, or the same function compiled.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `start_time` is when
+    sampling begins if the window holds a start. `propose` is the function of this file, or the same function compiled.
 
     Raises:
         ValueError: noise of another shape, NaN or infinity in a state or in pictures that states are read off, or an energy
@@ -192,7 +211,8 @@ def draw(
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
-    recipe, generator = Recipe.of(config, energies), None
+    skipped = steps_before(config, start_time) if START in window else 0
+    recipe, generator = Recipe.of(config, energies, skipped), None
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)
     else:
@@ -203,11 +223,11 @@ def draw(
         if not recipe.deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
-    if FIXED in window and window[FIXED].shape != (batch, *shape[2:]):
-        raise ValueError(
-            f"fixed has shape {tuple(window[FIXED].shape)}; must be {(batch, *shape[2:])}: a whole chunk, with NaN for what is "
-            "not decided"
-        )
+    for key, said in ((FIXED, "a whole chunk, with NaN for what is not decided"), (START, "a whole chunk")):
+        if key in window and window[key].shape != (batch, *shape[2:]):
+            raise ValueError(f"{key} has shape {tuple(window[key].shape)}; must be {(batch, *shape[2:])}: {said}")
+    if START in window and not window[START].isfinite().all():
+        raise ValueError("start: there is a NaN or an infinity in it; what is not wanted of it is filled with a guess")
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
     if recipe.energies.constraints or recipe.computed & set(recipe.energies.names):
