@@ -42,7 +42,7 @@ def explain_pusht(loaded: Loaded, seed: int, steps: int | None, count: int, outp
         _chapter(output / "steering.png", "The same plans as drawn, guided and projected", scenes.steering, bent, seen, agent)
     )
     energy = seen.choice.by
-    land = None if energy != "end" else material.landscape_of(loaded, arena, agent, energy)
+    land = None if energy != "end" else material.landscape_of(loaded, arena, agent, energy, scenes.around(seen, agent))
     chapters.append(
         _chapter(output / "choice.png", "The plan that is taken, and all energies", scenes.choosing, seen, agent, land)
     )
@@ -57,7 +57,7 @@ def explain_pusht(loaded: Loaded, seed: int, steps: int | None, count: int, outp
 
 def _chapter(file: Path, alt: str, draw, *shown) -> Chapter:
     title, said = draw(*shown, file)
-    return Chapter(title, said.replace("\n", " "), file, alt)
+    return Chapter(title, said, file, alt)
 
 
 def explain_aloha(

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from lerobot_dp_plus.evaluation.arena import Arena
 from lerobot_dp_plus.explaining.material import Estimates, Seen
-from lerobot_dp_plus.explaining.scenes import call_said, of_way
+from lerobot_dp_plus.explaining.scenes import around, call_said, of_way
 from lerobot_dp_plus.explaining.style import INK, NOISY, SOFT, colour, fan, from_start, letter, scene, sheet, thick
 
 FPS = 12
+type Window = tuple[float, float, float]
 #: Frames between two calls, and for which a picture stands still.
 BETWEEN, STILL = 8, 14
 PIXELS = 96  # an inch
@@ -22,17 +23,18 @@ PIXELS = 96  # an inch
 
 def film(seen: Seen, agent: np.ndarray, arena: Arena, executed: int, path: Path) -> None:
     """Write the film. The arena is where the moment is; afterwards it is `executed` steps further."""
-    frames = [*_planning(seen, agent), *_ways(seen, agent), *_doing(seen, arena, executed)]
+    window = around(seen, agent)
+    frames = [*_planning(seen, agent, window), *_ways(seen, agent, window), *_doing(seen, arena, executed, window)]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, frames, FPS)
 
 
-def _figure(title: str, picture: np.ndarray, agent: np.ndarray) -> tuple[Figure, Any, Any]:
+def _figure(title: str, picture: np.ndarray, agent: np.ndarray, window: Window) -> tuple[Figure, Any, Any]:
     figure = sheet(6.0, 6.5)
     figure.text(0.02, 0.975, title, size=16, weight="bold", color=INK, va="top")
     said = figure.text(0.02, 0.928, "", size=12, color=SOFT, va="top")
     axes = figure.add_axes((0.02, 0.015, 0.96, 0.96 * 6.0 / 6.5))
-    scene(axes, picture, agent)
+    scene(axes, picture, agent, window)
     return figure, axes, said
 
 
@@ -42,14 +44,15 @@ def _frame(figure: Figure) -> np.ndarray:
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
 
 
-def _planning(seen: Seen, agent: np.ndarray) -> list[np.ndarray]:
+def _planning(seen: Seen, agent: np.ndarray, window: Window) -> list[np.ndarray]:
     calls: Sequence[Estimates] = seen.calls
     if not calls:
         return []
     colours = [colour(each) for each in seen.moment.modes.mode[0].tolist()]
-    figure, axes, said = _figure(f"1  Noise becomes {len(colours)} plans", seen.picture, agent)
+    figure, axes, said = _figure(f"1  Noise becomes {len(colours)} plans", seen.picture, agent, window)
     lines = fan(axes, agent, calls[0].chunks.numpy(), NOISY, 1.2, 0.35)
-    frames = []
+    said.set_text(call_said(calls[0], calls[-1].number))
+    frames = [_frame(figure)] * (STILL // 2)
     for before, after in pairwise(calls):
         said.set_text(call_said(after, calls[-1].number))
         if after.number:
@@ -62,9 +65,9 @@ def _planning(seen: Seen, agent: np.ndarray) -> list[np.ndarray]:
     return frames + [frames[-1]] * (STILL // 2)
 
 
-def _ways(seen: Seen, agent: np.ndarray) -> list[np.ndarray]:
+def _ways(seen: Seen, agent: np.ndarray, window: Window) -> list[np.ndarray]:
     moment = seen.moment
-    figure, axes, said = _figure("2  Plans that do the same are one way", seen.picture, agent)
+    figure, axes, said = _figure("2  Plans that do the same are one way", seen.picture, agent, window)
     weights, paths = moment.modes.weights[0].tolist(), moment.positions.numpy()
     said.set_text(", ".join(f"{letter(way)}: {100 * weights[way]:.0f} %" for way in moment.ways))
     fan(axes, agent, paths, [colour(each) for each in moment.modes.mode[0].tolist()], 1.2, 0.45)
@@ -73,13 +76,13 @@ def _ways(seen: Seen, agent: np.ndarray) -> list[np.ndarray]:
     return [_frame(figure)] * (2 * STILL)
 
 
-def _doing(seen: Seen, arena: Arena, executed: int) -> list[np.ndarray]:
+def _doing(seen: Seen, arena: Arena, executed: int, window: Window) -> list[np.ndarray]:
     index = seen.choice.index
     way = of_way(seen.moment, index)
     path, chunk = seen.moment.positions[index].numpy(), seen.moment.chunks[index].numpy()
     start, frames = arena.agent.copy(), []
     for step in range(executed + 1):
-        figure, axes, said = _figure("3  One plan is taken, and done in part", arena.picture(), arena.agent)
+        figure, axes, said = _figure("3  One plan is taken, and done in part", arena.picture(), arena.agent, window)
         said.set_text(f"{step} of {len(chunk)} steps; after {executed} it looks and plans anew")
         thick(axes, start, path, colour(way), letter(way))
         frames += [_frame(figure)] * (STILL if step in (0, executed) else 5)

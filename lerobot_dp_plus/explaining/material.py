@@ -22,7 +22,7 @@ from lerobot_dp_plus.units import ACTION
 #: Steps of a run among which the most ambiguous moment is looked for.
 LOOKED_AT = 30
 #: The disc that is put on the way, and what is left free around the agent's own; pixels.
-RADIUS, FREE = 25.0, 3.0
+RADIUS, FREE = 20.0, 3.0
 GUIDANCE = Gradient(strength=1.0, inner_steps=3)
 #: Places in a row of the landscape.
 GRID = 33
@@ -86,7 +86,7 @@ class Bent:
     Args:
         obstacle: centre and radius, pixels.
         moments: what is drawn, by the name of what bends it.
-        landscape: energy of an agent at each of `GRID` × `GRID` places, row by row from the top.
+        landscape: energy of an agent at each of 8·`GRID` × 8·`GRID` places of the arena, row by row from the top.
     """
 
     obstacle: tuple[float, float, float]
@@ -179,7 +179,7 @@ def on_the_way(moment: Moment, index: int, here: np.ndarray) -> tuple[float, flo
     if float(far[index].max()) < least:
         index = int(far.amax(1).argmax())
     way, away = moment.positions[index], far[index]
-    wanted = max(least, 0.6 * float(away.max()))
+    wanted = max(least, 0.75 * float(away.max()))
     x, y = way[int((away >= min(wanted, float(away.max()))).nonzero()[0])].tolist()
     radius = min(RADIUS, max(8.0, math.dist((x, y), here) - AGENT_RADIUS - 2 * FREE))
     return x, y, radius
@@ -203,18 +203,21 @@ def bend(loaded: Loaded, run: Run, seed: int, count: int, obstacle: tuple[float,
                 found[name] = moment_of(loaded, run, seed, count)
             finally:
                 policy.obstacles = None
-    places = torch.linspace(0, ARENA, 4 * GRID)
+    places = torch.linspace(0, ARENA, 8 * GRID)
     away = torch.hypot(places[None] - obstacle[0], places[:, None] - obstacle[1])
     landscape = (obstacle[2] + rule.clearance - away).clamp_min(0).square() / 2
     return Bent(obstacle, found, landscape.numpy())
 
 
-def landscape_of(loaded: Loaded, run: Run, here: np.ndarray, energy: str) -> np.ndarray:
-    """The energy of straight chunks to each of `GRID` × `GRID` places of the arena, row by row from the top."""
+def landscape_of(
+    loaded: Loaded, run: Run, here: np.ndarray, energy: str, window: tuple[float, float, float]
+) -> np.ndarray:
+    """The energy of straight chunks to each of `GRID` × `GRID` places of a square (x, y, side), row by row from the top."""
     policy = loaded.policy
     config = policy.config
-    places = torch.linspace(0, ARENA, GRID)
-    ends = torch.stack(torch.meshgrid(places, places, indexing="xy"), -1).reshape(-1, 1, 2)
+    x, y, side = window
+    across, down = (torch.linspace(edge, edge + side, GRID) for edge in (x, y))
+    ends = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).reshape(-1, 1, 2)
     start = torch.as_tensor(here, dtype=torch.float32)
     steps = torch.arange(1 - (config.n_obs_steps - 1), config.chunk_length + 1).clamp_min(0) / config.chunk_length
     chunks = start + steps[:, None] * (ends - start)  # (places, H, 2)

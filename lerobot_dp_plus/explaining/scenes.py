@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle
 
 from lerobot_dp_plus.evaluation.arena import ARENA
@@ -28,6 +30,8 @@ from lerobot_dp_plus.explaining.style import (
     window_around,
 )
 
+#: Pale where an energy is high, green where it is low.
+GOOD = ListedColormap(colormaps["Greens_r"](np.linspace(0.3, 1, 256)))
 #: What a name of an energy means, in a word or two.
 MEANS = {
     "end": "how far from done it leads",
@@ -49,7 +53,7 @@ def fans(seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
     figure = sheet(7.6, 7.0)
     heading(figure, title, said)
     axes = figure.add_axes((0.02, 0.02, 0.76, 0.825))
-    scene(axes, seen.picture, agent)
+    scene(axes, seen.picture, agent, around(seen, agent))
     for way in reversed(ways):
         fan(axes, agent, paths[moment.members(way).numpy()], colour(way))
     for way in reversed(ways):
@@ -57,6 +61,11 @@ def fans(seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
     _shares(figure.add_axes((0.80, 0.30, 0.18, 0.5)), ways, weights)
     save(figure, path)
     return title, said
+
+
+def around(seen: Seen, agent: np.ndarray) -> tuple[float, float, float]:
+    """The part of the arena that all plans lie in, with room for the T."""
+    return window_around(np.concatenate([seen.moment.positions.numpy().reshape(-1, 2), agent[None]]), 45, 300)
 
 
 def _shares(axes: Axes, ways: Sequence[int], weights: Sequence[float]) -> None:
@@ -85,7 +94,7 @@ def denoising(seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
     mode = seen.moment.modes.mode[0].tolist()
     for index, call in enumerate(calls):
         axes = figure.add_subplot(grid[index // columns, index % columns])
-        scene(axes, seen.picture, agent)
+        scene(axes, seen.picture, agent, around(seen, agent))
         colours = NOISY if call.number == 0 else [colour(each) for each in mode]
         fan(axes, agent, call.chunks.numpy(), colours, 0.9, 0.3 if call.number == 0 else 0.45)
         axes.set_title(call_said(call, last), size=9.5, color=INK, loc="left", pad=4)
@@ -114,8 +123,8 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
     through = {name: int((each.violation > 1.0).sum()) for name, each in bent.moments.items()}
     title = "What if something is in the way? Plans can be bent around it"
     said = (
-        "Red: the energy, 0 where the agent is clear of the disc. Guidance goes down its slope while planning; projection "
-        "moves\nevery plan out exactly, at the end. Dark lines still pass through."
+        "Red: the energy of being there, 0 where the agent is clear of the disc. Guidance goes down its slope while planning; "
+        "projection moves finished plans out of it. Dark lines still pass through."
     )
     figure = sheet(10.4, 4.55)
     heading(figure, title, said)
@@ -133,11 +142,11 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
     for index, (name, moment) in enumerate(bent.moments.items()):
         axes = figure.add_axes((0.02 + 0.327 * index, 0.02, 0.307, 0.307 * 10.4 / 4.55))
         scene(axes, seen.picture, agent, window)
-        energy = np.ma.masked_less_equal(bent.landscape, 0)
-        axes.imshow(energy, extent=(0, ARENA, ARENA, 0), cmap="Reds", alpha=0.6, zorder=1, vmin=-0.3 * energy.max())
-        levels = np.linspace(0, float(energy.max()), 7)[1:-1]
+        high = float(bent.landscape.max())
         side = np.linspace(0, ARENA, len(bent.landscape))
-        axes.contour(side, side, bent.landscape, levels=levels, colors=FORBIDDEN, linewidths=0.6, alpha=0.6, zorder=2)
+        levels = high * np.array([0.0005, 0.06, 0.15, 0.28, 0.43, 0.6, 0.8, 1.0])
+        axes.contourf(side, side, bent.landscape, levels=levels, cmap="Reds", alpha=0.65, zorder=1, vmin=-0.3 * high)
+        axes.contour(side, side, bent.landscape, levels=levels[1:-1], colors=FORBIDDEN, linewidths=0.5, alpha=0.5, zorder=2)
         axes.add_patch(Circle((centre[0], centre[1]), radius, facecolor="none", edgecolor=FORBIDDEN, lw=2, zorder=7))
         hits = (moment.violation > 1.0).numpy()
         paths = moment.positions.numpy()
@@ -160,24 +169,26 @@ def choosing(seen: Seen, agent: np.ndarray, landscape: np.ndarray | None, path: 
     said = why(choice)
     figure = sheet(10.4, 5.6)
     heading(figure, title, said)
-    axes = figure.add_axes((0.02, 0.03, 0.81 * 5.6 / 10.4, 0.81))
-    scene(axes, seen.picture, agent)
+    axes = figure.add_axes((0.02, 0.09, 0.76 * 5.6 / 10.4, 0.76))
+    window = around(seen, agent)
+    scene(axes, seen.picture, agent, window)
     if landscape is not None:
-        low, high = np.percentile(landscape, [2, 98])
-        levels = np.linspace(low, high, 9)
-        side = np.linspace(0, ARENA, len(landscape))
-        axes.contourf(side, side, landscape, levels=levels, cmap="Greens_r", alpha=0.38, extend="both", zorder=1)
+        x, y, side = window
+        low, high = np.percentile(landscape, [1, 90])
+        across, down = (np.linspace(edge, edge + side, len(landscape)) for edge in (x, y))
+        levels = np.linspace(low, high, 10)
+        axes.contourf(across, down, landscape, levels=levels, cmap=GOOD, alpha=0.55, extend="both", zorder=1)
     paths = moment.positions[: choice.count].numpy()
     mode = moment.modes.mode[0].tolist()
     fan(axes, agent, paths, [colour(each) for each in mode[: choice.count]], 1.4, 0.75)
     thick(axes, agent, paths[choice.index], colour(mode[choice.index]))
     end = paths[choice.index, -1]
     axes.plot(*end, "*", ms=19, color=INK, mec="white", mew=1.3, zorder=10)
-    note = "★ the plan that is taken"
+    note = "★ the plan that is taken."
     if landscape is not None:
-        note += "; dark green: going straight there leads nearest to done"
-    axes.text(8, ARENA - 9, note, size=9, color=INK, bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 2.5}, zorder=11)
-    bars(figure.add_axes((0.56, 0.1, 0.41, 0.69)), choice, mode)
+        note += "  Greener: going straight there leads nearer to done."
+    figure.text(0.02, 0.03, note, size=10, color=INK)
+    bars(figure.add_axes((0.5, 0.12, 0.47, 0.71)), choice, mode)
     save(figure, path)
     return title, said
 
@@ -200,17 +211,20 @@ def bars(axes: Axes, choice: Choice, mode: Sequence[int]) -> None:
         axes.text(0, 0.5, "This policy knows no energy\nto tell its plans apart.", size=11, color=SOFT)
         return
     values = choice.energies[name].numpy()
+    least = float(values.min())
+    values = values - least
     order = np.argsort(values, kind="stable")
     for row, index in enumerate(order):
         taken = index == choice.index
         axes.barh(row, values[index], 0.72, color=colour(mode[index]), alpha=1 if taken else 0.55)
-        said = f"{'★ ' if taken else ''}{letter(mode[index])} {values[index]:.3g}"
+        said = f"{'★ ' if taken else ''}{letter(mode[index])}  +{values[index]:.3g}"
         axes.text(
             values[index], row, f" {said}", size=9, va="center", color=INK, weight="bold" if taken else "normal"
         )
-    low, high = float(min(values.min(), 0)), float(values.max())
-    axes.set(xlim=(low, high + 0.22 * (high - low or 1)), ylim=(len(order) - 0.4, -0.6), yticks=[])
-    axes.set_xlabel(f"energy “{name}”: {MEANS.get(name, '')}, lower is better", size=10, color=INK)
+    high = float(values.max()) or 1.0
+    axes.set(xlim=(0, 1.25 * high), ylim=(len(order) - 0.4, -0.6), yticks=[])
+    means = f", {MEANS[name]}" if name in MEANS else ""
+    axes.set_xlabel(f"energy “{name}”{means}: above the lowest, {least:.4g}", size=10, color=INK)
     axes.tick_params(axis="x", labelsize=8.5, colors=SOFT)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

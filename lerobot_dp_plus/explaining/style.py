@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,6 +49,7 @@ def save(figure: Figure, path: Path) -> Path:
 def heading(figure: Figure, title: str, said: str) -> None:
     """What a figure says, in a line and in a sentence; both at its top left."""
     height = figure.get_figheight()
+    said = fill(said, int(12.3 * figure.get_figwidth()))
     figure.text(0.02, 1 - 0.14 / height, title, size=15, weight="bold", color=INK, va="top")
     figure.text(0.02, 1 - 0.50 / height, said, size=10.5, color=SOFT, va="top", linespacing=1.35)
 

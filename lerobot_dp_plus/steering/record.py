@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lerobot_dp_plus.policies.acting import Loaded
-from lerobot_dp_plus.steering.session import Refused, Session
+from lerobot_dp_plus.steering.orders import Refused
+from lerobot_dp_plus.steering.session import Session
 
 VERSION = 1
 HEAD = ("dp_plus_steer", "checkpoint", "weights_sha256", "env", "seed", "candidates", "way")

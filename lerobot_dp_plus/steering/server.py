@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 
-from lerobot_dp_plus.steering.session import Refused, Session
+from lerobot_dp_plus.steering.orders import Refused
+from lerobot_dp_plus.steering.session import Session
 from lerobot_dp_plus.steering.shown import state
 
 LOOPBACK = "127.0.0.1"

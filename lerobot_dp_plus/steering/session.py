@@ -3,28 +3,23 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from lerobot_dp_plus.evaluation.moment import NAMES, Moment, look, seeded_noise
+from lerobot_dp_plus.evaluation.moment import Moment, look, seeded_noise
 from lerobot_dp_plus.policies import fitting
 from lerobot_dp_plus.policies.acting import Loaded
 from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Arena, forward_of
+from lerobot_dp_plus.steering.orders import Refused, called, number, read, whole
 from lerobot_dp_plus.steering.ways import PROJECTION, START_TIME, Wish, bent, legal, start_of, straight
-from lerobot_dp_plus.units import ACTION
 
 #: Pixels: the smallest and the largest obstacle, and how near to a goal the agent has reached it.
 SMALLEST, LARGEST, REACHED = 8.0, 120.0, 20.0
 MOST_OBSTACLES = 8
 BENDING = ("energies", "guidance", "projection", "sampler", "forward")
-
-
-class Refused(ValueError):
-    """An order that cannot be carried out. The message says why, and what would do. Nothing has changed."""
 
 
 class Session:
@@ -43,18 +38,6 @@ class Session:
     Raises:
         ValueError: the policy does not act in PushT, or an argument is not legal.
     """
-
-    #: What may be ordered, and the values that an order has.
-    ORDERS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "step": (),
-        "choose": ("mode",),
-        "block": ("x", "y", "radius"),
-        "unblock": ("index",),
-        "send": ("x", "y"),
-        "recall": (),
-        "bend": ("way",),
-        "reset": ("seed",),
-    }
 
     def __init__(
         self,
@@ -79,17 +62,12 @@ class Session:
         self._begin()
 
     def perform(self, order: Mapping[str, Any]) -> None:
-        """Carry out {"do": NAME, …values}; `ORDERS` says which there are.
+        """Carry out {"do": NAME, …values}; see `orders.ORDERS`.
 
         Raises:
             Refused: it is unknown, a value is missing or not legal, or it cannot be done now.
         """
-        name = order.get("do") if isinstance(order, Mapping) else None
-        if not isinstance(name, str) or name not in self.ORDERS:
-            raise Refused(f"do = {name!r}: legal are {', '.join(self.ORDERS)}")
-        values = {each: order[each] for each in self.ORDERS[name] if each in order}
-        if missing := [each for each in self.ORDERS[name] if each not in order]:
-            raise Refused(f"{name}: {', '.join(missing)} missing")
+        name, values = read(order)
         done = getattr(self, name)(**values)
         if self.watch:
             self.watch({"do": name, **values, **(done or {})})
@@ -117,11 +95,11 @@ class Session:
 
     def choose(self, mode: int) -> None:
         """Execute a way that is shown, by its number there."""
-        mode = _whole("mode", mode)
+        mode = whole("mode", mode)
         if self.arena.over:
             raise Refused("the run is over; reset starts another")
         if mode not in self.ids:
-            raise Refused(f"the way {_name(mode)} is gone; shown are {', '.join(map(_name, self.ids))}")
+            raise Refused(f"the way {called(mode)} is gone; shown are {', '.join(map(called, self.ids))}")
         way = self.moment.ways[self.ids.index(mode)]
         middle = int(self.moment.modes.nearest[0, way])
         wish = Wish(self.moment.chunks[middle], self.moment.positions[middle, -1])
@@ -132,11 +110,11 @@ class Session:
         else:
             index = self._pick(None, self.moment.members(way))
         self._adopt(index)
-        self.said = f"The {_name(mode)} way is taken." + self._warning(index)
+        self.said = f"The {called(mode)} way is taken." + self._warning(index)
 
     def block(self, x: float, y: float, radius: float) -> None:
         """Put a disc where the agent must not go, in pixels."""
-        x, y, radius = (_number(name, value) for name, value in (("x", x), ("y", y), ("radius", radius)))
+        x, y, radius = (number(name, value) for name, value in (("x", x), ("y", y), ("radius", radius)))
         if not (0 <= x <= ARENA and 0 <= y <= ARENA):
             raise Refused(f"an obstacle at ({x:.0f}, {y:.0f}) is outside; the arena is {ARENA} pixels wide")
         if not SMALLEST <= radius <= LARGEST:
@@ -152,7 +130,7 @@ class Session:
 
     def unblock(self, index: int) -> None:
         """Take away an obstacle, by its place in the list."""
-        index = _whole("index", index)
+        index = whole("index", index)
         if not 0 <= index < len(self.obstacles):
             raise Refused(f"obstacle {index + 1} is gone; there are {len(self.obstacles)}")
         del self.obstacles[index]
@@ -160,7 +138,7 @@ class Session:
 
     def send(self, x: float, y: float) -> None:
         """Send the agent to a place, in pixels. There the wish ends."""
-        x, y = _number("x", x), _number("y", y)
+        x, y = number("x", x), number("y", y)
         least, most = AGENT_RADIUS, ARENA - AGENT_RADIUS
         if not (least <= x <= most and least <= y <= most):
             raise Refused(f"a goal at ({x:.0f}, {y:.0f}) is outside; the agent goes from {least:.0f} to {most:.0f}")
@@ -187,7 +165,7 @@ class Session:
 
     def reset(self, seed: int) -> None:
         """Start anew, without obstacles and goal."""
-        seed = _whole("seed", seed)
+        seed = whole("seed", seed)
         if not 0 <= seed < 2**31:
             raise Refused(f"seed = {seed}: must be from 0 to {2**31 - 1}")
         self.seed, self.said = seed, "A new run."
@@ -294,19 +272,3 @@ class Session:
     def _warning(self, index: int) -> str:
         deep = float(self.moment.violation[index])
         return f" It passes {deep:.0f} px through an obstacle; projection would move it out." if deep > 1 else ""
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Refused(f"{name} = {value!r}: must be a number")
-    return float(value)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Refused(f"{name} = {value!r}: must be a whole number")
-    return value
-
-
-def _name(mode: int) -> str:
-    return NAMES[mode] if 0 <= mode < len(NAMES) else str(mode)
