@@ -156,7 +156,9 @@ def calls_of(loaded: Loaded, run: Run, seed: int, count: int) -> tuple[Estimates
     first = watched.calls[0]
     held = [Estimates(0, 1.0, physical(first.x_t))]
     held += [Estimates(n, call.noise, physical(call.x1)) for n, call in enumerate(watched.calls, 1)]
-    return (*held, Estimates(len(watched.calls), 0.0, moment.chunks))
+    if not torch.equal(held[-1].chunks, moment.chunks):  # samplers that end a step before the data, and projections
+        held.append(Estimates(len(watched.calls), 0.0, moment.chunks))
+    return tuple(held)
 
 
 def choice_of(policy: Any, moment: Moment) -> Choice:

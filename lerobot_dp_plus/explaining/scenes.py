@@ -81,13 +81,13 @@ def _shares(axes: Axes, ways: Sequence[int], weights: Sequence[float]) -> None:
 
 def denoising(seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
     """Noise becomes plans: what is expected at each call of the network."""
-    calls = shown(seen.calls, 8)
-    columns = 4
+    calls = shown(seen.calls, 10)
+    columns = 5
     rows = math.ceil(len(calls) / columns)
     last = seen.calls[-1].number
     title = f"How does it plan? Noise becomes {len(seen.moment.chunks)} plans in {last} network calls"
     said = "Every line is a plan. At first they are noise; at each call the network says what plan is behind it."
-    figure = sheet(10.4, 0.92 + 2.62 * rows)
+    figure = sheet(10.4, 0.92 + 2.2 * rows)
     heading(figure, title, said)
     top = 1 - 0.92 / figure.get_figheight()
     grid = figure.add_gridspec(rows, columns, left=0.02, right=0.98, top=top, bottom=0.015, wspace=0.05, hspace=0.13)
@@ -114,7 +114,8 @@ def call_said(call: Estimates, last: int) -> str:
         return "pure noise"
     if call.noise == 0:
         return "the plans"
-    return f"call {call.number} of {last}, {100 * call.noise:.0f} % noise"
+    noise = f"{100 * call.noise:.0f} % noise"
+    return f"call {call.number}, the last" if call.number == last else f"call {call.number} of {last}, {noise}"
 
 
 def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
@@ -124,7 +125,7 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
     title = "What if something is in the way? Plans can be bent around it"
     said = (
         "Red: the energy of being there, 0 where the agent is clear of the disc. Guidance goes down its slope while planning; "
-        "projection moves finished plans out of it. Dark lines still pass through."
+        "projection moves finished plans out of it. Dark lines still pass through; while there are others none of them is taken."
     )
     figure = sheet(10.4, 4.55)
     heading(figure, title, said)
@@ -217,7 +218,8 @@ def bars(axes: Axes, choice: Choice, mode: Sequence[int]) -> None:
     for row, index in enumerate(order):
         taken = index == choice.index
         axes.barh(row, values[index], 0.72, color=colour(mode[index]), alpha=1 if taken else 0.55)
-        said = f"{'★ ' if taken else ''}{letter(mode[index])}  +{values[index]:.3g}"
+        above = f"+{values[index]:.3g}" if values[index] > 0 else "lowest"
+        said = f"{'★ ' if taken else ''}{letter(mode[index])}  {above}"
         axes.text(
             values[index], row, f" {said}", size=9, va="center", color=INK, weight="bold" if taken else "normal"
         )

@@ -36,7 +36,8 @@ def arena(loaded):
 def test_pictures_film_and_page_are_written(tmp_path: Path, capsys) -> None:
     assert main([str(CARD), "--seed", str(SEED), "--steps", "2", "--candidates", "16", "--output", str(tmp_path)]) == 0
     files = ("fans.png", "denoising.png", "steering.png", "choice.png", "film.mp4")
-    assert all(str(tmp_path / name) in capsys.readouterr().out or True for name in files)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [*(str(tmp_path / name) for name in files), f"open {tmp_path / 'index.html'}"]
     for name in files[:4]:
         picture = np.asarray(Image.open(tmp_path / name).convert("RGB"))
         assert min(picture.shape[:2]) > 400 and picture.std() > 10, name
@@ -63,14 +64,12 @@ def test_the_film_moves(tmp_path: Path, loaded, arena) -> None:
 def test_the_calls_lead_from_the_noise_to_the_plans(loaded, arena) -> None:
     calls = material.calls_of(loaded, arena, SEED, COUNT)
     moment = material.moment_of(loaded, arena, SEED, COUNT)
-    assert [call.number for call in calls] == [0, *range(1, 9), 8]
+    assert [call.number for call in calls] == list(range(9))
     assert all(a.noise >= b.noise for a, b in zip(calls, calls[1:], strict=False))
     noise = loaded.policy.model.units.physical("action", moment.found.noise)[0, :, 1:]
     torch.testing.assert_close(calls[0].chunks, noise)
-    assert torch.equal(calls[-1].chunks, moment.chunks)
     # The last step of every sampler is what was expected last, whatever it is.
-    torch.testing.assert_close(calls[-2].chunks, moment.chunks)
-    assert loaded.policy.config.guidance == material.NoGuidance() if hasattr(material, "NoGuidance") else True
+    assert torch.equal(calls[-1].chunks, moment.chunks)
 
 
 def test_looking_leaves_the_policy_as_it_was(loaded, arena) -> None:

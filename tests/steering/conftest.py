@@ -23,7 +23,7 @@ def session(loaded: Loaded) -> Iterator[Callable[..., Session]]:
     """Makes sessions, and closes them."""
     made: list[Session] = []
 
-    def begin(way: str = "projection", candidates: int = 32, seed: int = SEED, watch=None) -> Session:
+    def begin(way: str = "projection", candidates: int = 24, seed: int = SEED, watch=None) -> Session:
         made.append(Session(loaded, seed, candidates, way, watch))
         return made[-1]
 

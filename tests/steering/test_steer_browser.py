@@ -40,11 +40,17 @@ def opened(browser, session) -> Iterator[Any]:
         page.on("pageerror", lambda error: failed.append(str(error)))
         page.on("console", lambda said: failed.append(said.text) if said.type == "error" and "409" not in said.text else None)
         page.on("request", lambda asked: failed.append(asked.url) if not asked.url.startswith((server.url, "data:")) else None)
+        page.set_default_timeout(10_000)
         page.goto(server.url)
         page.wait_for_selector("#middles g")
         yield page, made
         page.close()
     assert not failed
+
+
+def shows(page, place: str, text: str) -> None:
+    """Wait until something is said."""
+    page.locator(place, has_text=text).wait_for(timeout=10_000)
 
 
 def at(page, x: float, y: float) -> tuple[float, float]:
@@ -61,11 +67,11 @@ def test_a_click_on_a_line_takes_that_way(opened) -> None:
     path = page.locator(f"#middles g[data-mode='{number}'] .line").get_attribute("d")
     x, y = map(float, re.findall(r"[\d.]+ [\d.]+", path)[-1].split())  # where the line ends
     page.mouse.click(*at(page, x, y))
-    page.wait_for_function("document.querySelector('#said').textContent.includes('way is taken')")
+    shows(page, "#said", "way is taken")
     assert page.locator("#plan").get_attribute("d").startswith("M")
     assert made.plan
     page.click("#step")
-    page.wait_for_function("document.querySelector('#progress').textContent.startsWith('step 1,')")
+    shows(page, "#progress", "step 1,")
     assert made.arena.steps == 1
 
 
@@ -74,7 +80,7 @@ def test_a_disc_that_is_dragged_becomes_an_obstacle_and_can_be_removed(opened) -
     picture = page.locator("#fans").inner_html()
     ax, ay = made.arena.agent
     x, y = (ax + 70 if ax < 256 else ax - 70), (ay + 20 if ay < 256 else ay - 20)
-    page.click("text=Draw an obstacle")
+    page.get_by_role("radio", name="Draw an obstacle").check()
     page.mouse.move(*at(page, x, y))
     page.mouse.down()
     page.mouse.move(*at(page, x + 18, y))
@@ -87,20 +93,20 @@ def test_a_disc_that_is_dragged_becomes_an_obstacle_and_can_be_removed(opened) -
     changed = page.locator("#fans").inner_html()
     assert bool((made.moment.violation <= 1e-3).all())
     page.click("#things button")
-    page.wait_for_function("document.querySelectorAll('#obstacles circle').length === 0")
+    page.wait_for_selector("#obstacles circle", state="detached")
     assert not made.obstacles and page.locator("#fans").inner_html() == picture
     assert isinstance(changed, str)
 
 
 def test_what_is_refused_is_said_on_the_page(opened) -> None:
     page, made = opened
-    page.click("text=Draw an obstacle")
+    page.get_by_role("radio", name="Draw an obstacle").check()
     page.mouse.click(*at(page, *made.arena.agent))
     page.wait_for_selector("#error:not([hidden])")
     assert "an obstacle cannot lie on the agent" in page.locator("#error").inner_text()
-    page.click("text=Set a goal")
+    page.get_by_role("radio", name="Set a goal").check()
     page.mouse.click(*at(page, 3, 3))
-    page.wait_for_function("document.querySelector('#error').textContent.includes('outside')")
+    shows(page, "#error", "outside")
     page.mouse.click(*at(page, 256, 256))
     page.wait_for_selector("#goal circle")
     assert page.locator("#error").is_hidden() and made.goal == pytest.approx((256, 256), abs=1)
@@ -109,18 +115,17 @@ def test_what_is_refused_is_said_on_the_page(opened) -> None:
 def test_it_plays_pauses_and_starts_anew(opened) -> None:
     page, made = opened
     page.click("#play")
-    page.wait_for_function("Number(document.querySelector('#progress').textContent.match(/\\d+/)[0]) >= 3")
+    page.locator("#progress", has_text=re.compile(r"step ([3-9]|\d\d+),")).wait_for()
     page.click("#play")
-    page.wait_for_function("document.querySelector('#play').textContent === 'Play'")
+    shows(page, "#play", "Play")
     page.wait_for_timeout(300)
     steps = made.arena.steps
     page.wait_for_timeout(400)
     assert made.arena.steps == steps >= 3
-    page.click("text=Guided diffusion")
-    page.wait_for_function("document.querySelector('input[value=guided]').checked")
+    page.get_by_role("radio", name="Guided diffusion").check()
     page.fill("#seed", "100002")
     page.click("#reset")
-    page.wait_for_function("document.querySelector('#progress').textContent.startsWith('step 0,')")
+    shows(page, "#progress", "step 0,")
     assert made.seed == 100_002 and made.way == "guided"
 
 
@@ -130,7 +135,7 @@ def test_everything_works_by_keyboard_and_has_a_name(opened) -> None:
     assert "% of the candidates" in group.get_attribute("aria-label")
     group.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#said').textContent.includes('way is taken')")
+    shows(page, "#said", "way is taken")
     unnamed = page.evaluate("[...document.querySelectorAll('button')].filter(b => !b.innerText.trim() && !b.ariaLabel).length")
     assert unnamed == 0 and made.plan
 
@@ -141,8 +146,8 @@ def test_it_fits_wide_and_narrow_light_and_dark(opened, width: int, scheme: str)
     page, made = opened
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    page.click(f"#modes button >> nth=0")
-    page.wait_for_function("document.querySelector('#said').textContent.includes('way is taken')")
+    page.click("#modes button >> nth=0")
+    shows(page, "#said", "way is taken")
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider <= 0, "nothing reaches beyond the window"
     small = page.evaluate(

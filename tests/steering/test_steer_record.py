@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import THREADS
 
 from lerobot_dp_plus.evaluation.folders import weights_digest
 from lerobot_dp_plus.policies.acting import load_switched
@@ -19,15 +18,13 @@ SEED = 100_000
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
     """A run with every kind of order, in every way."""
-    assert THREADS
     file = tmp_path_factory.mktemp("steer") / "run.jsonl"
     head = {"checkpoint": str(CARD), "weights_sha256": weights_digest(CARD), "env": "pusht"}
-    recorder = Recorder(file, **head, seed=SEED, candidates=16, way="projection")
-    session = Session(load_switched(CARD), SEED, 16, "projection", recorder)
+    recorder = Recorder(file, **head, seed=SEED, candidates=8, way="projection")
+    session = Session(load_switched(CARD), SEED, 8, "projection", recorder)
     orders: list[dict] = [{"do": "choose", "mode": 0}, {"do": "step"}, {"do": "block", "x": 30, "y": 480, "radius": 12.5}]
     for way in ("ranking", "biased_start", "guided", "stochastic"):
-        orders += [{"do": "bend", "way": way}, {"do": "send", "x": 256, "y": 256}, {"do": "step"}, {"do": "step"}]
-        orders += [{"do": "recall"}, {"do": "step"}]
+        orders += [{"do": "bend", "way": way}, {"do": "send", "x": 256, "y": 256}, {"do": "step"}, {"do": "recall"}]
     orders += [{"do": "unblock", "index": 0}, {"do": "reset", "seed": 100_004}, {"do": "step"}]
     for order in orders:
         session.perform(order)
@@ -45,7 +42,7 @@ def test_every_order_is_a_line_and_every_step_has_its_action(recorded: Path) -> 
 
 def test_the_same_actions_are_executed_again(recorded: Path) -> None:
     played = play(load_switched(CARD), Recording.read(recorded))
-    assert played.steps == 14 and played.difference <= 1e-6
+    assert played.steps == 6 and played.difference <= 1e-6
 
 
 def test_other_actions_are_noticed(recorded: Path, tmp_path: Path, capsys) -> None:
@@ -55,9 +52,7 @@ def test_other_actions_are_noticed(recorded: Path, tmp_path: Path, capsys) -> No
     file = tmp_path / "other.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in lines))
     assert steer.main(["--replay", str(file)]) == 1
-    assert "14 steps, other actions (largest difference 0.01)" in capsys.readouterr().out
-    assert steer.main([str(CARD), "--replay", str(recorded)]) == 0
-    assert "14 steps, the same actions" in capsys.readouterr().out
+    assert "6 steps, other actions (largest difference 0.01)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,6 @@ def test_a_port_that_is_taken_or_none_is_refused(session) -> None:
 
 
 def test_the_command_serves_records_and_opens_no_browser_unless_asked(tmp_path, monkeypatch, capsys) -> None:
-    from conftest import THREADS
-
-    assert THREADS
     opened: list[str] = []
     monkeypatch.setattr(steer.webbrowser, "open", opened.append)
 
