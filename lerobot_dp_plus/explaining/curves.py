@@ -72,7 +72,9 @@ def denoising(seen: Seen, path: Path) -> tuple[str, str]:
     figure = sheet(10.4, 1.1 + 1.9 * len(moved))
     heading(figure, title, said)
     top = 1 - 1.05 / figure.get_figheight()
-    grid = figure.add_gridspec(len(moved), len(calls), left=0.06, right=0.98, top=top, bottom=0.08, wspace=0.28, hspace=0.3)
+    grid = figure.add_gridspec(
+        len(moved), len(calls), left=0.06, right=0.98, top=top, bottom=0.08, wspace=0.28, hspace=0.3
+    )
     mode = seen.moment.modes.mode[0].tolist()
     for row, dim in enumerate(sorted(moved)):
         for column, call in enumerate(calls):

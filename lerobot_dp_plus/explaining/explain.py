@@ -39,7 +39,9 @@ def explain_pusht(loaded: Loaded, seed: int, steps: int | None, count: int, outp
         )
     bent = material.bend(loaded, arena, seed, count, material.on_the_way(seen.moment, seen.choice.index, agent))
     chapters.append(
-        _chapter(output / "steering.png", "The same plans as drawn, guided and projected", scenes.steering, bent, seen, agent)
+        _chapter(
+            output / "steering.png", "The same plans as drawn, guided and projected", scenes.steering, bent, seen, agent
+        )
     )
     energy = seen.choice.by
     land = None if energy != "end" else material.landscape_of(loaded, arena, agent, energy, scenes.around(seen, agent))
@@ -49,7 +51,9 @@ def explain_pusht(loaded: Loaded, seed: int, steps: int | None, count: int, outp
     moving = output / "film.mp4"
     film.film(seen, agent, arena, policy.config.n_action_steps, moving)
     chapters.append(
-        Chapter("All of it, moving", "Noise becomes plans, plans fall into ways, one is done in part.", moving, "The film")
+        Chapter(
+            "All of it, moving", "Noise becomes plans, plans fall into ways, one is done in part.", moving, "The film"
+        )
     )
     arena.close()
     return seen, chapters
@@ -73,7 +77,9 @@ def explain_aloha(
     seen = seen_of(loaded, run, seed, steps, count)
     chapters = [_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen)]
     if seen.calls:
-        chapters.append(_chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen))
+        chapters.append(
+            _chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen)
+        )
     chapters.append(_chapter(output / "choice.png", "The energies of all plans", curves.choosing, seen))
     run.close()
     return seen, chapters
@@ -101,7 +107,9 @@ def main(argv: Sequence[str]) -> int:
         note = "No scene and no film: nothing says where on a picture joints lead, so plans are curves over time."
         print(note)
     about = f"{name} in {options.env}, seed {options.seed}, after {seen.step} control steps."
-    page = write_page(output / "index.html", "What the policy might do, and why it does what it does", about, chapters, note)
+    page = write_page(
+        output / "index.html", "What the policy might do, and why it does what it does", about, chapters, note
+    )
     for chapter in chapters:
         print(chapter.file)
     print(f"open {page}")

@@ -40,6 +40,8 @@ class Chapter:
 
 def write_page(path: Path, title: str, about: str, chapters: list[Chapter], note: str = "") -> Path:
     """Write the page. `note` says what is missing, if anything is."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return write_whole(path, page.render(title=title, about=about, chapters=chapters, note=note))

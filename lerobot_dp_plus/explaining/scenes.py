@@ -147,7 +147,9 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
         side = np.linspace(0, ARENA, len(bent.landscape))
         levels = high * np.array([0.0005, 0.06, 0.15, 0.28, 0.43, 0.6, 0.8, 1.0])
         axes.contourf(side, side, bent.landscape, levels=levels, cmap="Reds", alpha=0.65, zorder=1, vmin=-0.3 * high)
-        axes.contour(side, side, bent.landscape, levels=levels[1:-1], colors=FORBIDDEN, linewidths=0.5, alpha=0.5, zorder=2)
+        axes.contour(
+            side, side, bent.landscape, levels=levels[1:-1], colors=FORBIDDEN, linewidths=0.5, alpha=0.5, zorder=2
+        )
         axes.add_patch(Circle((centre[0], centre[1]), radius, facecolor="none", edgecolor=FORBIDDEN, lw=2, zorder=7))
         hits = (moment.violation > 1.0).numpy()
         paths = moment.positions.numpy()
@@ -220,9 +222,7 @@ def bars(axes: Axes, choice: Choice, mode: Sequence[int]) -> None:
         axes.barh(row, values[index], 0.72, color=colour(mode[index]), alpha=1 if taken else 0.55)
         above = f"+{values[index]:.3g}" if values[index] > 0 else "lowest"
         said = f"{'★ ' if taken else ''}{letter(mode[index])}  {above}"
-        axes.text(
-            values[index], row, f" {said}", size=9, va="center", color=INK, weight="bold" if taken else "normal"
-        )
+        axes.text(values[index], row, f" {said}", size=9, va="center", color=INK, weight="bold" if taken else "normal")
     high = float(values.max()) or 1.0
     axes.set(xlim=(0, 1.25 * high), ylim=(len(order) - 0.4, -0.6), yticks=[])
     means = f", {MEANS[name]}" if name in MEANS else ""

@@ -65,7 +65,12 @@ def scene(axes: Axes, picture: np.ndarray, agent: np.ndarray, window: tuple[floa
 
 
 def fan(
-    axes: Axes, start: np.ndarray, paths: np.ndarray, colours: str | Sequence[str], width: float = 1.1, alpha: float = 0.4
+    axes: Axes,
+    start: np.ndarray,
+    paths: np.ndarray,
+    colours: str | Sequence[str],
+    width: float = 1.1,
+    alpha: float = 0.4,
 ) -> LineCollection:
     """Thin paths (N, S, 2) from one start."""
     lines = LineCollection(list(from_start(start, paths)), colors=colours, linewidths=width, alpha=alpha, zorder=3)

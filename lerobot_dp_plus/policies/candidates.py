@@ -132,10 +132,14 @@ def steps_before(config: DpPlusConfig, time: float) -> int:
         ValueError: t is not in [0, 1), or the head has no sampler.
     """
     if not 0 <= time < 1:
-        raise ValueError(f"start_time = {time}: must be at least 0, which is noise, and less than 1, which is the start itself")
+        raise ValueError(
+            f"start_time = {time}: must be at least 0, which is noise, and less than 1, which is the start itself"
+        )
     if "sampler" not in heads.head_of(config.objective).uses:
         chosen = Objective.get_choice_name(type(config.objective))
-        raise ValueError(f"start: objective.type = {chosen} draws its chunks without noise, so none can begin near a start")
+        raise ValueError(
+            f"start: objective.type = {chosen} draws its chunks without noise, so none can begin near a start"
+        )
     inner = config.sampler.times(config.objective.sampling_path, torch.zeros(1, dtype=torch.float64))[:-1]  # type: ignore[attr-defined]
     return min(int((inner < time).sum()), len(inner) - 1)
 

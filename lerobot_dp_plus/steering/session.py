@@ -9,10 +9,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Arena, forward_of
 from lerobot_dp_plus.evaluation.moment import Moment, look, seeded_noise
 from lerobot_dp_plus.policies import fitting
 from lerobot_dp_plus.policies.acting import Loaded
-from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Arena, forward_of
 from lerobot_dp_plus.steering.orders import Refused, called, number, read, whole
 from lerobot_dp_plus.steering.ways import PROJECTION, START_TIME, Wish, bent, legal, start_of, straight
 
@@ -102,15 +102,15 @@ class Session:
             raise Refused(f"the way {called(mode)} is gone; shown are {', '.join(map(called, self.ids))}")
         way = self.moment.ways[self.ids.index(mode)]
         middle = int(self.moment.modes.nearest[0, way])
-        wish = Wish(self.moment.chunks[middle], self.moment.positions[middle, -1])
+        wish = self._like(middle)
         if self._bends_draws:
             self._draw(wish)
-            distance = (self.moment.chunks - wish.path).square().sum((1, 2))
+            distance = (self._places(self.moment.positions) - wish.places).square().sum((1, 2))
             index = self._best(torch.arange(self.count), distance)
         else:
             index = self._pick(None, self.moment.members(way))
         self._adopt(index)
-        self.said = f"The {called(mode)} way is taken." + self._warning(index)
+        self.said = f"The {called(mode)} way is taken; dashed is the plan." + self._warning(index)
 
     def block(self, x: float, y: float, radius: float) -> None:
         """Put a disc where the agent must not go, in pixels."""
@@ -208,7 +208,18 @@ class Session:
             return None
         there = torch.tensor(self.goal, dtype=torch.float32)
         here = torch.as_tensor(self.arena.agent, dtype=torch.float32)
-        return Wish(straight(here, there, self.policy.config.chunk_length), there)
+        way = straight(here, there, self.policy.config.chunk_length)
+        return Wish(way, way, there)
+
+    def _places(self, positions: Tensor) -> Tensor:
+        """Where the robot is at the end of every step, (..., L, P), of positions (..., S, P)."""
+        each = self.moment.scene.substeps
+        return positions[..., each - 1 :: each, :]
+
+    def _like(self, index: int) -> Wish:
+        """The wish to do what a candidate does."""
+        places = self._places(self.moment.positions[index])
+        return Wish(self.moment.chunks[index], places, places[-1])
 
     def _draw(self, wish: Wish | None) -> None:
         policy = self.policy
@@ -246,7 +257,8 @@ class Session:
         moment, selection = self.moment, self.policy.config.selection
         among = torch.arange(self.count) if among is None else among
         if wish is not None:
-            return self._best(among, (moment.positions[:, -1] - wish.end).square().sum(-1))
+            done = self._places(moment.positions)[:, self.policy.config.n_action_steps - 1]
+            return self._best(among, (done - wish.end).square().sum(-1))
         pool = self._keeping(among)
         ahead = moment.found.from_step(self.policy.config.n_obs_steps - 1).rows(pool[None])
         tail = None

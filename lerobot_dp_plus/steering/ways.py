@@ -3,10 +3,10 @@
 | way | what happens to a wish for a path or a place | obstacles | source |
 |---|---|---|---|
 | `ranking` | the candidate that comes nearest is taken | those that keep clear come first | ITPS, arXiv 2411.16627 |
-| `biased_start` | sampling begins at the wish, half noised | as `ranking` | ITPS; SDEdit, arXiv 2108.01073 |
+| `biased_start` | sampling begins at the wish with noise on it | as `ranking` | ITPS; SDEdit, arXiv 2108.01073 |
 | `guided` | every estimate is moved down the energy | the same | ITPS; Chung et al., arXiv 2209.14687 |
 | `stochastic` | the same, with Langevin steps between | the same | ITPS; Song et al., arXiv 2011.13456 |
-| `projection` | as `ranking` | every candidate is moved out, exactly | `projection/kaczmarz.py` |
+| `projection` | as `guided` if it is a place, else as `ranking` | every candidate is moved out, exactly | `projection/kaczmarz.py` |
 
 Each is built of parts of the policy, which one can also switch on by flags.
 """
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.energies import Goal
+from lerobot_dp_plus.energies import Path
 from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS
 from lerobot_dp_plus.guidance import Gradient
 from lerobot_dp_plus.projection import Kaczmarz, NoProjection
@@ -34,12 +34,14 @@ SAID = {
     BIASED_START: ("Biased start", "Sampling begins at the wished path with some noise on it, not at pure noise."),
     GUIDED: ("Guided diffusion", "At every denoising step the chunk is moved towards the wish and out of obstacles."),
     STOCHASTIC: ("Stochastic sampling", "The same, with Langevin steps between: slower, and truer to the policy."),
-    PROJECTION: ("Projection", "Candidates are moved out of obstacles exactly, then the nearest to the wish is taken."),
+    PROJECTION: ("Projection", "Candidates are moved out of obstacles exactly, and guided only towards a goal."),
 }
 #: Pixels left free around the agent's disc: by a projection, which is exact, and by what is soft.
 EXACT, SOFT = 3.0, 5.0
+#: Pixels a step of a way to a goal; demonstrators are seldom faster.
+FASTEST = 30.0
 #: Where between noise and the wish a biased start begins.
-START_TIME = 0.5
+START_TIME = 0.75
 #: Langevin steps after each step of the sampler.
 CORRECTIONS = 2
 GUIDANCE = Gradient(strength=0.5, inner_steps=3)
@@ -50,11 +52,13 @@ class Wish:
     """What a person wants the robot to do next.
 
     Args:
-        path: the actions from now on, (L, A), in the dataset's units.
-        end: where they lead, (P,), as the forward map says.
+        actions: from now on, (L, A), in the dataset's units.
+        places: where the robot should be at the end of each step, (L, P).
+        end: where that leads, (P,).
     """
 
-    path: Tensor
+    actions: Tensor
+    places: Tensor
     end: Tensor
 
 
@@ -75,12 +79,12 @@ def bent(base: Mapping[str, Any], way: str, wish: Wish | None, obstacles: bool) 
     keeps = replace(
         base["energies"].obstacles, weight=1.0, clearance=AGENT_RADIUS + (EXACT if way == PROJECTION else SOFT)
     )
-    target = () if wish is None else tuple(wish.end.tolist())
-    goal = Goal(weight=1.0 if follows and target else 0.0, target=target)
+    wished = wish is not None and way in (GUIDED, STOCHASTIC, PROJECTION)
+    points = tuple(map(tuple, wish.places.tolist())) if wished else ()  # type: ignore[union-attr]
     sampler = base["sampler"]
     return {
-        "energies": replace(base["energies"], obstacles=keeps, goal=goal),
-        "guidance": GUIDANCE if follows and (target or obstacles) else base["guidance"],
+        "energies": replace(base["energies"], obstacles=keeps, path=Path(float(wished), points)),
+        "guidance": GUIDANCE if wished or (follows and obstacles) else base["guidance"],
         "projection": Kaczmarz() if way == PROJECTION else NoProjection(),
         "sampler": PredictorCorrector(sampler.num_steps, CORRECTIONS) if way == STOCHASTIC else sampler,
     }
@@ -94,11 +98,12 @@ def start_of(policy: Any, way: str, wish: Wish | None, last: Tensor) -> Tensor |
     if way != BIASED_START or wish is None:
         return None
     now = policy.config.n_obs_steps - 1
-    path = torch.cat([last.to(wish.path).expand(now, -1), wish.path])
-    return policy.model.units.normalised(ACTION, path)[None].to(torch.float32)
+    chunk = torch.cat([last.to(wish.actions).expand(now, -1), wish.actions])
+    return policy.model.units.normalised(ACTION, chunk)[None].to(torch.float32)
 
 
 def straight(here: Tensor, there: Tensor, length: int) -> Tensor:
-    """Actions (L, 2) that lead from `here` to `there` at even speed, and wait there."""
-    share = torch.linspace(0, 1, length + 1)[1:, None].to(here)
-    return here + share * (there - here)
+    """Places (L, 2) on the straight way from `here` to `there`, no faster than `FASTEST`."""
+    way = there - here
+    share = min(1.0, FASTEST * length / max(float(way.norm()), 1e-6))
+    return here + share * torch.linspace(0, 1, length + 1)[1:, None].to(here) * way

@@ -120,7 +120,9 @@ def test_the_most_ambiguous_moment_is_found(loaded, arena) -> None:
         loaded,
         arena,
         material.LOOKED_AT,
-        lambda: seen.append(float(torch.special.entr(material.moment_of(loaded, arena, SEED, COUNT).modes.weights).sum())),
+        lambda: seen.append(
+            float(torch.special.entr(material.moment_of(loaded, arena, SEED, COUNT).modes.weights).sum())
+        ),
     )
     assert entropy == pytest.approx(max(seen)) and seen.index(max(seen)) == step
 

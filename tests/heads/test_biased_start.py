@@ -52,13 +52,17 @@ def test_the_later_the_start_the_nearer_and_the_narrower() -> None:
 
 
 @pytest.mark.parametrize(
-    "sampler", [DDIM(6), DPMpp2M(6), Heun(6), Ancestral(6), Langevin(6), PredictorCorrector(6)], ids=lambda s: type(s).__name__
+    "sampler",
+    [DDIM(6), DPMpp2M(6), Heun(6), Ancestral(6), Langevin(6), PredictorCorrector(6)],
+    ids=lambda s: type(s).__name__,
 )
 def test_steps_that_are_skipped_cost_no_call(sampler: Sampler, monkeypatch) -> None:
     calls: list[float] = []
     forward = ExactNetwork.forward
     monkeypatch.setattr(
-        ExactNetwork, "forward", lambda self, x, time, *rest: calls.append(float(time[0])) or forward(self, x, time, *rest)
+        ExactNetwork,
+        "forward",
+        lambda self, x, time, *rest: calls.append(float(time[0])) or forward(self, x, time, *rest),
     )
     objective = Diffusion(prediction="x1", clip_range=None)
     noise = torch.randn(1, 3, H, 2, dtype=torch.float64)

@@ -79,5 +79,7 @@ def test_it_is_one_graph(made) -> None:
     model = made._averaged_model
     with torch.no_grad():
         expected = propose(model, recipe, window, noise).chunks
-        found = torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")(model, recipe, window, noise).chunks
+        found = torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")(
+            model, recipe, window, noise
+        ).chunks
     torch.testing.assert_close(found, expected)

@@ -10,7 +10,7 @@ from lerobot_dp_plus.steering.session import Session
 
 CARD = Path(__file__).parents[2] / "hub_cards" / "pusht_state"
 #: On this seed two ways are open at the start, and more than one candidate leads through the middle of the first.
-SEED = 100_000
+SEED = 100_058
 
 
 @pytest.fixture(scope="session")

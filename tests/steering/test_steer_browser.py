@@ -38,8 +38,14 @@ def opened(browser, session) -> Iterator[Any]:
     with served(made) as server:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.on("pageerror", lambda error: failed.append(str(error)))
-        page.on("console", lambda said: failed.append(said.text) if said.type == "error" and "409" not in said.text else None)
-        page.on("request", lambda asked: failed.append(asked.url) if not asked.url.startswith((server.url, "data:")) else None)
+        page.on(
+            "console",
+            lambda said: failed.append(said.text) if said.type == "error" and "409" not in said.text else None,
+        )
+        page.on(
+            "request",
+            lambda asked: failed.append(asked.url) if not asked.url.startswith((server.url, "data:")) else None,
+        )
         page.set_default_timeout(10_000)
         page.goto(server.url)
         page.wait_for_selector("#middles g")
@@ -136,7 +142,9 @@ def test_everything_works_by_keyboard_and_has_a_name(opened) -> None:
     group.focus()
     page.keyboard.press("Enter")
     shows(page, "#said", "way is taken")
-    unnamed = page.evaluate("[...document.querySelectorAll('button')].filter(b => !b.innerText.trim() && !b.ariaLabel).length")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button')].filter(b => !b.innerText.trim() && !b.ariaLabel).length"
+    )
     assert unnamed == 0 and made.plan
 
 
@@ -154,7 +162,9 @@ def test_it_fits_wide_and_narrow_light_and_dark(opened, width: int, scheme: str)
         "[...document.querySelectorAll('button, .tools label')].map(e => e.getBoundingClientRect()).filter(r => r.height < 28).length"
     )
     assert small == 0, "everything can be hit with a finger"
-    paper, ink = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    paper, ink = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
     assert contrast(paper, ink) > 7
     if SCREENSHOTS:
         page.screenshot(path=Path(SCREENSHOTS) / f"steer_{width}_{scheme}.png", full_page=True)

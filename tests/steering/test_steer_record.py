@@ -22,7 +22,11 @@ def recorded(tmp_path_factory) -> Path:
     head = {"checkpoint": str(CARD), "weights_sha256": weights_digest(CARD), "env": "pusht"}
     recorder = Recorder(file, **head, seed=SEED, candidates=8, way="projection")
     session = Session(load_switched(CARD), SEED, 8, "projection", recorder)
-    orders: list[dict] = [{"do": "choose", "mode": 0}, {"do": "step"}, {"do": "block", "x": 30, "y": 480, "radius": 12.5}]
+    orders: list[dict] = [
+        {"do": "choose", "mode": 0},
+        {"do": "step"},
+        {"do": "block", "x": 30, "y": 480, "radius": 12.5},
+    ]
     for way in ("ranking", "biased_start", "guided", "stochastic"):
         orders += [{"do": "bend", "way": way}, {"do": "send", "x": 256, "y": 256}, {"do": "step"}, {"do": "recall"}]
     orders += [{"do": "unblock", "index": 0}, {"do": "reset", "seed": 100_004}, {"do": "step"}]

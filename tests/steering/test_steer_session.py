@@ -199,7 +199,10 @@ def test_a_run_that_is_over_is_not_played_on(session) -> None:
 
 
 def test_the_policy_is_left_as_it_was(loaded) -> None:
-    before = {name: getattr(loaded.policy.config, name) for name in ("energies", "guidance", "projection", "sampler", "forward")}
+    before = {
+        name: getattr(loaded.policy.config, name)
+        for name in ("energies", "guidance", "projection", "sampler", "forward")
+    }
     made = Session(loaded, 3, 8, "stochastic")
     made.perform({"do": "send", "x": 256, "y": 256})
     made.close()
