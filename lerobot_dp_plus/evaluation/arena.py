@@ -35,9 +35,9 @@ class Run:
         config = loaded.policy.config
         if not config.type.startswith("dp_plus_"):
             raise ValueError(f"policy type {config.type!r}: candidates are offered by the dp_plus_* types")
-        wanted, has = config.action_feature.shape, env.action_space.shape
-        if tuple(wanted) != has:
-            raise ValueError(f"this policy's actions have {wanted[0]} dimensions, and this environment takes {has}")
+        (wanted,), (takes,) = config.action_feature.shape, env.action_space.shape  # type: ignore[misc]
+        if wanted != takes:
+            raise ValueError(f"this policy's actions have {wanted} dimensions, and this environment takes {takes}")
         self._loaded, self._env = loaded, env
         self.reset(seed)
 

@@ -72,8 +72,7 @@ def explain_aloha(
 
     pictures = loaded.policy.config.camera_features
     shape = next(iter(pictures.values()))[1:] if pictures else (120, 160)
-    size = {"observation_height": shape[0], "observation_width": shape[1]}
-    run = Run(loaded, AlohaLite(task, obs_type("aloha_lite", bool(pictures)) or "", **size), seed)
+    run = Run(loaded, AlohaLite(task, obs_type("aloha_lite", bool(pictures)) or "", *shape), seed)
     seen = seen_of(loaded, run, seed, steps, count)
     chapters = [_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen)]
     if seen.calls:

@@ -31,6 +31,7 @@ def film(seen: Seen, agent: np.ndarray, arena: Arena, executed: int, path: Path)
 
 def _figure(title: str, picture: np.ndarray, agent: np.ndarray, window: Window) -> tuple[Figure, Any, Any]:
     figure = sheet(6.0, 6.5)
+    figure.set_dpi(PIXELS)
     figure.text(0.02, 0.975, title, size=16, weight="bold", color=INK, va="top")
     said = figure.text(0.02, 0.928, "", size=12, color=SOFT, va="top")
     axes = figure.add_axes((0.02, 0.015, 0.96, 0.96 * 6.0 / 6.5))
@@ -38,10 +39,25 @@ def _figure(title: str, picture: np.ndarray, agent: np.ndarray, window: Window) 
     return figure, axes, said
 
 
-def _frame(figure: Figure) -> np.ndarray:
-    figure.set_dpi(PIXELS)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
+def _frame(figure: Figure, moving: Sequence[tuple[Any, Any]] = (), behind: Any = None) -> np.ndarray:
+    """The figure as a picture. With `behind`, what was drawn before, only (axes, artist) of `moving` are drawn anew."""
+    canvas: Any = figure.canvas
+    if behind is None:
+        canvas.draw()
+    else:
+        canvas.restore_region(behind)
+        for drawer, artist in moving:
+            drawer.draw_artist(artist)
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _still(figure: Figure, moving: Sequence[tuple[Any, Any]]) -> Any:
+    """What stands still behind what moves: the scene takes a hundred times as long to draw as the lines."""
+    canvas: Any = figure.canvas
+    for _, artist in moving:
+        artist.set_animated(True)
+    canvas.draw()
+    return canvas.copy_from_bbox(figure.bbox)
 
 
 def _planning(seen: Seen, agent: np.ndarray, window: Window) -> list[np.ndarray]:
@@ -52,7 +68,9 @@ def _planning(seen: Seen, agent: np.ndarray, window: Window) -> list[np.ndarray]
     figure, axes, said = _figure(f"1  Noise becomes {len(colours)} plans", seen.picture, agent, window)
     lines = fan(axes, agent, calls[0].chunks.numpy(), NOISY, 1.2, 0.35)
     said.set_text(call_said(calls[0], calls[-1].number))
-    frames = [_frame(figure)] * (STILL // 2)
+    moving = (axes, lines), (figure, said)
+    behind = _still(figure, moving)
+    frames = [_frame(figure, moving, behind)] * (STILL // 2)
     for before, after in pairwise(calls):
         said.set_text(call_said(after, calls[-1].number))
         if after.number:
@@ -61,7 +79,7 @@ def _planning(seen: Seen, agent: np.ndarray, window: Window) -> list[np.ndarray]
             smooth = share * share * (3 - 2 * share)
             between = (1 - smooth) * before.chunks.numpy() + smooth * after.chunks.numpy()
             lines.set_segments(list(from_start(agent, between)))
-            frames.append(_frame(figure))
+            frames.append(_frame(figure, moving, behind))
     return frames + [frames[-1]] * (STILL // 2)
 
 

@@ -91,7 +91,9 @@ def thick(axes: Axes, start: np.ndarray, path: np.ndarray, colour: str, label: s
     if label:
         end = points[-1]
         axes.plot(*end, "o", ms=17, color=colour, mec="white", mew=1.6, zorder=9)
-        axes.text(*end, label, color="white", weight="bold", size=10.5, ha="center", va="center_baseline", zorder=10)
+        axes.text(
+            end[0], end[1], label, color="white", weight="bold", size=10.5, ha="center", va="center_baseline", zorder=10
+        )
 
 
 def window_around(points: np.ndarray, room: float, least: float) -> tuple[float, float, float]:

@@ -59,6 +59,7 @@ class Session:
         self._base = {name: getattr(config, name) for name in BENDING}
         config.forward = forward_of(config)
         self.seed, self.way, self.said = seed, way, "The policy waits. Step, play, or bend what it does."
+        self.goal: tuple[float, float] | None = None
         self._begin()
 
     def perform(self, order: Mapping[str, Any]) -> None:
@@ -187,7 +188,7 @@ class Session:
 
     def _begin(self) -> None:
         self.obstacles: list[tuple[float, float, float]] = []
-        self.goal: tuple[float, float] | None = None
+        self.goal = None
         self.ids: list[int] = []
         self._ends: dict[int, Tensor] = {}
         self._drop()

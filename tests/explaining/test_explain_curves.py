@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
     )
     made = get_policy_class(config.type)(config)
     widths = {"observation.state": JOINTS, "observation.environment_state": POSE, "action": JOINTS}
-    made.model.units.learn({key: (torch.zeros(width), torch.ones(width)) for key, width in widths.items()})
+    for model in (made.model, made.ema.module):
+        model.units.learn({key: (torch.zeros(width), torch.ones(width)) for key, width in widths.items()})
     stats = {key: {"min": -torch.ones(width), "max": torch.ones(width)} for key, width in widths.items()}
     made.save_pretrained(tmp_path / "policy")
     for pipeline in make_pre_post_processors(config, dataset_stats=stats):
