@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from lerobot_dp_plus.evaluation.arena import Arena, Run, forward_of
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
@@ -74,7 +75,10 @@ def explain_aloha(
     shape = next(iter(pictures.values()))[1:] if pictures else (120, 160)
     run = Run(loaded, AlohaLite(task, obs_type("aloha_lite", bool(pictures)) or "", *shape), seed)
     seen = seen_of(loaded, run, seed, steps, count)
-    chapters = [_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen)]
+    camera = output / "camera.png"
+    Image.fromarray(seen.picture).save(camera)
+    chapters = [Chapter("What is the situation?", "The camera's picture.", camera, "The camera's picture")]
+    chapters.append(_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen))
     if seen.calls:
         chapters.append(
             _chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen)

@@ -56,7 +56,7 @@ def heading(figure: Figure, title: str, said: str) -> None:
 
 def scene(axes: Axes, picture: np.ndarray, agent: np.ndarray, window: tuple[float, float, float] | None = None) -> None:
     """The scene, faded, and the agent. `window` (x, y, side) is the part that is shown, from its top left corner."""
-    axes.imshow(picture, extent=(0, ARENA, ARENA, 0), interpolation="lanczos", alpha=FADED, zorder=0)
+    axes.imshow(picture, extent=(0, ARENA, ARENA, 0), interpolation="bilinear", alpha=FADED, zorder=0)
     axes.add_patch(Circle((agent[0], agent[1]), AGENT_RADIUS, facecolor=AGENT, edgecolor="white", lw=1.4, zorder=8))
     x, y, side = (0.0, 0.0, float(ARENA)) if window is None else window
     axes.set(xlim=(x, x + side), ylim=(y + side, y), xticks=[], yticks=[], aspect="equal")

@@ -148,27 +148,52 @@ def test_everything_works_by_keyboard_and_has_a_name(opened) -> None:
     assert unnamed == 0 and made.plan
 
 
-@pytest.mark.parametrize("width", [400, 1200])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_wide_and_narrow_light_and_dark(opened, width: int, scheme: str) -> None:
+def test_wishes_are_shown_together(opened) -> None:
+    """A way that is taken, then a goal and an obstacle: the picture of `docs/steering.md`."""
     page, made = opened
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
     page.click("#modes button >> nth=0")
     shows(page, "#said", "way is taken")
-    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0, "nothing reaches beyond the window"
-    small = page.evaluate(
-        "[...document.querySelectorAll('button, .tools label')].map(e => e.getBoundingClientRect()).filter(r => r.height < 28).length"
-    )
-    assert small == 0, "everything can be hit with a finger"
-    paper, ink = page.evaluate(
-        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
-    )
-    assert contrast(paper, ink) > 7
+    page.click("#step")
+    shows(page, "#progress", "step 1,")
+    page.get_by_role("radio", name="Set a goal").check()
+    page.mouse.click(*at(page, 130, 250))
+    page.wait_for_selector("#goal circle")
+    page.get_by_role("radio", name="Draw an obstacle").check()
+    page.mouse.move(*at(page, 205, 350))
+    page.mouse.down()
+    page.mouse.move(*at(page, 205, 378))
+    page.mouse.up()
+    page.wait_for_selector("#obstacles circle")
+    listed = page.locator("#things").inner_text()
+    assert "Obstacle 1, radius 28 px" in listed and "Goal at " in listed
+    assert made.goal == pytest.approx((130, 250), abs=2)
+    ends = made.moment.positions[:, -1]
+    goal = ends.new_tensor(made.goal)
+    assert (
+        (ends - goal).norm(dim=-1) < (ends.new_tensor(made.arena.agent.tolist()) - goal).norm()
+    ).float().mean() > 0.9
     if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"steer_{width}_{scheme}.png", full_page=True)
-    assert made.plan
+        page.screenshot(path=Path(SCREENSHOTS) / "steer.png", full_page=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_wide_and_narrow_light_and_dark(opened, scheme: str) -> None:
+    page, _ = opened
+    page.emulate_media(color_scheme=scheme)
+    page.click("#modes button >> nth=0")
+    shows(page, "#said", "way is taken")
+    for width in (400, 1200):
+        page.set_viewport_size({"width": width, "height": 900})
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, "nothing reaches beyond the window"
+        heights = page.evaluate(
+            "[...document.querySelectorAll('button, .tools label')].map(each => each.getBoundingClientRect().height)"
+        )
+        assert min(heights) >= 28, "everything can be hit with a finger"
+        if SCREENSHOTS:
+            page.screenshot(path=Path(SCREENSHOTS) / f"steer_{width}_{scheme}.png", full_page=True)
+    style = "getComputedStyle(document.body)"
+    assert contrast(*page.evaluate(f"[{style}.backgroundColor, {style}.color]")) > 7
 
 
 def contrast(*colours: str) -> float:

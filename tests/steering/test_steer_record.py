@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from lerobot_dp_plus.evaluation.folders import weights_digest
-from lerobot_dp_plus.policies.acting import load_switched
 from lerobot_dp_plus.steering import steer
 from lerobot_dp_plus.steering.record import Recorder, Recording, play
 from lerobot_dp_plus.steering.session import Session
@@ -16,12 +15,12 @@ SEED = 100_000
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory) -> Path:
+def recorded(tmp_path_factory, loaded) -> Path:
     """A run with every kind of order, in every way."""
     file = tmp_path_factory.mktemp("steer") / "run.jsonl"
     head = {"checkpoint": str(CARD), "weights_sha256": weights_digest(CARD), "env": "pusht"}
     recorder = Recorder(file, **head, seed=SEED, candidates=8, way="projection")
-    session = Session(load_switched(CARD), SEED, 8, "projection", recorder)
+    session = Session(loaded, SEED, 8, "projection", recorder)
     orders: list[dict] = [
         {"do": "choose", "mode": 0},
         {"do": "step"},
@@ -44,8 +43,8 @@ def test_every_order_is_a_line_and_every_step_has_its_action(recorded: Path) -> 
     assert all(len(line["action"]) == 2 for line in lines[1:] if line["do"] == "step")
 
 
-def test_the_same_actions_are_executed_again(recorded: Path) -> None:
-    played = play(load_switched(CARD), Recording.read(recorded))
+def test_the_same_actions_are_executed_again(recorded: Path, loaded) -> None:
+    played = play(loaded, Recording.read(recorded))
     assert played.steps == 6 and played.difference <= 1e-6
 
 

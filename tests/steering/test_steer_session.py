@@ -88,7 +88,7 @@ def test_the_agent_goes_to_a_goal_and_the_wish_ends_there(session, way: str) -> 
     made.perform({"do": "send", "x": float(x), "y": float(y)})
     far = math.dist(made.arena.agent, (x, y))
     nearest = far
-    for _ in range(14):
+    for _ in range(8):
         made.perform({"do": "step"})
         nearest = min(nearest, math.dist(made.arena.agent, (x, y)))
         if made.goal is None:
@@ -113,7 +113,7 @@ def test_equal_orders_give_equal_actions_and_the_order_alone_changes_what_is_dra
 
 def test_colours_stay_with_the_ways(session) -> None:
     made = session()
-    for _ in range(12):
+    for _ in range(8):
         before = {key: end.clone() for key, end in made._ends.items()}
         made.perform({"do": "step"})
         assert len(set(made.ids)) == len(made.ids) == len(made.moment.ways)
@@ -136,37 +136,37 @@ def test_reset_starts_the_run_of_a_seed_anew(session) -> None:
     assert not torch.equal(made.moment.chunks, first)
 
 
-@pytest.mark.parametrize(
-    ("order", "said"),
-    [
-        ({"do": "fly"}, "do = 'fly': legal are step, choose"),
-        ({}, "do = None"),
-        ([], "do = None"),
-        ({"do": "perform"}, "do = 'perform'"),
-        ({"do": "choose"}, "choose: mode missing"),
-        ({"do": "choose", "mode": 99}, "the way 99 is gone; shown are blue"),
-        ({"do": "choose", "mode": -1}, "is gone"),
-        ({"do": "choose", "mode": "0"}, "mode = '0': must be a whole number"),
-        ({"do": "choose", "mode": True}, "mode = 'True': must be a whole number"),
-        ({"do": "block", "x": 10, "y": 10}, "block: radius missing"),
-        ({"do": "block", "x": float("nan"), "y": 10, "radius": 20}, "x = nan: must be a number"),
-        ({"do": "block", "x": 600, "y": 10, "radius": 20}, "is outside; the arena is 512 pixels wide"),
-        ({"do": "block", "x": 20, "y": 20, "radius": 500}, "radius is 8 to 120 pixels, not 500"),
-        ({"do": "unblock", "index": 0}, "obstacle 1 is gone; there are 0"),
-        ({"do": "send", "x": 5, "y": 5}, "is outside; the agent goes from 15 to 497"),
-        ({"do": "recall"}, "there is no goal to remove"),
-        ({"do": "bend", "way": "magic"}, "way = 'magic': legal for this policy are ranking"),
-        ({"do": "reset", "seed": -3}, "seed = -3: must be from 0"),
-        ({"do": "reset", "seed": 1.5}, "seed = '1.5': must be a whole number"),
-        ({"do": "reset", "seed": 10**40}, "must be from 0"),
-        ({"do": "send", "x": 10**400, "y": 3}, "x = 1000000"),
-    ],
-)
-def test_what_cannot_be_is_refused_and_changes_nothing(session, order, said: str) -> None:
+REFUSED = [
+    ({"do": "fly"}, "do = 'fly': legal are step, choose"),
+    ({}, "do = None"),
+    ([], "do = None"),
+    ({"do": "perform"}, "do = 'perform'"),
+    ({"do": "choose"}, "choose: mode missing"),
+    ({"do": "choose", "mode": 99}, "the way 99 is gone; shown are blue"),
+    ({"do": "choose", "mode": -1}, "is gone"),
+    ({"do": "choose", "mode": "0"}, "mode = '0': must be a whole number"),
+    ({"do": "choose", "mode": True}, "mode = 'True': must be a whole number"),
+    ({"do": "block", "x": 10, "y": 10}, "block: radius missing"),
+    ({"do": "block", "x": float("nan"), "y": 10, "radius": 20}, "x = nan: must be a number"),
+    ({"do": "block", "x": 600, "y": 10, "radius": 20}, "is outside; the arena is 512 pixels wide"),
+    ({"do": "block", "x": 20, "y": 20, "radius": 500}, "radius is 8 to 120 pixels, not 500"),
+    ({"do": "unblock", "index": 0}, "obstacle 1 is gone; there are 0"),
+    ({"do": "send", "x": 5, "y": 5}, "is outside; the agent goes from 15 to 497"),
+    ({"do": "recall"}, "there is no goal to remove"),
+    ({"do": "bend", "way": "magic"}, "way = 'magic': legal for this policy are ranking"),
+    ({"do": "reset", "seed": -3}, "seed = -3: must be from 0"),
+    ({"do": "reset", "seed": 1.5}, "seed = '1.5': must be a whole number"),
+    ({"do": "reset", "seed": 10**40}, "must be from 0"),
+    ({"do": "send", "x": 10**400, "y": 3}, "x = 1000000"),
+]
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(session) -> None:
     made = session()
     before = state(made)
-    with pytest.raises(Refused, match=said):
-        made.perform(order)
+    for order, said in REFUSED:
+        with pytest.raises(Refused, match=said):
+            made.perform(order)
     assert state(made) == before
 
 
