@@ -14,7 +14,7 @@ from lerobot_dp_plus.evaluation.moment import Moment, look, seeded_noise
 from lerobot_dp_plus.policies import fitting
 from lerobot_dp_plus.policies.acting import Loaded
 from lerobot_dp_plus.steering.orders import Refused, called, number, read, whole
-from lerobot_dp_plus.steering.ways import PROJECTION, START_TIME, Wish, bent, legal, start_of, straight
+from lerobot_dp_plus.steering.ways import PROJECTION, SOFT, START_TIME, Wish, bent, free, legal, start_of, straight
 
 #: Pixels: the smallest and the largest obstacle, and how near to a goal the agent has reached it.
 SMALLEST, LARGEST, REACHED = 8.0, 120.0, 20.0
@@ -120,7 +120,7 @@ class Session:
             raise Refused(f"an obstacle at ({x:.0f}, {y:.0f}) is outside; the arena is {ARENA} pixels wide")
         if not SMALLEST <= radius <= LARGEST:
             raise Refused(f"an obstacle's radius is {SMALLEST:.0f} to {LARGEST:.0f} pixels, not {radius:.0f}")
-        if math.dist((x, y), self.arena.agent) < radius + AGENT_RADIUS:
+        if math.dist((x, y), self.arena.agent) < radius + AGENT_RADIUS + SOFT:
             raise Refused("an obstacle cannot lie on the agent; draw it further away or smaller")
         if self.goal is not None and math.dist((x, y), self.goal) < radius + AGENT_RADIUS:
             raise Refused("an obstacle cannot lie on the goal; remove the goal first")
@@ -283,5 +283,5 @@ class Session:
         self._planned = moment.found.chunks[:, index, config.n_obs_steps - 1 :]
 
     def _warning(self, index: int) -> str:
-        deep = float(self.moment.violation[index])
-        return f" It passes {deep:.0f} px through an obstacle; projection would move it out." if deep > 1 else ""
+        deep = float(self.moment.violation[index]) - free(self.way)
+        return f" It passes {deep:.0f} px through an obstacle; projection would move it out." if deep > 0.5 else ""

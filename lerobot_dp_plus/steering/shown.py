@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.evaluation.moment import COLOURS, LETTERS, NAMES, in_words
 from lerobot_dp_plus.steering.session import Session
-from lerobot_dp_plus.steering.ways import SAID, legal
+from lerobot_dp_plus.steering.ways import SAID, free, legal
 
 #: Of how many sub-steps of a way one is drawn.
 THINNED = 5
@@ -37,7 +37,7 @@ def state(session: Session) -> dict[str, Any]:
                 "fan": [drawn(here, moment.positions[int(each)]) for each in moment.members(way)],
             }
         )
-    broken = int((moment.violation > 1.0).sum())
+    broken = int((moment.violation > free(session.way)).sum())
     return {
         "seed": session.seed,
         "step": arena.steps,

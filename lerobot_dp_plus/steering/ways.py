@@ -41,7 +41,7 @@ EXACT, SOFT = 3.0, 5.0
 #: Pixels a step of a way to a goal; demonstrators are seldom faster.
 FASTEST = 30.0
 #: Where between noise and the wish a biased start begins.
-START_TIME = 0.75
+START_TIME = 0.85
 #: Langevin steps after each step of the sampler.
 CORRECTIONS = 2
 GUIDANCE = Gradient(strength=0.5, inner_steps=3)
@@ -62,6 +62,11 @@ class Wish:
     end: Tensor
 
 
+def free(way: str) -> float:
+    """What is left free around the agent, in pixels."""
+    return EXACT if way == PROJECTION else SOFT
+
+
 def legal(config: Any) -> tuple[str, ...]:
     """The ways that a policy of this config can be bent in."""
     samples = "sampler" in heads.head_of(config.objective).uses
@@ -76,9 +81,7 @@ def bent(base: Mapping[str, Any], way: str, wish: Wish | None, obstacles: bool) 
         obstacles: whether there are any.
     """
     follows = way in (GUIDED, STOCHASTIC)
-    keeps = replace(
-        base["energies"].obstacles, weight=1.0, clearance=AGENT_RADIUS + (EXACT if way == PROJECTION else SOFT)
-    )
+    keeps = replace(base["energies"].obstacles, weight=1.0, clearance=AGENT_RADIUS + free(way))
     wished = wish is not None and way in (GUIDED, STOCHASTIC, PROJECTION)
     points = tuple(map(tuple, wish.places.tolist())) if wished else ()  # type: ignore[union-attr]
     sampler = base["sampler"]
