@@ -28,13 +28,11 @@ class Run:
         seed: environment seed of the run.
 
     Raises:
-        ValueError: the policy is not of this package, or does not fit the environment.
+        ValueError: the policy does not fit the environment.
     """
 
     def __init__(self, loaded: Loaded, env: gym.Env, seed: int):
         config = loaded.policy.config
-        if not config.type.startswith("dp_plus_"):
-            raise ValueError(f"policy type {config.type!r}: candidates are offered by the dp_plus_* types")
         (wanted,), (takes,) = config.action_feature.shape, env.action_space.shape  # type: ignore[misc]
         if wanted != takes:
             raise ValueError(f"this policy's actions have {wanted} dimensions, and this environment takes {takes}")

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.hub.files import read_json
 from lerobot_dp_plus.modes import Found
 from lerobot_dp_plus.notation import Candidates, Scene
+from lerobot_dp_plus.policies.acting import Loaded, load_switched
 from lerobot_dp_plus.policies.candidates import VIOLATION, beside_the_weights, feasible
 from lerobot_dp_plus.units import ACTION
 
@@ -16,6 +19,18 @@ from lerobot_dp_plus.units import ACTION
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NAMES = ("blue", "red", "green", "pink", "yellow", "sky")
 LETTERS = "ABCDEF"
+
+
+def load(folder: Path) -> Loaded:
+    """A policy of this package that draws its candidates uncompiled, so that it may be bent at every step.
+
+    Raises:
+        ValueError: it is another policy.
+    """
+    kind = read_json(folder / "config.json").get("type")
+    if not str(kind).startswith("dp_plus_"):
+        raise ValueError(f"policy type {kind!r}: candidates are offered by the dp_plus_* types")
+    return load_switched(folder, ["--compile_sampler=false"])
 
 
 @dataclass(frozen=True)

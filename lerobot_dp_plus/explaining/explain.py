@@ -8,12 +8,13 @@ from PIL import Image
 
 from lerobot_dp_plus.evaluation.arena import Arena, Run, forward_of
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
+from lerobot_dp_plus.evaluation.moment import load
 from lerobot_dp_plus.evaluation.obs_type import obs_type
 from lerobot_dp_plus.explaining import curves, film, material, scenes
 from lerobot_dp_plus.explaining.material import Seen
 from lerobot_dp_plus.explaining.options import explain_parser
 from lerobot_dp_plus.explaining.page import Chapter, write_page
-from lerobot_dp_plus.policies.acting import Loaded, load_switched
+from lerobot_dp_plus.policies.acting import Loaded
 
 #: Modes are told among so many candidates, at least.
 FEWEST = 16
@@ -96,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
     if options.steps is not None and options.steps < 0:
         raise ValueError(f"steps = {options.steps}: must be at least 0")
     folder = pretrained_folder(options.checkpoint)
-    loaded = load_switched(folder)
+    loaded = load(folder)
     torch.set_num_threads(1)
     name = options.checkpoint.resolve().name
     output = options.output or Path("outputs/explain") / name

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus import heads
 from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Run
 from lerobot_dp_plus.evaluation.moment import Moment, judged, look, seeded_noise
 from lerobot_dp_plus.explaining.watched import Watched
@@ -197,6 +198,8 @@ def bend(loaded: Loaded, run: Run, seed: int, count: int, obstacle: tuple[float,
         "guided": {"projection": NoProjection(), "guidance": GUIDANCE},
         "projected": {"projection": Kaczmarz()},
     }
+    if "sampler" not in heads.head_of(policy.config.objective).uses:
+        del ways["guided"]  # nothing is denoised, so nothing can be guided on the way
     found = {}
     for name, parts in ways.items():
         with switched(policy, energies=replace(energies, obstacles=rule), **parts):

@@ -86,10 +86,13 @@ def denoising(seen: Seen, agent: np.ndarray, path: Path) -> tuple[str, str]:
     rows = math.ceil(len(calls) / columns)
     last = seen.calls[-1].number
     title = f"How does it plan? Noise becomes {len(seen.moment.chunks)} plans in {last} network calls"
-    said = "Every line is a plan. At first they are noise; at each call the network says what plan is behind it."
-    figure = sheet(10.4, 0.92 + 2.2 * rows)
+    said = (
+        "Every line is a plan. At each call the network says what plan is behind the noise: first the average of what is "
+        "possible, and the less noise is left, the more they part."
+    )
+    figure = sheet(10.4, 1.12 + 2.2 * rows)
     heading(figure, title, said)
-    top = 1 - 0.92 / figure.get_figheight()
+    top = 1 - 1.12 / figure.get_figheight()
     grid = figure.add_gridspec(rows, columns, left=0.02, right=0.98, top=top, bottom=0.015, wspace=0.05, hspace=0.13)
     mode = seen.moment.modes.mode[0].tolist()
     for index, call in enumerate(calls):
@@ -135,11 +138,6 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
         200,
     )
     count = len(seen.moment.chunks)
-    words = {
-        "as drawn": f"as drawn: {_of(through['as drawn'], count)} pass through",
-        "guided": f"guided: {_of(through['guided'], count)} pass through",
-        "projected": f"projected: {_of(through['projected'], count)} pass through",
-    }
     for index, (name, moment) in enumerate(bent.moments.items()):
         axes = figure.add_axes((0.02 + 0.327 * index, 0.02, 0.307, 0.307 * 10.4 / 4.55))
         scene(axes, seen.picture, agent, window)
@@ -156,7 +154,7 @@ def steering(bent: Bent, seen: Seen, agent: np.ndarray, path: Path) -> tuple[str
         mode = seen.moment.modes.mode[0].numpy()
         fan(axes, agent, paths[~hits], [colour(each) for each in mode[~hits]], 1.1, 0.55)
         fan(axes, agent, paths[hits], INK, 1.2, 0.7)
-        axes.set_title(words[name], size=11, color=INK, loc="left", pad=5)
+        axes.set_title(f"{name}: {_of(through[name], count)} pass through", size=11, color=INK, loc="left", pad=5)
     save(figure, path)
     return title, said
 

@@ -72,9 +72,9 @@ class Server(ThreadingHTTPServer):
                     self.session.perform(order)
             except Refused as error:
                 return HTTPStatus.CONFLICT, {"error": str(error), **state(self.session)}
-            except (ValueError, FloatingPointError) as error:
-                # The policy could not draw. The page says so, and the person takes back what caused it.
-                return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"the policy could not go on: {error}"}
+            except (ValueError, FloatingPointError, OSError) as error:
+                # The policy could not draw, or the disk is full. The page says so, and the person takes back what caused it.
+                return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"it could not go on: {error}"}
             return HTTPStatus.OK, state(self.session)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
-from lerobot_dp_plus.policies.acting import load_switched
+from lerobot_dp_plus.evaluation.moment import load
 from lerobot_dp_plus.steering.options import steer_parser
 from lerobot_dp_plus.steering.record import Recorder, Recording, play
 from lerobot_dp_plus.steering.server import Server
@@ -27,7 +27,7 @@ def replay(file: Path, checkpoint: Path | None) -> int:
     folder = pretrained_folder(checkpoint or Path(recording.head["checkpoint"]))
     if weights_digest(folder) != recording.head["weights_sha256"]:
         raise ValueError(f"{file} was recorded with other weights than those in {folder}; name the checkpoint it was")
-    played = play(load_switched(folder), recording)
+    played = play(load(folder), recording)
     same = played.difference <= EQUAL
     said = "the same actions" if same else "other actions"
     print(f"{file}: {played.steps} steps, {said} (largest difference {played.difference:.2g})")
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     if options.replay is not None:
         return replay(options.replay, options.checkpoint)
     folder = pretrained_folder(options.checkpoint)
-    loaded = load_switched(folder)
+    loaded = load(folder)
     torch.set_num_threads(1)  # chunks are small: more threads only wait for each other
     session = Session(loaded, options.seed, options.candidates, options.way)
     server = Server(session, options.port)

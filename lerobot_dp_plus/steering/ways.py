@@ -33,7 +33,10 @@ SAID = {
     RANKING: ("Ranking", "Of the drawn candidates the one that comes nearest to the wish is executed."),
     BIASED_START: ("Biased start", "Sampling begins at the wished path with some noise on it, not at pure noise."),
     GUIDED: ("Guided diffusion", "At every denoising step the chunk is moved towards the wish and out of obstacles."),
-    STOCHASTIC: ("Stochastic sampling", "The same, with Langevin steps between: slower, and truer to the policy."),
+    STOCHASTIC: (
+        "Stochastic sampling",
+        "The same, with Langevin steps between, which lead back to what the policy knows; slower.",
+    ),
     PROJECTION: ("Projection", "Candidates are moved out of obstacles exactly, and guided only towards a goal."),
 }
 #: Pixels left free around the agent's disc: by a projection, which is exact, and by what is soft.

@@ -136,7 +136,13 @@ def test_few_calls_are_all_shown_and_many_are_thinned() -> None:
     assert shown(calls[:3], 8) == calls[:3]
 
 
-def test_options_are_checked(tmp_path: Path) -> None:
+def test_policies_of_others_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"type": "diffusion"}')
+    with pytest.raises(ValueError, match="policy type 'diffusion': candidates are offered by the dp_plus_"):
+        main([str(tmp_path)])
+
+
+def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="candidates = 3: must be at least 16"):
         main([str(CARD), "--candidates", "3"])
     with pytest.raises(ValueError, match="steps = -1: must be at least 0"):

@@ -53,7 +53,7 @@ def test_a_policy_that_cannot_go_on_says_so_and_the_server_stays(server, monkeyp
 
     monkeypatch.setattr(server.session, "step", broken)
     status, _, told = ask(server, "/do", {"do": "step"})
-    assert status == 500 and told["error"] == "the policy could not go on: the energy goal is NaN"
+    assert status == 500 and told["error"] == "it could not go on: the energy goal is NaN"
     assert ask(server, "/state")[0] == 200
 
 
