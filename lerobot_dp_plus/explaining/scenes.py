@@ -189,7 +189,7 @@ def choosing(seen: Seen, agent: np.ndarray, landscape: np.ndarray | None, path: 
     if landscape is not None:
         note += "  Greener: going straight there leads nearer to done."
     figure.text(0.02, 0.03, note, size=10, color=INK)
-    bars(figure.add_axes((0.5, 0.12, 0.47, 0.71)), choice, mode)
+    bars(figure.add_axes((0.5, 0.17, 0.47, 0.67)), choice, mode)
     save(figure, path)
     return title, said
 
