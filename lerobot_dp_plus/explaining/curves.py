@@ -40,11 +40,11 @@ def fans(seen: Seen, path: Path) -> tuple[str, str]:
     said = f"{in_words(weights)} One picture for each of {width} dimensions of an action, over the steps of the plan."
     columns = min(4, width)
     rows = math.ceil(width / columns)
-    figure = sheet(10.4, 1.25 + 1.75 * rows)
+    figure = sheet(10.4, 1.55 + 1.75 * rows)
     heading(figure, title, said)
     height = figure.get_figheight()
     grid = figure.add_gridspec(
-        rows, columns, left=0.05, right=0.98, top=1 - 1.15 / height, bottom=0.4 / height, wspace=0.24, hspace=0.5
+        rows, columns, left=0.05, right=0.98, top=1 - 1.4 / height, bottom=0.4 / height, wspace=0.24, hspace=0.5
     )
     colours = [colour(each) for each in moment.modes.mode[0].tolist()]
     for dim in range(width):

@@ -33,6 +33,9 @@ def folder(tmp_path: Path) -> Path:
     )
     made = get_policy_class(config.type)(config)
     widths = {"observation.state": JOINTS, "observation.environment_state": POSE, "action": JOINTS}
+    for weight in made.model.parameters():  # fresh networks say zero
+        weight.data += 0.2 * torch.randn_like(weight)
+    made.ema.module.load_state_dict(made.model.state_dict())
     for model in (made.model, made.ema.module):
         model.units.learn({key: (torch.zeros(width), torch.ones(width)) for key, width in widths.items()})
     stats = {key: {"min": -torch.ones(width), "max": torch.ones(width)} for key, width in widths.items()}
