@@ -12,11 +12,12 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help demo test lint newest format clean
+.PHONY: help demo test browser lint newest format clean
 
 help:
 	@echo "make demo    train on the packaged PushT demonstrations, evaluate, draw (goes on where it was interrupted)"
 	@echo "make test    the tests"
+	@echo "make browser install Chromium for the test of the page, where root and apt-get are at hand"
 	@echo "make lint    ruff and mypy"
 	@echo "make newest  try the newest lerobot, if one is newer than the tested; reports only"
 	@echo "make format  let ruff rewrite the code"
@@ -28,6 +29,9 @@ demo: $(BASE)
 
 test: $(DEV)
 	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
+
+browser:
+	@scripts/install_browser.sh
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -64,10 +64,12 @@ TABLE: dict[str, set[str]] = {
     "policies": BASICS | PARTS | HOOKS | {"hub"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
     **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    # Pictures of the method, and a person who steers; neither knows the other.
+    **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
-    "cli": BASICS | PARTS | HOOKS | HANDS | EYES | {"hub", "publishing", "options"},
+    "cli": BASICS | PARTS | HOOKS | HANDS | EYES | {"explaining", "steering", "hub", "publishing", "options"},
 }
-KNOW_LEROBOT = HANDS | EYES | {"publishing", "cli"}
+KNOW_LEROBOT = HANDS | EYES | {"explaining", "publishing", "cli"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

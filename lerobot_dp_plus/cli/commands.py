@@ -91,6 +91,11 @@ OURS: dict[str, Command | Demos] = {
         "evaluation.evaluate",
         runs_host=True,
     ),
+    "explain": Command(
+        "what a policy might do and how it comes about: pictures, a film, one page",
+        "explaining.options:explain_parser",
+        "explaining.explain",
+    ),
     "import-lerobot": Command(
         "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
         "publishing.options:import_parser",
@@ -105,5 +110,10 @@ OURS: dict[str, Command | Demos] = {
         "success with its 95 % interval and score of an eval_info.json LeRobot wrote",
         "evaluation.options:report_parser",
         "evaluation.report",
+    ),
+    "steer": Command(
+        "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",
+        "steering.options:steer_parser",
+        "steering.steer",
     ),
 }

@@ -8,6 +8,7 @@
 | `speed` | the same of how much a step is longer than a limit | `speed.py` |
 | `obstacles` | the same of how deep positions are inside discs, balls and boxes | `obstacles.py` |
 | `goal` | ½ ‖p_S − target‖² | `goal.py` |
+| `path` | ½ Σ_j ‖p_j − q_j‖² | `path.py` |
 | `function` | a user's function | `function.py` |
 
 Chunks come in the dataset's units, together with the scene. Positions are where the robot will be; `forward_maps/` says how
@@ -23,6 +24,7 @@ from lerobot_dp_plus.energies.function import Function
 from lerobot_dp_plus.energies.goal import Goal
 from lerobot_dp_plus.energies.group import IMITATION, TOTAL, Energies, Imitation, Learned, added
 from lerobot_dp_plus.energies.obstacles import Obstacles
+from lerobot_dp_plus.energies.path import Path
 from lerobot_dp_plus.energies.smoothness import Smoothness
 from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
@@ -39,6 +41,7 @@ __all__ = [
     "Imitation",
     "Learned",
     "Obstacles",
+    "Path",
     "Smoothness",
     "Speed",
     "StayAbove",

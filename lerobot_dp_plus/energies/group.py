@@ -12,6 +12,7 @@ from lerobot_dp_plus.energies.constraint import Constraint
 from lerobot_dp_plus.energies.function import Function
 from lerobot_dp_plus.energies.goal import Goal
 from lerobot_dp_plus.energies.obstacles import Obstacles
+from lerobot_dp_plus.energies.path import Path
 from lerobot_dp_plus.energies.smoothness import Smoothness
 from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
@@ -72,6 +73,7 @@ class Energies:
     speed: Speed = field(default_factory=Speed)
     obstacles: Obstacles = field(default_factory=Obstacles)
     goal: Goal = field(default_factory=Goal)
+    path: Path = field(default_factory=Path)
     function: Function = field(default_factory=Function)
 
     @property

@@ -15,5 +15,7 @@ LeRobot's `eval` runs the episodes; the files here read what it wrote and add wh
 | `evaluate.py`   | all of it for one checkpoint: `dp-plus evaluate`                                    |
 | `watched_runs.py` | episodes of PushT side by side, with somebody watching or interfering              |
 | `calibrate.py`  | thresholds of surprise and strangeness: `dp-plus calibrate`                         |
+| `arena.py`       | one run, step by step, and what the policy has observed of it                      |
+| `moment.py`      | what a policy might do now: candidates, where they lead, which ways there are      |
 | `demo.py`       | train, then evaluate, reusing what is there: `dp-plus demo`                         |
 """

@@ -56,12 +56,16 @@ class Head(ABC):
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
         absent: Condition = None,
+        start: Tensor | None = None,
+        skipped: int = 0,
     ) -> Candidates:
         """N chunks for each of B observations from noise (B, N, H, A).
 
         The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
         samplers that draw more on the way. `fixed` (B, N, H, A) holds what is decided already, and NaN for what is not.
         `absent` is the condition of a dropped observation, of one row or B, for guidance that contrasts with it.
+        `start` (B, N, H, A) are chunks to draw near, for heads that use a sampler: so many of its first steps are
+        `skipped`, and the rest begins at `start` with as much noise as is left there.
         """
 
     def log_prob(self, condition: Condition, chunks: Tensor, likelihood: Likelihood) -> Tensor | None:

@@ -77,12 +77,16 @@ class Denoising(ElementwiseHead):
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
         absent: Condition = None,
+        start: Tensor | None = None,
+        skipped: int = 0,
     ) -> Candidates:
-        sampler, objective, start = self.sampler, self.objective, noise.flatten(0, 1)
+        sampler, objective, x = self.sampler, self.objective, noise.flatten(0, 1)
         absent = map_rows(absent, lambda rows: rows.expand(len(noise), *rows.shape[1:]))
         condition, absent = (repeat_rows(each, noise.shape[1]) for each in (condition, absent))
-        clock = sampler.clock(objective.sampling_path, start)
+        clock = sampler.clock(objective.sampling_path, x)[skipped:]
         path = tabulated(objective.sampling_path, clock)
+        if start is not None:  # SDEdit, arXiv 2108.01073, alg. 1, for every path and sampler
+            x = path.interpolate(x, start.flatten(0, 1), clock[0])
         keep_noise = "kept_noise" in sampler.needs
 
         def denoiser(known: Condition) -> Denoiser:
@@ -97,7 +101,7 @@ class Denoising(ElementwiseHead):
         if fixed is not None:
             bent = fixing(bent, fixed.flatten(0, 1), path)
             shift = shift and unmoved(shift, fixed.flatten(0, 1))
-        chunks = sampler(bent, path, start, generator, clock, shift)
+        chunks = sampler(bent, path, x, generator, clock, shift)
         if fixed is not None:  # some samplers end a step before the data
             chunks = decided(fixed.flatten(0, 1), chunks)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)

@@ -43,6 +43,8 @@ class RegressionHead(ElementwiseHead):
         generator: torch.Generator | None = None,
         fixed: Tensor | None = None,
         absent: Condition = None,
+        start: Tensor | None = None,
+        skipped: int = 0,
     ) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
         chunks = chunk[:, None].expand(noise.shape).contiguous()

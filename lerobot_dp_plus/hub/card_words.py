@@ -109,6 +109,7 @@ ENERGIES = {
     "speed": "steps are no longer than a limit",
     "obstacles": "positions keep out of discs, balls and boxes",
     "goal": "the last position is near a target",
+    "path": "positions are near a path",
     "function": "a function of the user's own",
 }
 #: (axis, member) -> what it is.

@@ -14,14 +14,13 @@ from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unseen
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import fitting, settling
+from lerobot_dp_plus.policies import fitting
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.mirroring import mirror_of, propose_both
-from lerobot_dp_plus.policies.narrowing import dealt
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
-from lerobot_dp_plus.policies.settling import KEPT, OBSTACLES, VIOLATION, settled, surroundings
+from lerobot_dp_plus.policies.settling import OBSTACLES, settled, surroundings
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
 from lerobot_dp_plus.projection import Projection
 from lerobot_dp_plus.refinement import CANDIDATES, Refinement
@@ -30,6 +29,8 @@ from lerobot_dp_plus.units import ACTION
 
 #: Where a window holds what is decided of the chunks, (B, H, A) normalised, with NaN for what is not.
 FIXED = "fixed"
+#: Where a window holds a chunk to draw near, (B, H, A) normalised.
+START = "start"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Recipe:
         asked: names of the energies to compute.
         now: the row of a chunk that is executed at the current step.
         executed: how many rows from there on are executed.
+        skipped: how many of the sampler's first steps are left out, where a window holds a chunk to draw near.
     """
 
     objective: Objective
@@ -55,9 +57,10 @@ class Recipe:
     asked: tuple[str, ...]
     now: int
     executed: int
+    skipped: int = 0
 
     @classmethod
-    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = ()) -> "Recipe":
+    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = (), skipped: int = 0) -> "Recipe":
         """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
         legal = [*config.energy_names, IMITATION]
         if unknown := [name for name in energies if name not in legal]:
@@ -66,7 +69,7 @@ class Recipe:
         drawn = config.objective, config.sampler, config.guidance
         moved = config.forward, config.energies, config.refinement, config.projection
         symmetry = config.augmentation if config.symmetrise else None
-        return cls(*drawn, *moved, symmetry, energies, now, executed)  # type: ignore[arg-type]
+        return cls(*drawn, *moved, symmetry, energies, now, executed, skipped)  # type: ignore[arg-type]
 
     @property
     def deterministic(self) -> bool:
@@ -107,18 +110,17 @@ def propose(
     condition = model.network.condition(tokens)  # type: ignore[operator]
     absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
-    fixed = window.get(FIXED)
-    if fixed is not None:
-        fixed = fixed[:, None].expand_as(noise)
+    fixed, start = (None if key not in window else window[key][:, None].expand_as(noise) for key in (FIXED, START))
+    known = generator, fixed, absent, start, recipe.skipped
     if not recipe.needs_units:
-        return draw_from(condition, noise, None, generator, fixed, absent)
+        return draw_from(condition, noise, None, *known)
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
         known = condition if mirror is None else take_rows(condition, len(chunks))  # of the true observations
         return head.imitation(known, model.units.normalised(ACTION, chunks), recipe.energies.imitation.draws)
 
     world, terms = surroundings(model, recipe, window, imitation)
-    found = draw_from(condition, noise, world, generator, fixed, absent)
+    found = draw_from(condition, noise, world, *known)
     chunks, energies = settled(recipe, world, terms, found.chunks, fixed, CANDIDATES)
     return Candidates(chunks, energies, found.log_prob, found.mode, found.noise)
 
@@ -139,6 +141,25 @@ def settle(
     chunks, energies = settled(recipe, world, terms, chosen.chunks, fixed, place)
     check_energies(energies)
     return chosen._replace(chunks=chunks, energies=energies)
+
+
+def steps_before(config: DpPlusConfig, time: float) -> int:
+    """How many of the sampler's first steps begin before a time t; its last step never counts.
+
+    Raises:
+        ValueError: t is not in [0, 1), or the head has no sampler.
+    """
+    if not 0 <= time < 1:
+        raise ValueError(
+            f"start_time = {time}: must be at least 0, which is noise, and less than 1, which is the start itself"
+        )
+    if "sampler" not in heads.head_of(config.objective).uses:
+        chosen = Objective.get_choice_name(type(config.objective))
+        raise ValueError(
+            f"start: objective.type = {chosen} draws its chunks without noise, so none can begin near a start"
+        )
+    inner = config.sampler.times(config.objective.sampling_path, torch.zeros(1, dtype=torch.float64))[:-1]  # type: ignore[attr-defined]
+    return min(int((inner < time).sum()), len(inner) - 1)
 
 
 def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
@@ -201,11 +222,12 @@ def draw(
     noise: Tensor | None,
     count: int,
     energies: tuple[str, ...],
+    start_time: float = 0.0,
 ) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which `beside_the_weights` has moved.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `propose` is the
-    function of this file, or the same function compiled.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `start_time` is when
+    sampling begins if the window holds a start. `propose` is the function of this file, or the same function compiled.
 
     Raises:
         ValueError: a `count` below 1 or above `fitting.MOST`, an odd one where half of the chunks are mirrored, noise of another shape, NaN or infinity in a state
@@ -215,7 +237,8 @@ def draw(
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
-    recipe, generator = Recipe.of(config, energies), None
+    skipped = steps_before(config, start_time) if START in window else 0
+    recipe, generator = Recipe.of(config, energies, skipped), None
     fitting.check_count(config, "candidates", count)
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)
@@ -227,11 +250,11 @@ def draw(
         if not recipe.deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
-    if FIXED in window and window[FIXED].shape != (batch, *shape[2:]):
-        raise ValueError(
-            f"fixed has shape {tuple(window[FIXED].shape)}; must be {(batch, *shape[2:])}: a whole chunk, with NaN for what is "
-            "not decided"
-        )
+    for key, said in ((FIXED, "a whole chunk, with NaN for what is not decided"), (START, "a whole chunk")):
+        if key in window and window[key].shape != (batch, *shape[2:]):
+            raise ValueError(f"{key} has shape {tuple(window[key].shape)}; must be {(batch, *shape[2:])}: {said}")
+    if START in window and not window[START].isfinite().all():
+        raise ValueError("start: there is a NaN or an infinity in it; what is not wanted of it is filled with a guess")
     read = config.training_features if config.estimated_features else config.low_dimensional_features
     check_finite(window, [key for key in read if key in window])
     if recipe.energies.constraints or recipe.computed & set(recipe.energies.names) or recipe.symmetry is not None:
@@ -253,29 +276,6 @@ def check_energies(energies: Mapping[str, Tensor]) -> None:
                 f"the energy {name} is NaN for {wrong} of {energy.numel()} chunks, so nothing can be chosen by it; a term acts "
                 "no longer with the weight 0, as --policy.energies.function.weight=0"
             )
-
-
-def feasible(violation: Tensor) -> Tensor:
-    """For each candidate the number of one that keeps the constraints, (B, N) int64: its own if it does.
-
-    violation (B, N). If no candidate keeps them, it is the one that breaks them least.
-    """
-    kept = violation <= KEPT
-    return dealt(torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True)))
-
-
-def shown(ahead: Candidates) -> Tensor:
-    """The numbers of the candidates that a selection is shown, (B, N): not those that break a constraint, if others do not."""
-    if VIOLATION not in ahead.energies:
-        batch, count = ahead.chunks.shape[:2]
-        return torch.arange(count, device=ahead.chunks.device).expand(batch, count)
-    violation = ahead.energies[VIOLATION]
-    if not (violation <= KEPT).any(1).all():
-        settling.tell_once(
-            "no candidate keeps the constraints, so the one that breaks them least is executed: something is in "
-            "an obstacle already, or nothing legal is left"
-        )
-    return feasible(violation)
 
 
 def unexecuted(before: Candidates | None, batch: int, executed: int) -> Tensor | None:

@@ -10,6 +10,7 @@ from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.precision import sampling_dtype
+from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.units import ACTION
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def with_plan(
     if not usable.any():
         return proposed, None
     whole = _whole(episode.chosen.chunks[:, 0], executed, config.n_obs_steps - 1, config.horizon)
-    asked = tuple(name for name in proposed.energies if name != candidates.VIOLATION)
+    asked = tuple(name for name in proposed.energies if name != VIOLATION)
     plan = judged(policy, asked, window, Candidates(whole[:, None]), PLAN)
     first = proposed.at(torch.zeros_like(left))
 

@@ -26,20 +26,31 @@ def propose_both(
     generator: torch.Generator | None = None,
     fixed: Tensor | None = None,
     absent: Condition = None,
+    start: Tensor | None = None,
+    skipped: int = 0,
 ) -> Candidates:
     """As `Head.propose`, with a condition of 2B rows: those of the observations, then those of their mirror images.
 
     The first half of the noises (B, N, H, A) is for the observations, the second for the mirror images, whose chunks are
-    mirrored back. So with equal halves a symmetric observation has a symmetric set of candidates. What is fixed is mirrored
-    as well. Energies that are followed on the way see every chunk where it will be executed, in the true `world`.
+    mirrored back. So with equal halves a symmetric observation has a symmetric set of candidates. What is fixed, and what
+    chunks are drawn near to, is mirrored as well. Energies that are followed on the way see every chunk where it will be executed, in the true `world`.
     """
-    if fixed is None:
-        known = None
-    else:
-        first, second = fixed.chunk(2, 1)
-        known = torch.cat([first, mirror.mirrored_back(second)])
+
+    def seen_from_both(chunks: Tensor | None) -> Tensor | None:
+        if chunks is None:
+            return None
+        first, second = chunks.chunk(2, 1)
+        return torch.cat([first, mirror.mirrored_back(second)])
+
     found = head.propose(
-        condition, torch.cat(noise.chunk(2, 1)), _seen_from_both(world, mirror), generator, known, absent
+        condition,
+        torch.cat(noise.chunk(2, 1)),
+        _seen_from_both(world, mirror),
+        generator,
+        seen_from_both(fixed),
+        absent,
+        seen_from_both(start),
+        skipped,
     )
     chunks = mirror.together(found.chunks)
     if fixed is not None:  # conversions round

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.policies.settling import KEPT, VIOLATION, tell_once
 from lerobot_dp_plus.units import ACTION, Units
 
 
@@ -44,3 +45,26 @@ def among(candidates: Candidates, index: Tensor) -> Candidates:
     distance = (rows.chunks[:, :, None] - middle[:, None]).square().sum((-2, -1))  # (B, M, K)
     nearest = distance.masked_fill(members == 0, torch.inf).argmin(1)
     return rows._replace(weights=members.to(candidates.weights.dtype).mean(1), representatives=nearest)
+
+
+def feasible(violation: Tensor) -> Tensor:
+    """For each candidate the number of one that keeps the constraints, (B, N) int64: its own if it does.
+
+    violation (B, N). If no candidate keeps them, it is the one that breaks them least.
+    """
+    kept = violation <= KEPT
+    return dealt(torch.where(kept.any(1, keepdim=True), kept, violation <= violation.amin(1, keepdim=True)))
+
+
+def shown(ahead: Candidates) -> Tensor:
+    """The numbers of the candidates that a selection is shown, (B, N): not those that break a constraint, if others do not."""
+    if VIOLATION not in ahead.energies:
+        batch, count = ahead.chunks.shape[:2]
+        return torch.arange(count, device=ahead.chunks.device).expand(batch, count)
+    violation = ahead.energies[VIOLATION]
+    if not (violation <= KEPT).any(1).all():
+        tell_once(
+            "no candidate keeps the constraints, so the one that breaks them least is executed: something is in "
+            "an obstacle already, or nothing legal is left"
+        )
+    return feasible(violation)

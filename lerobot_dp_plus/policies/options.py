@@ -44,6 +44,8 @@ def propose(
     candidates: int | None = None,
     energies: Sequence[str] | None = None,
     fixed: Tensor | None = None,
+    start: Tensor | None = None,
+    start_time: float = 0.5,
 ) -> Candidates:
     """As `sample`, with what is known of each chunk.
 
@@ -52,20 +54,25 @@ def propose(
         energies: names of those to compute; if None, all that the policy learned and all that have a weight. `imitation`
             is there for every policy, if it is asked for.
         fixed: what is decided already of the chunks, (B, H, A), normalised, NaN where it is not; see `with_prefix`.
+        start: a chunk to draw near, (B, H, A), normalised. Sampling begins at α(t)·start + σ(t)·noise: SDEdit, arXiv
+            2108.01073, which ITPS, arXiv 2411.16627, calls biased initialisation.
+        start_time: that t; the sampler's first time that is not before it. Nearer to 1 less of the start is changed. It costs
+            as many network calls as the sampler has times left.
 
     Raises:
-        ValueError: as `sample`; an energy does not exist or cannot be computed yet; or `fixed` has another shape or an
-            infinity.
+        ValueError: as `sample`; an energy does not exist or cannot be computed yet; `fixed` or the start has another shape or
+            is not finite; or the start's time is not in [0, 1).
     """
     window = as_weights(self.model, window, self.config.observed_features)
     if fixed is not None:
         if fixed.isinf().any():
             raise ValueError("fixed: there is an infinity in it; must be numbers, and NaN for what is not decided")
         window = {**window, drawing.FIXED: fixed}
+    if start is not None:
+        window = {**window, drawing.START: start}
     asked = self.config.energy_names if energies is None else tuple(energies)
-    return self._candidates(
-        window, noise, self.config.selection.candidates if candidates is None else candidates, asked
-    )
+    count = self.config.selection.candidates if candidates is None else candidates
+    return self._candidates(window, noise, count, asked, start_time)
 
 
 @torch.no_grad()
@@ -109,6 +116,8 @@ def candidates(
     noise: Tensor | None = None,
     energies: Sequence[str] | None = None,
     fixed: Tensor | None = None,
+    start: Tensor | None = None,
+    start_time: float = 0.5,
     log_prob: bool = False,
     modes: Modes | None = None,
 ) -> Candidates:
@@ -121,7 +130,7 @@ def candidates(
             (B, T_o, ...).
         n: how many chunks.
         noise: (B, N, H, A); drawn if None.
-        energies, fixed: as for `propose`.
+        energies, fixed, start, start_time: as for `propose`.
         log_prob: whether the log-density of each chunk is computed; see `log_prob`.
         modes: how modes are told apart; the config's if None.
 
@@ -135,7 +144,7 @@ def candidates(
     history = Episode.of(self.config).history
     history.glance(as_weights(self.model, observation, self.config.observed_features), None)
     window = history.window()
-    found = self.propose(window, noise, n, energies, fixed)
+    found = self.propose(window, noise, n, energies, fixed, start, start_time)
     if log_prob:
         found = found._replace(log_prob=self.log_prob(window, found.chunks))
     found = found.from_step(self.config.n_obs_steps - 1)

@@ -11,7 +11,8 @@ from lerobot_dp_plus.policies import asking, candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
 from lerobot_dp_plus.policies.holding import judged, remember, with_plan
-from lerobot_dp_plus.policies.narrowing import among, told_apart
+from lerobot_dp_plus.policies.narrowing import among, shown, told_apart
+from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.refinement import CHOSEN
 from lerobot_dp_plus.units import ACTION, Units
 
@@ -41,7 +42,7 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     if selection.needs_modes:
         ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
         proposed = proposed._replace(mode=ahead.mode)
-    numbers = asking.decided(policy, ahead, candidates.shown(ahead), held, seen)
+    numbers = asking.decided(policy, ahead, shown(ahead), held, seen)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
@@ -61,7 +62,7 @@ def refined(policy: "DpPlusPolicy", window: Mapping[str, Tensor], chosen: Candid
     """The chosen chunks (B, 1, H, A), refined if the config says so of them, with the energies that they have then."""
     if policy.config.refinement.place != CHOSEN:
         return chosen
-    asked = tuple(name for name in chosen.energies if name != candidates.VIOLATION)
+    asked = tuple(name for name in chosen.energies if name != VIOLATION)
     return judged(policy, asked, window, chosen, CHOSEN)
 
 

@@ -237,7 +237,12 @@ class DpPlusPolicy(PreTrainedPolicy):
     hold, release = holding.hold, holding.release
 
     def _candidates(
-        self, window: Mapping[str, Tensor], noise: Tensor | None, count: int, energies: tuple[str, ...]
+        self,
+        window: Mapping[str, Tensor],
+        noise: Tensor | None,
+        count: int,
+        energies: tuple[str, ...],
+        start_time: float = 0.0,
     ) -> Candidates:
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
@@ -245,7 +250,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            return drawing.draw(self._propose, model, self.config, window, noise, count, energies)
+            return drawing.draw(self._propose, model, self.config, window, noise, count, energies, start_time)
 
     @property
     def _averaged_model(self) -> ChunkModel:

@@ -18,6 +18,7 @@ from lerobot_dp_plus.energies import (
     Goal,
     Learned,
     Obstacles,
+    Path,
     Smoothness,
     Speed,
     StayAbove,
@@ -46,6 +47,7 @@ MEMBERS = [
     Obstacles(circles=((0.1, 0.2, 0.3, 0.9), (1, 1, 1, 0.4, 0.1, 0.2, 0.3)), clearance=0.1, margin=0.05),
     Obstacles(boxes=((-0.7, -0.6, -0.8, 0.7, 0.8, 0.5),), clearance=0.2),
     Goal(target=(0.3, 0.1, 0.2)),
+    Path(points=((0.3, 0.1, 0.2), (0.1, 0.0, -0.4))),
     Function(path=f"{__name__}:sine"),
 ]
 CONSTRAINTS = [member for member in MEMBERS if isinstance(member, Constraint)]
@@ -185,6 +187,17 @@ def test_a_goal_costs_half_the_squared_distance_of_the_last_position() -> None:
     torch.testing.assert_close(Goal(target=(0.3, 0.1, 0.2))(some, SCENES[1]), expected)
 
 
+@pytest.mark.parametrize("length", [1, 4, 20])
+def test_a_path_costs_half_the_squared_distances_at_the_end_of_every_step(length: int) -> None:
+    some, scene = chunks(), SCENES[1]  # three positions for each of the steps from 2 on, the last of them the action
+    points = torch.randn(length, A, dtype=torch.float64)
+    expected = torch.zeros(B, N, dtype=torch.float64)
+    for step, point in zip(range(scene.now, some.shape[2]), points, strict=False):
+        expected += 0.5 * (some[:, :, step] - point).square().sum(-1)
+    energy = Path(points=tuple(map(tuple, points.tolist())))
+    torch.testing.assert_close(energy(some, scene), expected)
+
+
 @every_member
 def test_gradients_are_those_of_finite_differences(energy: EnergyTerm) -> None:
     scene = Scene(now=1)
@@ -287,6 +300,8 @@ def test_a_function_that_is_not_there_is_refused_before_use(path: str, said: str
         (lambda: Obstacles(circles=((1, 2, -3),)).check(2, 2), r"circles has the row \[1, 2, -3\].*at least 0"),
         (lambda: Obstacles(1, boxes=((1, 2, 0, 3),)), r"boxes has the row \[1, 2, 0, 3\].*every low below its high"),
         (lambda: Obstacles(1, boxes=((1, 2),)).check(2, 2), r"boxes has the row \[1, 2\]: must be 2 low and 2 high"),
+        (lambda: Path(1).check(2, 2), r"energies\.path\.points = \[\]: must have at least one point"),
+        (lambda: Path(1, ((1, 2), (3,))).check(2, 2), r"energies\.path\.points has the row \[3\]: must be 2 finite"),
         (lambda: Goal(1, (1,)).check(2, 2), r"energies\.goal\.target = \[1\]: must have one number.*2"),
     ],
 )

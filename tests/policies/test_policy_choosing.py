@@ -7,8 +7,8 @@ from tiny import config, frame, policy
 
 from lerobot_dp_plus.modes import GaussianMixture, NoModes
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies.candidates import VIOLATION, feasible, shown
-from lerobot_dp_plus.policies.narrowing import among, dealt
+from lerobot_dp_plus.policies.narrowing import among, dealt, feasible, shown
+from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.selection import Densest, Function, Selection
 from lerobot_dp_plus.units import ACTION
 

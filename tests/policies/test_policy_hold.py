@@ -10,7 +10,7 @@ from tiny import HORIZON, config, frame
 
 from lerobot_dp_plus.energies import Bounds, Energies, Goal
 from lerobot_dp_plus.execution import Ensemble
-from lerobot_dp_plus.policies.candidates import KEPT, VIOLATION
+from lerobot_dp_plus.policies.settling import KEPT, VIOLATION
 from lerobot_dp_plus.projection import Kaczmarz
 from lerobot_dp_plus.selection import Ask, HoldMode
 from lerobot_dp_plus.units import ACTION

@@ -10,8 +10,7 @@ from lerobot.configs import PreTrainedConfig
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.policies import former_names
-from lerobot_dp_plus.policies.candidates import feasible, shown
-from lerobot_dp_plus.policies.narrowing import among
+from lerobot_dp_plus.policies.narrowing import among, feasible, shown
 from lerobot_dp_plus.policies.options import with_prefix
 from lerobot_dp_plus.selection import LowestEnergy
 from lerobot_dp_plus.units import ACTION
