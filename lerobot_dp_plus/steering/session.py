@@ -55,6 +55,11 @@ class Session:
         config = self.policy.config
         if way not in legal(config):
             raise ValueError(f"way = {way!r}: legal for this policy are {', '.join(legal(config))}")
+        if config.selection.contrast:
+            raise ValueError(
+                "selection.type = bidirectional compares with another policy at every chunk, which is not done here; load it "
+                "with selection.type=coherent"
+            )
         self.arena = Arena(loaded, seed)
         self._base = {name: getattr(config, name) for name in BENDING}
         config.forward = forward_of(config)

@@ -157,6 +157,18 @@ def test_what_is_fixed_stays_so_in_both_halves(plain, both) -> None:
     torch.testing.assert_close(chunks[:, N // 2 :], reflected(plain, drawn), rtol=0, atol=1e-4)
 
 
+def test_chunks_near_a_given_one_are_drawn_near_it_in_both_halves(plain, both) -> None:
+    window, noise = anywhere(both), torch.randn(2, N, H, 2)
+    start = plain.policy.sample(window, candidates=1)[:, 0]
+    chunks = both.policy.propose(window, noise, start=start, start_time=0.7).chunks
+    straight = plain.policy.propose(window, noise[:, : N // 2], N // 2, start=start, start_time=0.7).chunks
+    back = reflected(plain, start[:, None])[:, 0]
+    seen = mirrored(plain, window)
+    images = plain.policy.propose(seen, noise[:, N // 2 :], N // 2, start=back, start_time=0.7).chunks
+    torch.testing.assert_close(chunks[:, : N // 2], straight, rtol=0, atol=1e-4)
+    torch.testing.assert_close(chunks[:, N // 2 :], reflected(plain, images), rtol=0, atol=1e-4)
+
+
 def test_the_density_is_the_mean_of_both_and_symmetric(plain, both) -> None:
     window, chunks = anywhere(both), plain.policy.sample(anywhere(plain), torch.randn(2, 3, H, 2), 3)
     found = both.policy.log_prob(window, chunks)
