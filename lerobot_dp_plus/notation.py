@@ -28,6 +28,8 @@ class Prediction(NamedTuple):
 
 #: (x_t: (B, H, A), t: (B,)) -> Prediction
 type Denoiser = Callable[[Tensor, Tensor], Prediction]
+#: (mean μ of a reverse step (B, H, A), its variance (B, 1, 1)) -> what is added to μ.
+type Shift = Callable[[Tensor, Tensor], Tensor]
 
 
 class FlowMap(Protocol):

@@ -12,7 +12,7 @@ A `Situation` says what a guidance may know: the path, the world with its scene 
 condition.
 """
 
-from lerobot_dp_plus.guidance.base import Guidance, Shift, Situation, World
+from lerobot_dp_plus.guidance.base import Guidance, Situation, World
 from lerobot_dp_plus.guidance.classifier_free import ClassifierFree
 from lerobot_dp_plus.guidance.diffuser import Diffuser
 from lerobot_dp_plus.guidance.gradient import Gradient
@@ -25,7 +25,6 @@ __all__ = [
     "Gradient",
     "Guidance",
     "NoGuidance",
-    "Shift",
     "Situation",
     "Smoothness",
     "World",

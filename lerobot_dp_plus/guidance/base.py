@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 import draccus
 from torch import Tensor
 
-from lerobot_dp_plus.notation import Condition, Denoiser, Energy, FlowMap, Prediction, Scene
+from lerobot_dp_plus.notation import Condition, Denoiser, Energy, FlowMap, Prediction, Scene, Shift
 from lerobot_dp_plus.paths import Path
 
 
@@ -59,10 +59,6 @@ class Situation:
         if self.bound is not None:
             x1 = x1.clamp(-self.bound, self.bound)
         return Prediction(prediction.x0, x1) if self.keep_noise else self.path.with_data(x1, x_t, t)
-
-
-#: (mean μ of a reverse step (B·N, H, A), its variance (B·N, 1, 1)) -> what is added to μ.
-type Shift = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.gradients import finite_gradient
-from lerobot_dp_plus.guidance.base import Guidance, Shift, Situation, followed
-from lerobot_dp_plus.notation import Denoiser
+from lerobot_dp_plus.guidance.base import Guidance, Situation, followed
+from lerobot_dp_plus.notation import Denoiser, Shift
 
 
 @Guidance.register_subclass("diffuser")

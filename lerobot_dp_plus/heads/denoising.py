@@ -7,13 +7,13 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Guidance, Shift, Situation, World
+from lerobot_dp_plus.guidance import Guidance, Situation, World
 from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
 from lerobot_dp_plus.heads.imitation import End, imitation_energy
 from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.networks.prepared import Prepared
-from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, map_rows, repeat_rows
+from lerobot_dp_plus.notation import Candidates, Condition, Denoiser, Network, Prediction, Shift, map_rows, repeat_rows
 from lerobot_dp_plus.objectives import DenoisingObjective, Objective
 from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.samplers import ReverseSampler, Sampler

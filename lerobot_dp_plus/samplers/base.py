@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -12,7 +12,7 @@ import draccus
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.notation import Denoiser
+from lerobot_dp_plus.notation import Denoiser, Shift
 from lerobot_dp_plus.paths import Path
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ def _warn_of_data_at_the_start(path: Path) -> None:
 
 #: Where a stochastic step draws from; torch's global generator if None.
 type Rng = torch.Generator | None
-#: (mean μ of a reverse step (B, H, A), its variance (B, 1, 1)) -> what is added to μ.
-type Shift = Callable[[Tensor, Tensor], Tensor]
 #: x at u, and what the next step is told as its `memory`.
 type Stepped = tuple[Tensor, Any]
 
