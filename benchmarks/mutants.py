@@ -265,7 +265,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("    termios.tcflush(place, termios.TCIFLUSH)\n", "", "what was typed before answers"),
     ],
     ("policies/asking.py", "policies/test_policy_ask.py"): [
-        ("== numbers[answer]", "== answer", "numbers of the question taken for those of the candidates"),
+        ("== modes[answer]", "== answer", "numbers of the question taken for those of the candidates"),
         ("keep[row] = ", "keep[:] = ", "one answer for all observations"),
     ],
     ("policies/narrowing.py", "policies/test_policy_choosing.py"): [

@@ -10,7 +10,7 @@ and checks that they fit. `compiled.py` makes one graph of what proposes chunks.
 """
 
 from lerobot_dp_plus.guidance import Guidance
-from lerobot_dp_plus.heads.base import ElementwiseHead, Head, decided, mean_error
+from lerobot_dp_plus.heads.base import ElementwiseHead, Given, Head, decided, mean_error
 from lerobot_dp_plus.heads.denoising import Denoising
 from lerobot_dp_plus.heads.regression import Regression, RegressionHead
 from lerobot_dp_plus.notation import Network
@@ -39,6 +39,7 @@ __all__ = [
     "USED",
     "Denoising",
     "ElementwiseHead",
+    "Given",
     "Head",
     "Regression",
     "RegressionHead",

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,31 @@ from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.notation import Candidates, Condition, Network, repeat_rows
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
+
+
+class Given(NamedTuple):
+    """What is known beside the observation when chunks are drawn.
+
+    Args:
+        world: what is known of the scene, for guidance that needs it.
+        generator: for samplers that draw more on the way.
+        fixed: what is decided already, (B, N, H, A), and NaN for what is not.
+        absent: the condition of a dropped observation, of one row or B, for guidance that contrasts with it.
+        start: chunks to draw near, (B, N, H, A), for heads that use a sampler. It begins there, with as much noise as is left
+            after the steps that are skipped.
+        skipped: how many of the sampler's first steps these are.
+    """
+
+    world: World | None = None
+    generator: torch.Generator | None = None
+    fixed: Tensor | None = None
+    absent: Condition = None
+    start: Tensor | None = None
+    skipped: int = 0
+
+
+#: Nothing is known but the observation.
+NOTHING = Given()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,25 +73,8 @@ class Head(ABC):
         """The loss (B,) of chunks (B, H, A), of whose actions those in `valid` (B, H) count."""
 
     @abstractmethod
-    def propose(
-        self,
-        condition: Condition,
-        noise: Tensor,
-        world: World | None,
-        generator: torch.Generator | None = None,
-        fixed: Tensor | None = None,
-        absent: Condition = None,
-        start: Tensor | None = None,
-        skipped: int = 0,
-    ) -> Candidates:
-        """N chunks for each of B observations from noise (B, N, H, A).
-
-        The condition has B rows. `world` says what is known of the scene, for guidance that needs it. `generator` is for
-        samplers that draw more on the way. `fixed` (B, N, H, A) holds what is decided already, and NaN for what is not.
-        `absent` is the condition of a dropped observation, of one row or B, for guidance that contrasts with it.
-        `start` (B, N, H, A) are chunks to draw near, for heads that use a sampler: so many of its first steps are
-        `skipped`, and the rest begins at `start` with as much noise as is left there.
-        """
+    def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
+        """N chunks for each of B observations from noise (B, N, H, A). The condition has B rows."""
 
     def log_prob(self, condition: Condition, chunks: Tensor, likelihood: Likelihood) -> Tensor | None:
         """Log-density (B, N) of chunks (B, N, H, A), as `likelihood` says; None if the head has none.

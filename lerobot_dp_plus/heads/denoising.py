@@ -7,8 +7,8 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import Guidance, Situation, World
-from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
+from lerobot_dp_plus.guidance import Guidance, Situation
+from lerobot_dp_plus.heads.base import NOTHING, ElementwiseHead, Given, all_valid, decided
 from lerobot_dp_plus.heads.imitation import End, imitation_energy
 from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.likelihood import Likelihood
@@ -69,24 +69,15 @@ class Denoising(ElementwiseHead):
     def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
         return self.objective.loss(self.network, chunk, condition, valid)
 
-    def propose(
-        self,
-        condition: Condition,
-        noise: Tensor,
-        world: World | None,
-        generator: torch.Generator | None = None,
-        fixed: Tensor | None = None,
-        absent: Condition = None,
-        start: Tensor | None = None,
-        skipped: int = 0,
-    ) -> Candidates:
+    def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
         sampler, objective, x = self.sampler, self.objective, noise.flatten(0, 1)
-        absent = map_rows(absent, lambda rows: rows.expand(len(noise), *rows.shape[1:]))
+        fixed = None if given.fixed is None else given.fixed.flatten(0, 1)
+        absent = map_rows(given.absent, lambda rows: rows.expand(len(noise), *rows.shape[1:]))
         condition, absent = (repeat_rows(each, noise.shape[1]) for each in (condition, absent))
-        clock = sampler.clock(objective.sampling_path, x)[skipped:]
+        clock = sampler.clock(objective.sampling_path, x)[given.skipped :]
         path = tabulated(objective.sampling_path, clock)
-        if start is not None:  # SDEdit, arXiv 2108.01073, alg. 1, for every path and sampler
-            x = path.interpolate(x, start.flatten(0, 1), clock[0])
+        if given.start is not None:  # SDEdit, arXiv 2108.01073, alg. 1, for every path and sampler
+            x = path.interpolate(x, given.start.flatten(0, 1), clock[0])
         keep_noise = "kept_noise" in sampler.needs
 
         def denoiser(known: Condition) -> Denoiser:
@@ -94,16 +85,16 @@ class Denoising(ElementwiseHead):
             return objective.denoiser(network, known, path=path, keep_noise=keep_noise)
 
         situation = Situation(
-            path, objective.data_bound, keep_noise, noise.shape[1], world, condition, denoiser, absent
+            path, objective.data_bound, keep_noise, noise.shape[1], given.world, condition, denoiser, absent
         )
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
         bent, shift = wrap(denoiser(condition), situation), self.guidance.shift(situation)
         if fixed is not None:
-            bent = fixing(bent, fixed.flatten(0, 1), path)
-            shift = shift and unmoved(shift, fixed.flatten(0, 1))
-        chunks = sampler(bent, path, x, generator, clock, shift)
+            bent = fixing(bent, fixed, path)
+            shift = shift and unmoved(shift, fixed)
+        chunks = sampler(bent, path, x, given.generator, clock, shift)
         if fixed is not None:  # some samplers end a step before the data
-            chunks = decided(fixed.flatten(0, 1), chunks)
+            chunks = decided(fixed, chunks)
         return Candidates(chunks.unflatten(0, noise.shape[:2]), noise=noise)
 
     def _prepared(self, path: Path, times: Sequence[Tensor], condition: Condition) -> Network:

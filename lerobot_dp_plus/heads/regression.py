@@ -6,8 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads.base import ElementwiseHead, all_valid, decided
+from lerobot_dp_plus.heads.base import NOTHING, ElementwiseHead, Given, all_valid, decided
 from lerobot_dp_plus.notation import Candidates, Condition
 from lerobot_dp_plus.objectives import Objective
 
@@ -35,20 +34,10 @@ class RegressionHead(ElementwiseHead):
     def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
         return (self._predict(condition, chunk).float() - chunk).square() * valid[..., None]
 
-    def propose(
-        self,
-        condition: Condition,
-        noise: Tensor,
-        world: World | None,
-        generator: torch.Generator | None = None,
-        fixed: Tensor | None = None,
-        absent: Condition = None,
-        start: Tensor | None = None,
-        skipped: int = 0,
-    ) -> Candidates:
+    def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
         chunk = self._predict(condition, noise[:, 0]).to(noise.dtype)
         chunks = chunk[:, None].expand(noise.shape).contiguous()
-        return Candidates(chunks if fixed is None else decided(fixed, chunks))
+        return Candidates(chunks if given.fixed is None else decided(given.fixed, chunks))
 
     def imitation(self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None) -> Tensor:
         """The mean squared distance to the one chunk that the head knows. Cost: one network call."""

@@ -111,16 +111,15 @@ def propose(
     absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
     fixed, start = (None if key not in window else window[key][:, None].expand_as(noise) for key in (FIXED, START))
-    known = generator, fixed, absent, start, recipe.skipped
     if not recipe.needs_units:
-        return draw_from(condition, noise, None, *known)
+        return draw_from(condition, noise, heads.Given(None, generator, fixed, absent, start, recipe.skipped))
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
         known = condition if mirror is None else take_rows(condition, len(chunks))  # of the true observations
         return head.imitation(known, model.units.normalised(ACTION, chunks), recipe.energies.imitation.draws)
 
     world, terms = surroundings(model, recipe, window, imitation)
-    found = draw_from(condition, noise, world, *known)
+    found = draw_from(condition, noise, heads.Given(world, generator, fixed, absent, start, recipe.skipped))
     chunks, energies = settled(recipe, world, terms, found.chunks, fixed, CANDIDATES)
     return Candidates(chunks, energies, found.log_prob, found.mode, found.noise)
 

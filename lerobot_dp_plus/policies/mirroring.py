@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Symmetrised, Symmetry
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads import Head, decided
+from lerobot_dp_plus.heads import Given, Head, decided
 from lerobot_dp_plus.notation import Candidates, Condition, Scene
 from lerobot_dp_plus.units import Units
 
@@ -17,23 +17,13 @@ def mirror_of(symmetry: Symmetry | None, units: Units) -> Symmetrised | None:
     return Symmetrised(symmetry, units.physical, units.normalised, frozenset(units.keys))
 
 
-def propose_both(
-    head: Head,
-    mirror: Symmetrised,
-    condition: Condition,
-    noise: Tensor,
-    world: World | None,
-    generator: torch.Generator | None = None,
-    fixed: Tensor | None = None,
-    absent: Condition = None,
-    start: Tensor | None = None,
-    skipped: int = 0,
-) -> Candidates:
+def propose_both(head: Head, mirror: Symmetrised, condition: Condition, noise: Tensor, given: Given) -> Candidates:
     """As `Head.propose`, with a condition of 2B rows: those of the observations, then those of their mirror images.
 
     The first half of the noises (B, N, H, A) is for the observations, the second for the mirror images, whose chunks are
     mirrored back. So with equal halves a symmetric observation has a symmetric set of candidates. What is fixed, and what
-    chunks are drawn near to, is mirrored as well. Energies that are followed on the way see every chunk where it will be executed, in the true `world`.
+    chunks are drawn near to, is mirrored as well. Energies that are followed on the way see every chunk where it will be
+    executed, in the true world.
     """
 
     def seen_from_both(chunks: Tensor | None) -> Tensor | None:
@@ -42,19 +32,12 @@ def propose_both(
         first, second = chunks.chunk(2, 1)
         return torch.cat([first, mirror.mirrored_back(second)])
 
-    found = head.propose(
-        condition,
-        torch.cat(noise.chunk(2, 1)),
-        _seen_from_both(world, mirror),
-        generator,
-        seen_from_both(fixed),
-        absent,
-        seen_from_both(start),
-        skipped,
-    )
+    world, fixed, start = _seen_from_both(given.world, mirror), seen_from_both(given.fixed), seen_from_both(given.start)
+    both = Given(world, given.generator, fixed, given.absent, start, given.skipped)
+    found = head.propose(condition, torch.cat(noise.chunk(2, 1)), both)
     chunks = mirror.together(found.chunks)
-    if fixed is not None:  # conversions round
-        chunks = decided(fixed, chunks)
+    if given.fixed is not None:  # conversions round
+        chunks = decided(given.fixed, chunks)
     return Candidates(chunks, noise=None if found.noise is None else noise)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from benchmarks.mixture import Mixture
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.guidance import ClassifierFree, NoGuidance, Situation
+from lerobot_dp_plus.heads import Given
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import Denoiser, Prediction, join_rows, map_rows
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
@@ -155,7 +156,7 @@ def test_a_head_contrasts_the_network_with_itself(config, objective, sampler) ->
 
     def proposed(guidance, known=condition, dropped=absent) -> Tensor:
         head, rng = heads.make(network, objective, sampler, guidance), torch.Generator().manual_seed(1)
-        return head.propose(known, noise, None, rng, absent=dropped).chunks
+        return head.propose(known, noise, Given(generator=rng, absent=dropped)).chunks
 
     blind = proposed(NoGuidance(), digest(network, nothing.expand(3, -1, -1)))
     torch.testing.assert_close(proposed(ClassifierFree(0.0)), blind, rtol=1e-3, atol=1e-4)

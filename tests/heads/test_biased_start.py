@@ -6,6 +6,7 @@ from gaussian_truth import ExactNetwork, Gaussian, describe, objectives
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.guidance import NoGuidance
+from lerobot_dp_plus.heads import Given
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.samplers import DDIM, Ancestral, DPMpp2M, Heun, Jump, Langevin, PredictorCorrector, Sampler
 
@@ -28,7 +29,7 @@ def test_chunks_follow_the_flow_from_the_noised_start(objective, skipped: int) -
     sampler, path = DPMpp2M(120), objective.sampling_path
     noise = torch.linspace(-2, 2, 10, dtype=torch.float64).reshape(1, 5, H, 2)
     start = torch.tensor([1.3, -0.9], dtype=torch.float64).expand(1, 5, H, 2)
-    found = head(objective, sampler).propose(None, noise, None, start=start, skipped=skipped).chunks
+    found = head(objective, sampler).propose(None, noise, Given(start=start, skipped=skipped)).chunks
     t = times(objective, sampler)[skipped].expand(5)
     begun = path.interpolate(noise[0], start[0], t)
     expected = TRUTH.flow(path, begun, t, torch.ones(5, dtype=torch.float64))
@@ -42,7 +43,7 @@ def test_the_later_the_start_the_nearer_and_the_narrower() -> None:
     noise = torch.randn(1, 20_000, H, 2, dtype=torch.float64)
     for skipped in (15, 30, 45):
         start = y.expand_as(noise)
-        found = head(objective, sampler).propose(None, noise, None, start=start, skipped=skipped).chunks[0, :, 0]
+        found = head(objective, sampler).propose(None, noise, Given(start=start, skipped=skipped)).chunks[0, :, 0]
         t = times(objective, sampler)[skipped]
         alpha, sigma = path.alpha(t), path.sigma(t)
         root = (alpha**2 * TRUTH.std**2 + sigma**2).sqrt()
@@ -67,10 +68,10 @@ def test_steps_that_are_skipped_cost_no_call(sampler: Sampler, monkeypatch) -> N
     objective = Diffusion(prediction="x1", clip_range=None)
     noise = torch.randn(1, 3, H, 2, dtype=torch.float64)
     made = head(objective, sampler)
-    made.propose(None, noise, None)
+    made.propose(None, noise)
     whole, times_of_all = len(calls), set(calls)
     calls.clear()
-    made.propose(None, noise, None, start=torch.zeros_like(noise), skipped=5)
+    made.propose(None, noise, Given(start=torch.zeros_like(noise), skipped=5))
     assert len(calls) == 1 < whole, "of the last step there is one call"
     assert set(calls) <= times_of_all
 
@@ -78,7 +79,7 @@ def test_steps_that_are_skipped_cost_no_call(sampler: Sampler, monkeypatch) -> N
 def test_at_the_first_time_of_a_path_from_pure_noise_the_start_is_forgotten() -> None:
     made = head(FlowMatching(), DDIM(4))
     noise = torch.randn(2, 3, H, 2, dtype=torch.float64)
-    free, begun = (made.propose(None, noise, None, start=start).chunks for start in (None, torch.ones_like(noise)))
+    free, begun = (made.propose(None, noise, Given(start=start)).chunks for start in (None, torch.ones_like(noise)))
     assert torch.equal(free, begun)
 
 
@@ -90,7 +91,7 @@ def test_jumps_begin_there_too() -> None:
     sampler = Jump(4)
     made = heads.make(network, objective, sampler, NoGuidance())
     noise, start = torch.randn(1, 3, H, 2, dtype=torch.float64), torch.full((1, 3, H, 2), 0.8, dtype=torch.float64)
-    found = made.propose(None, noise, None, start=start, skipped=2).chunks[0]
+    found = made.propose(None, noise, Given(start=start, skipped=2)).chunks[0]
     t = times(objective, sampler)[2].expand(3)
     begun = objective.sampling_path.interpolate(noise[0], start[0], t)
     expected = TRUTH.flow(objective.sampling_path, begun, t, torch.ones(3, dtype=torch.float64))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus import energies, heads
 from lerobot_dp_plus.guidance import Gradient, Guidance, NoGuidance, Situation, Smoothness, World
-from lerobot_dp_plus.heads import Denoising, mean_error
+from lerobot_dp_plus.heads import Denoising, Given, mean_error
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import Network, Scene, Tokens, repeat_rows
 from lerobot_dp_plus.objectives import DenoisingObjective, DiffusersPath, Diffusion, FlowMatching, Shortcut
@@ -82,7 +82,7 @@ def test_candidates_are_those_sampled_one_by_one(
 ) -> None:
     network, (seen, noise) = awake(build(config), by=0.1), draw()
     head = heads.make(network, objective, sampler, NoGuidance())
-    found = head.propose(shown(network, seen), noise, None)
+    found = head.propose(shown(network, seen), noise)
     assert torch.equal(found.noise, noise) and found.energies == {}
     expected = by_hand(network, objective, sampler, NoGuidance(), seen, noise)
     torch.testing.assert_close(found.chunks, expected, rtol=1e-3, atol=1e-4)
@@ -96,10 +96,10 @@ def test_guidance_is_told_the_path_the_bound_and_whether_noise_is_kept(
 ) -> None:
     network, (seen, noise) = awake(build(NETWORKS[0]), by=0.1), draw()
     head = Denoising(network, objective, sampler, Smoothness(0.1))
-    found = head.propose(shown(network, seen), noise, None).chunks
+    found = head.propose(shown(network, seen), noise).chunks
     expected = by_hand(network, objective, sampler, Smoothness(0.1), seen, noise)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-    free = Denoising(network, objective, sampler, NoGuidance()).propose(shown(network, seen), noise, None).chunks
+    free = Denoising(network, objective, sampler, NoGuidance()).propose(shown(network, seen), noise).chunks
     assert (found - free).abs().max() > 1e-3
 
 
@@ -114,7 +114,9 @@ def test_guidance_follows_the_energy_of_the_situation_in_its_units() -> None:
         normalised=lambda chunks: (chunks - 100) / 50,
     )
     least = [
-        Denoising(network, Diffusion(), DDIM(5), guidance).propose(shown(network, seen), noise, world).chunks[..., 0]
+        Denoising(network, Diffusion(), DDIM(5), guidance)
+        .propose(shown(network, seen), noise, Given(world))
+        .chunks[..., 0]
         for guidance in (NoGuidance(), Gradient(1.0))
     ]
     assert least[0].min() < -0.05 and least[1].min() > -1e-5
@@ -134,7 +136,7 @@ def test_a_guidance_can_ask_the_network_under_another_condition() -> None:
     """As guidance by the difference of two conditions does."""
     network, (seen, noise) = awake(build(NETWORKS[0])), draw()
     objective, guidance = Diffusion(clip_range=None), Watcher()
-    Denoising(network, objective, DDIM(2), guidance).propose(shown(network, seen), noise, None)
+    Denoising(network, objective, DDIM(2), guidance).propose(shown(network, seen), noise)
     around, start = guidance.situation, noise.flatten(0, 1)
     assert around.candidates == N and around.path == objective.sampling_path and around.world is None
     own = repeat_rows(shown(network, seen), N)
@@ -165,7 +167,7 @@ def test_a_stochastic_sampler_draws_from_the_generator_for_all_candidates(
     head = heads.make(network, objective, sampler, NoGuidance())
 
     def proposed(seed: int) -> Tensor:
-        return head.propose(shown(network, seen), noise, None, torch.Generator().manual_seed(seed)).chunks
+        return head.propose(shown(network, seen), noise, Given(generator=torch.Generator().manual_seed(seed))).chunks
 
     denoise = objective.denoiser(network, repeat_rows(shown(network, seen), N))
     generator = torch.Generator().manual_seed(1)
@@ -185,7 +187,7 @@ def test_the_network_is_called_as_often_as_the_sampler_says_and_digests_nothing(
     condition, rows = shown(network, seen), []
     network.embed_actions.register_forward_hook(lambda module, args, out: rows.append(len(out)))
     network.embed_observation.register_forward_hook(lambda *_: pytest.fail("digested again"))
-    heads.make(network, objective, sampler, NoGuidance()).propose(condition, noise, None)
+    heads.make(network, objective, sampler, NoGuidance()).propose(condition, noise)
     assert rows == [B * N] * sampler.num_calls
 
 

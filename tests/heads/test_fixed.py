@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.guidance import NoGuidance
+from lerobot_dp_plus.heads import Given
 from lerobot_dp_plus.heads.base import decided
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.notation import Tokens
@@ -36,7 +37,7 @@ def propose():
     @torch.no_grad()
     def run(objective, sampler, fixed: Tensor | None) -> Tensor:
         head = heads.make(network, objective, sampler, NoGuidance())
-        return head.propose(network.condition((Tokens(seen),)), noise, None, None, fixed).chunks
+        return head.propose(network.condition((Tokens(seen),)), noise, Given(fixed=fixed)).chunks
 
     return run
 

@@ -142,7 +142,7 @@ def test_of_a_regression_it_is_the_distance_to_its_chunk() -> None:
     network, (seen, chunks) = awake(build(NETWORKS[0])), shown()
     head, calls = head_over(network, Regression()), []
     condition = digest(network, seen)
-    said = head.propose(condition, chunks, None).chunks
+    said = head.propose(condition, chunks).chunks
     network.register_forward_hook(lambda module, args, out: calls.append(len(out)))
     torch.testing.assert_close(head.imitation(condition, chunks), (said - chunks).square().mean((2, 3)))
     assert calls == [2], "once for each observation"

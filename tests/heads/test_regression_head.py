@@ -47,7 +47,7 @@ def test_it_learns_the_mean_of_two_modes(config: NetworkConfig) -> None:
 
     optimizer.step(loss)
     with torch.no_grad():
-        found = head.propose(digest(network, pair), torch.randn(2, 1, HORIZON, ACTION_DIM), None).chunks[:, 0]
+        found = head.propose(digest(network, pair), torch.randn(2, 1, HORIZON, ACTION_DIM)).chunks[:, 0]
     expected = torch.tensor([0.5, 0.4])[:, None, None].expand(-1, HORIZON, ACTION_DIM)
     torch.testing.assert_close(found, expected, rtol=0, atol=0.02)
     # What is left is the variance of each: of ±1 three to one, and of 0.2 and 0.6.
@@ -60,13 +60,13 @@ def test_all_candidates_are_one_chunk_of_one_call_whatever_the_noise(config: Net
     network = awake(build(config))
     condition, calls = digest(network, states(3)), []
     network.register_forward_hook(lambda module, args, out: calls.append(len(out)))
-    found = head_over(network).propose(condition, torch.randn(3, 5, HORIZON, ACTION_DIM), None)
+    found = head_over(network).propose(condition, torch.randn(3, 5, HORIZON, ACTION_DIM))
     assert calls == [3], "once for each observation"
     assert found.chunks.shape == (3, 5, HORIZON, ACTION_DIM) and found.noise is None
     assert torch.equal(found.chunks, found.chunks[:, :1].expand_as(found.chunks))
     expected = network(torch.zeros(3, HORIZON, ACTION_DIM), torch.zeros(3), condition)
     assert torch.equal(found.chunks[:, 0], expected) and expected.any()
-    again = head_over(network).propose(condition, torch.randn(3, 5, HORIZON, ACTION_DIM), None)
+    again = head_over(network).propose(condition, torch.randn(3, 5, HORIZON, ACTION_DIM))
     assert torch.equal(again.chunks, found.chunks)
     found.chunks[0, 0] = 9  # each is a chunk of its own, to be written to
     assert not (found.chunks[0, 1] == 9).any()
@@ -76,7 +76,7 @@ def test_its_error_is_the_squared_difference_of_actions_that_count() -> None:
     network, chunk = awake(build(NETWORKS[0])), torch.randn(3, HORIZON, ACTION_DIM)
     condition, head = digest(network, states(3)), head_over(network)
     valid = torch.arange(HORIZON) < torch.tensor([HORIZON, 2, 0])[:, None]
-    said = head.propose(condition, torch.randn(3, 1, HORIZON, ACTION_DIM), None).chunks[:, 0]
+    said = head.propose(condition, torch.randn(3, 1, HORIZON, ACTION_DIM)).chunks[:, 0]
     square = (said - chunk) ** 2
     torch.testing.assert_close(head.error(condition, chunk, valid), torch.where(valid[..., None], square, 0.0))
     expected = torch.stack([square[0].mean(), square[1, :2].mean(), torch.tensor(0.0)])
@@ -85,7 +85,7 @@ def test_its_error_is_the_squared_difference_of_actions_that_count() -> None:
 
 def test_chunks_are_as_precise_as_the_noise_was() -> None:
     network = awake(build(NETWORKS[0])).to(torch.bfloat16)
-    found = head_over(network).propose(digest(network, states(2)), torch.zeros(2, 3, HORIZON, ACTION_DIM), None)
+    found = head_over(network).propose(digest(network, states(2)), torch.zeros(2, 3, HORIZON, ACTION_DIM))
     assert found.chunks.dtype == torch.float32
 
 
