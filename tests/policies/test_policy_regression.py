@@ -110,7 +110,7 @@ def test_its_loss_is_the_mean_squared_error_of_what_it_would_do():
     batch["action_is_pad"][:] = False
     loss, parts = made(batch)
     chunk = heads.make(made.model.network, made.config.objective, made.config.sampler, made.config.guidance).propose(
-        made.model.network.condition(made.model.encoder(batch)), torch.zeros(3, 1, 8, 2), None
+        made.model.network.condition(made.model.encoder(batch)), torch.zeros(3, 1, 8, 2)
     )
     torch.testing.assert_close(loss, (chunk.chunks[:, 0] - batch["action"]).square().mean())
     assert parts["loss_executed"] > 0

@@ -15,7 +15,7 @@ from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 NULLS = {
     (
         "selection",
-    ): 'selection = null: must be a mapping with a "type", one of "ask", "bidirectional", "coherent", "densest", "first", "function", "lowest_energy", "most_likely"',
+    ): 'selection = null: must be a mapping with a "type", one of "ask", "bidirectional", "coherent", "densest", "first", "function", "hold_mode", "lowest_energy", "most_likely"',
     ("objective", "times"): "objective.times = null: must be a mapping",
     (
         "objective",

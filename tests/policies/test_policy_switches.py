@@ -255,7 +255,17 @@ def test_a_field_of_another_member_is_refused(switches):
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
         (
             "selection",
-            ["ask", "bidirectional", "coherent", "densest", "first", "function", "lowest_energy", "most_likely"],
+            [
+                "ask",
+                "bidirectional",
+                "coherent",
+                "densest",
+                "first",
+                "function",
+                "hold_mode",
+                "lowest_energy",
+                "most_likely",
+            ],
         ),
         ("dynamics", ["none", "outcome"]),
         ("state_estimation", ["none", "regression"]),
