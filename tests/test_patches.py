@@ -139,6 +139,7 @@ def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
         "setattr(config, _NOTE, run)",  # a note on a config of ours
         "setattr(config, name, value)",  # fields of a policy of ours, while it is steered or explained
         "setattr(policy.config, name, value)",
+        "setattr(namespace, self.dest, values)",  # argparse's
         "setattr(self.policy.config, name, value)",
         "setattr(part, name, value)",  # a part of a MuJoCo model
         "setattr(part, name, before[name])",
