@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.common import ends
 
@@ -149,6 +149,8 @@ def success_curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequ
             high = [r["interval_percent"][1] - r["success_percent"] for r in reports]
             axes.errorbar(places, rates, yerr=[low, high], color=colour, marker="o", ms=4, capsize=2, label=name)
         axes.set(xscale="log", xlabel=label, ylim=(0, 103))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
