@@ -227,12 +227,14 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("selection/hold_mode.py", "selection/test_selection_hold.py"): [
-        ("amax(-1) > self.radius", "amin(-1) > self.radius", "a chunk that is near the plan once is near"),
-        ("self.margin * other", "self.margin * ~other", "the plan's own mode must be better"),
+        ("nan_to_num(0).amax(-1)", "nan_to_num(0).amin(-1)", "a chunk that is near the plan once is near"),
+        ("far > self.radius, self.margin", "far <= self.radius, self.margin", "the plan's own mode must be better"),
+        ("far > 0, self.near_margin", "far >= 0, self.near_margin", "the plan has no advance on its own mode"),
         ("2 * executed > chunk_length", "executed > chunk_length", "a plan of which nothing is left is to be held"),
     ],
     ("policies/holding.py", "policies/test_policy_hold.py"): [
         ("left >= config.n_action_steps", "left >= 0", "a plan is repeated beyond its end"),
+        ("return length // steps * steps", "return steps", "chunks are judged where the policy looks next"),
         (
             "horizon, device=chunks.device) + executed - now",
             "horizon, device=chunks.device) - now",

@@ -60,12 +60,17 @@ class Recipe:
     skipped: int = 0
 
     @classmethod
-    def of(cls, config: DpPlusConfig, energies: tuple[str, ...] = (), skipped: int = 0) -> "Recipe":
-        """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there."""
+    def of(
+        cls, config: DpPlusConfig, energies: tuple[str, ...] = (), skipped: int = 0, executed: int | None = None
+    ) -> "Recipe":
+        """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there.
+
+        `executed` is the config's n_action_steps if None.
+        """
         legal = [*config.energy_names, IMITATION]
         if unknown := [name for name in energies if name not in legal]:
             raise ValueError(f"energies = {unknown}: this policy can tell {legal}")
-        now, executed = config.n_obs_steps - 1, config.n_action_steps
+        now, executed = config.n_obs_steps - 1, executed or config.n_action_steps
         drawn = config.objective, config.sampler, config.guidance
         moved = config.forward, config.energies, config.refinement, config.projection
         symmetry = config.augmentation if config.symmetrise else None
@@ -222,22 +227,25 @@ def draw(
     count: int,
     energies: tuple[str, ...],
     start_time: float = 0.0,
+    judged_after: int | None = None,
 ) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which `beside_the_weights` has moved.
 
     noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `start_time` is when
-    sampling begins if the window holds a start. `propose` is the function of this file, or the same function compiled.
+    sampling begins if the window holds a start. Energies tell where chunks lead in `judged_after` steps, the config's
+    n_action_steps if None. `propose` is the function of this file, or the same function compiled.
 
     Raises:
-        ValueError: a `count` below 1 or above `fitting.MOST`, an odd one where half of the chunks are mirrored, noise of another shape, NaN or infinity in a state
-            or in pictures that states are read off, or an energy that cannot be told yet.
+        ValueError: a `count` below 1 or above `fitting.MOST`, an odd one where half of the chunks are mirrored, noise of
+            another shape, NaN or infinity in a state or in pictures that states are read off, or an energy that cannot be
+            told yet.
         FloatingPointError: a chunk is not finite though the observations are.
     """
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
     skipped = steps_before(config, start_time) if START in window else 0
-    recipe, generator = Recipe.of(config, energies, skipped), None
+    recipe, generator = Recipe.of(config, energies, skipped, judged_after), None
     fitting.check_count(config, "candidates", count)
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)

@@ -20,14 +20,28 @@ if TYPE_CHECKING:
 PLAN = "plan"
 
 
+def held_for(policy: "DpPlusPolicy", executed: int) -> int:
+    """For how many steps what is chosen now will be held: those that are left of the plan, or of a new one if none is.
+
+    There candidates and plan are judged. Judged where the policy looks next, the one that acts later and better would
+    always win, and be put off again.
+    """
+    config, episode = policy.config, policy.episode
+    length, steps = config.chunk_length, config.n_action_steps
+    if episode.chosen is not None:
+        left = int(planned(episode, episode.chosen.chunks).max()) - executed
+        length = left if left >= steps else length
+    return length // steps * steps
+
+
 def with_plan(
-    policy: "DpPlusPolicy", window: Mapping[str, Tensor], proposed: Candidates, executed: int
+    policy: "DpPlusPolicy", window: Mapping[str, Tensor], proposed: Candidates, executed: int, steps: int | None
 ) -> tuple[Candidates, Tensor | None]:
     """The candidates (B, N, H, A) and, as number N, the plan after `executed` steps more; and what is held, (B, L, A).
 
     Beyond what was planned, the plan's last action is repeated, and what is held is NaN. An observation whose plan is used up
     has its first candidate once more, and holds nothing. Without a plan that is left, the candidates are as they were, and
-    None.
+    None. Energies tell where the plan leads in so many `steps`.
     """
     config, episode = policy.config, policy.episode
     tail = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
@@ -39,7 +53,7 @@ def with_plan(
         return proposed, None
     whole = _whole(episode.chosen.chunks[:, 0], executed, config.n_obs_steps - 1, config.horizon)
     asked = tuple(name for name in proposed.energies if name != VIOLATION)
-    plan = judged(policy, asked, window, Candidates(whole[:, None]), PLAN)
+    plan = judged(policy, asked, window, Candidates(whole[:, None]), PLAN, steps)
     first = proposed.at(torch.zeros_like(left))
 
     def joined(drawn: Tensor, planned: Tensor, instead: Tensor) -> Tensor:
@@ -54,13 +68,22 @@ def with_plan(
 
 
 def judged(
-    policy: "DpPlusPolicy", energies: tuple[str, ...], window: Mapping[str, Tensor], chunks: Candidates, place: str
+    policy: "DpPlusPolicy",
+    energies: tuple[str, ...],
+    window: Mapping[str, Tensor],
+    chunks: Candidates,
+    place: str,
+    steps: int | None = None,
 ) -> Candidates:
-    """Chunks (B, 1, H, A), refined if the config says so at this `place` and projected, with these energies."""
+    """Chunks (B, 1, H, A), refined if the config says so at this `place` and projected, with these energies.
+
+    They tell where the chunks lead in so many `steps`, the config's n_action_steps if None.
+    """
     config, model = policy.config, policy._averaged_model
     seen = candidates.with_obstacles(window, policy.obstacles, config)
     with policy._evaluating.of(model):
-        recipe, seen = candidates.Recipe.of(config, energies), candidates.beside_the_weights(model, seen)
+        recipe = candidates.Recipe.of(config, energies, executed=steps)
+        seen = candidates.beside_the_weights(model, seen)
         return candidates.settle(model, recipe, seen, chunks, place)
 
 

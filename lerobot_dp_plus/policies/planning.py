@@ -10,7 +10,7 @@ from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import asking, candidates
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
-from lerobot_dp_plus.policies.holding import judged, remember, with_plan
+from lerobot_dp_plus.policies.holding import held_for, judged, remember, with_plan
 from lerobot_dp_plus.policies.narrowing import among, shown, told_apart
 from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.refinement import CHOSEN
@@ -31,11 +31,12 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     window = seen
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
-    proposed = policy._candidates(window, noise, selection.candidates, selection.energies)
+    steps = held_for(policy, executed) if selection.holds else None
+    proposed = policy._candidates(window, noise, selection.candidates, selection.energies, judged_after=steps)
     tail = held = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
     drawn, former = proposed.from_step(now), episode.replan
     if selection.holds:
-        proposed, held = with_plan(policy, window, proposed, executed)
+        proposed, held = with_plan(policy, window, proposed, executed, steps)
     ahead = proposed.from_step(now)
     if selection.contrast:
         ahead = policy._contrast.told(ahead, policy, seen)

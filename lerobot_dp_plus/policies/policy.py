@@ -243,6 +243,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         count: int,
         energies: tuple[str, ...],
         start_time: float = 0.0,
+        judged_after: int | None = None,
     ) -> Candidates:
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
@@ -250,7 +251,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            return drawing.draw(self._propose, model, self.config, window, noise, count, energies, start_time)
+            draw = drawing.draw
+            return draw(self._propose, model, self.config, window, noise, count, energies, start_time, judged_after)
 
     @property
     def _averaged_model(self) -> ChunkModel:

@@ -21,18 +21,20 @@ NEAR, FAR = [0.05, -0.05, 0.09], [0.0, 0.0, 0.2]
 
 
 @pytest.mark.parametrize(
-    ("near", "far", "plan", "margin", "chosen"),
+    ("near", "far", "plan", "margins", "chosen"),
     [
-        (3.0, 1.0, 2.0, 0.0, FAR),  # no margin: the lowest energy, whatever is planned
-        (1.9, 1.5, 2.0, 9.0, NEAR),  # the plan's own mode needs no margin
-        (2.5, 1.0, 2.0, 0.9, FAR),  # another mode, better by more than the margin
-        (2.5, 1.0, 2.0, 1.1, PLAN),  # by less
-        (2.0, 1.0, 2.0, 9.0, NEAR),  # of equals the one that was drawn for what is seen now
+        (3.0, 1.0, 2.0, (0.0, 0.0), FAR),  # no margin: the lowest energy, whatever is planned
+        (1.7, 1.5, 2.0, (0.2, 9.0), NEAR),  # a chunk of the plan's own mode, better by more than its margin
+        (1.9, 1.5, 2.0, (0.2, 9.0), PLAN),  # by less
+        (2.5, 1.0, 2.0, (0.2, 0.9), FAR),  # another mode, better by more than the margin
+        (2.5, 1.0, 2.0, (0.2, 1.1), PLAN),  # by less
+        (2.0, 1.0, 2.0, (0.0, 9.0), NEAR),  # of equals the one that was drawn for what is seen now
     ],
 )
-def test_who_takes_the_place_of_a_plan(near, far, plan, margin, chosen) -> None:
+def test_who_takes_the_place_of_a_plan(near, far, plan, margins, chosen) -> None:
     chunks = [NEAR, FAR, PLAN]
-    assert chunks[choose((near, far, plan), chunks, PLAN, margin=margin)] == chosen
+    index = choose((near, far, plan), chunks, PLAN, near_margin=margins[0], margin=margins[1])
+    assert chunks[index] == chosen
 
 
 def test_how_far_a_chunk_is_from_the_plan_is_told_where_something_was_planned() -> None:
@@ -52,7 +54,7 @@ def test_distance_is_that_of_whole_actions() -> None:
     energies = {"end": torch.tensor([[0.0, 0.5]])}
     tail = torch.zeros(1, 1, 2)
     for radius, chosen in ((0.11, 1), (0.12, 0)):
-        assert HoldMode(2, radius=radius).choose(Candidates(chunks, energies), tail).item() == chosen
+        assert HoldMode(2, radius=radius, near_margin=0.0).choose(Candidates(chunks, energies), tail).item() == chosen
 
 
 def test_each_observation_holds_its_own_plan() -> None:
@@ -69,7 +71,7 @@ def test_the_energy_is_left_as_it_was() -> None:
 
 
 def test_values_that_are_not_legal() -> None:
-    for name in ("radius", "margin"):
+    for name in ("radius", "near_margin", "margin"):
         with pytest.raises(ValueError, match=rf"selection\.{name} = -1: must be at least 0"):
             HoldMode(**{name: -1})
         with pytest.raises(ValueError, match=rf"selection\.{name} = nan"):
