@@ -394,8 +394,12 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("real = real & ~_frames", "real = real & _frames", "only observations beyond the end are real"),
     ],
     ("policies/candidates.py", "policies/test_policy_dynamics.py policies/test_policy_inference.py"): [
-        ("config.n_obs_steps - 1, config.n_action", "config.n_obs_steps, config.n_action", "now is one row late"),
-        ("- 1, config.n_action_steps", "- 1, config.horizon", "energies believe that the whole chunk is executed"),
+        ("config.n_obs_steps - 1, executed or", "config.n_obs_steps, executed or", "now is one row late"),
+        (
+            "executed or config.n_action_steps",
+            "executed or config.horizon",
+            "energies believe that the whole chunk is executed",
+        ),
         ("if not recipe.deterministic:", "if False:", "equal noise means other actions"),
         ("config.noise_scale * fresh_noise", "fresh_noise", "the noise's scale is not used"),
     ],

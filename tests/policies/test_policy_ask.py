@@ -92,7 +92,7 @@ def test_a_mode_of_which_nothing_may_be_done_is_not_offered(monkeypatch) -> None
     made, asked = forked(watched(selection=Ask(RULE)), monkeypatch), []
     draw = made._candidates
 
-    def constrained(*given):
+    def constrained(*given, **_):
         found = draw(*given)
         return found._replace(energies={"violation": (found.chunks[:, :, -1, 0] < 0).float()})
 
