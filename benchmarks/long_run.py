@@ -134,6 +134,15 @@ def draw(curves: Mapping[str, Sequence[dict[str, Any]]], paces: Mapping[str, Any
     )
 
 
+def without_places(told: Any, root: Path) -> Any:
+    """The same, whose commands name no folder of this machine: the dataset is DIR, and files are told from this repository."""
+    if isinstance(told, str):
+        return told.replace(f"{ROOT}/", "").replace(str(root), "DIR")
+    if isinstance(told, Mapping):
+        return {key: without_places(each, root) for key, each in told.items()}
+    return [without_places(each, root) for each in told] if isinstance(told, list | tuple) else told
+
+
 def default_json(options: argparse.Namespace) -> Path:
     """Where results go if nothing is said.
 
@@ -183,9 +192,8 @@ def main(argv: list[str] | None = None) -> int:
         "curves": {side: published(found) for side, found in curves.items()},
         "last": {side: published([found])[0] for side, found in last.items()},
     }
-    write_json(
-        path, begun | {"result": result, "pace": paces, **reports, "commands": {s: c[3:] for s, c in lines.items()}}
-    )
+    told = begun | {"result": result, "pace": paces, **reports, "commands": {s: c[3:] for s, c in lines.items()}}
+    write_json(path, without_places(told, options.root))
     write_figure(draw(curves, paces), path.with_suffix(".png"))
     _print(curves, last, result, paces)
     return 0

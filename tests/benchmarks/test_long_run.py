@@ -1,6 +1,7 @@
 """Success over updates and minutes: every checkpoint is judged, minutes are reckoned, and a rule says whether it still rises."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
@@ -101,3 +102,9 @@ def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path):
     two, four = (long_run.operations_of_an_update(config, DEMOS, f"--batch_size={size}") for size in (2, 4))
     parameters = 3_000_000
     assert four == pytest.approx(2 * two, rel=0.05) and two > 2 * 3 * 2 * parameters
+
+
+def test_commands_are_told_without_the_folders_of_a_machine() -> None:
+    told = {"a": [f"--config_path={long_run.ROOT}/configs/x.json", "--dataset.root=/data/here"], "n": 1, "none": None}
+    found = long_run.without_places(told, Path("/data/here"))
+    assert found == {"a": ["--config_path=configs/x.json", "--dataset.root=DIR"], "n": 1, "none": None}
