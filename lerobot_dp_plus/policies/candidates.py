@@ -222,18 +222,15 @@ def draw(
     propose: Callable[..., Candidates],
     model: ChunkModel,
     config: DpPlusConfig,
+    recipe: Recipe,
     window: Mapping[str, Tensor],
     noise: Tensor | None,
     count: int,
-    energies: tuple[str, ...],
-    start_time: float = 0.0,
-    judged_after: int | None = None,
 ) -> Candidates:
     """`count` chunks for each of the windows (B, T_o, ...), which `beside_the_weights` has moved.
 
-    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `energies` names those to compute. `start_time` is when
-    sampling begins if the window holds a start. Energies tell where chunks lead in `judged_after` steps, the config's
-    n_action_steps if None. `propose` is the function of this file, or the same function compiled.
+    noise (B, N, H, A), or (B, H, A) where N = 1, is drawn if None. `recipe` is one of the config. `propose` is the function
+    of this file, or the same function compiled.
 
     Raises:
         ValueError: a `count` below 1 or above `fitting.MOST`, an odd one where half of the chunks are mirrored, noise of
@@ -244,8 +241,7 @@ def draw(
     device, dtype = sampling_dtype(model)
     batch = next(iter(window.values())).shape[0]
     shape = (batch, count, config.horizon, config.action_feature.shape[0])  # type: ignore[union-attr]
-    skipped = steps_before(config, start_time) if START in window else 0
-    recipe, generator = Recipe.of(config, energies, skipped, judged_after), None
+    generator = None
     fitting.check_count(config, "candidates", count)
     if noise is None:
         noise = config.noise_scale * fresh_noise(shape, device)

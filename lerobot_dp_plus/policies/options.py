@@ -72,7 +72,10 @@ def propose(
         window = {**window, drawing.START: start}
     asked = self.config.energy_names if energies is None else tuple(energies)
     count = self.config.selection.candidates if candidates is None else candidates
-    return self._candidates(window, noise, count, asked, start_time)
+    recipe = drawing.Recipe.of(
+        self.config, asked, 0 if start is None else drawing.steps_before(self.config, start_time)
+    )
+    return self._candidates(recipe, window, noise, count)
 
 
 @torch.no_grad()

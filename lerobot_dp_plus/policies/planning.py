@@ -32,7 +32,8 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
     steps = held_for(policy, executed) if selection.holds else None
-    proposed = policy._candidates(window, noise, selection.candidates, selection.energies, judged_after=steps)
+    recipe = candidates.Recipe.of(config, selection.energies, executed=steps)
+    proposed = policy._candidates(recipe, window, noise, selection.candidates)
     tail = held = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
     drawn, former = proposed.from_step(now), episode.replan
     if selection.holds:

@@ -237,13 +237,7 @@ class DpPlusPolicy(PreTrainedPolicy):
     hold, release = holding.hold, holding.release
 
     def _candidates(
-        self,
-        window: Mapping[str, Tensor],
-        noise: Tensor | None,
-        count: int,
-        energies: tuple[str, ...],
-        start_time: float = 0.0,
-        judged_after: int | None = None,
+        self, recipe: drawing.Recipe, window: Mapping[str, Tensor], noise: Tensor | None, count: int
     ) -> Candidates:
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
@@ -251,8 +245,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)
         with self._evaluating.of(model):
-            draw = drawing.draw
-            return draw(self._propose, model, self.config, window, noise, count, energies, start_time, judged_after)
+            return drawing.draw(self._propose, model, self.config, recipe, window, noise, count)
 
     @property
     def _averaged_model(self) -> ChunkModel:

@@ -28,7 +28,7 @@ RULE = Function(N, f"{__name__}:highest")
 def forked(made, monkeypatch, sides=(0.5, -0.5, 0.0)):
     """Every chunk of observation b ends at ± sides[b] in the first coordinate, for a third of the candidates at −."""
 
-    def draw(window, noise, count, energies, **_):
+    def draw(recipe, window, noise, count):
         batch = len(next(iter(window.values())))
         chunks = 0.02 * torch.randn(batch, count, HORIZON, 2)
         side = torch.tensor(sides[:batch])[:, None] * torch.where(torch.arange(count) % 3 == 0, -1.0, 1.0)
@@ -92,7 +92,7 @@ def test_a_mode_of_which_nothing_may_be_done_is_not_offered(monkeypatch) -> None
     made, asked = forked(watched(selection=Ask(RULE)), monkeypatch), []
     draw = made._candidates
 
-    def constrained(*given, **_):
+    def constrained(*given):
         found = draw(*given)
         return found._replace(energies={"violation": (found.chunks[:, :, -1, 0] < 0).float()})
 
@@ -107,7 +107,7 @@ def test_an_answer_is_the_number_in_the_question(monkeypatch) -> None:
     made = watched(selection=Ask(Function(33, RULE.path)))
     ways = torch.arange(33) % 3 - 1.0  # -1, 0, 1
 
-    def draw(window, noise, count, energies, **_):
+    def draw(recipe, window, noise, count):
         chunks = 0.02 * torch.randn(3, count, HORIZON, 2)
         chunks[..., 0] += ways[:, None] * torch.linspace(0, 1, HORIZON)
         return Candidates(chunks, {"violation": (ways < -0.5).float().expand(3, -1)})

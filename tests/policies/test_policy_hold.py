@@ -71,29 +71,30 @@ def test_the_plan_is_judged_from_where_it_is_now() -> None:
     torch.testing.assert_close(made.chosen.energies["goal"], half_square)
 
 
+def judged_after(made, monkeypatch) -> list[int]:
+    """After how many steps each of the next choices judges its candidates."""
+    told, draw = [], made._candidates
+    monkeypatch.setattr(
+        made, "_candidates", lambda recipe, *given: told.append(recipe.executed) or draw(recipe, *given)
+    )
+    return told
+
+
 def test_chunks_are_judged_where_the_plan_is_used_up(monkeypatch) -> None:
-    made, told = holding(steps=2), []
-    draw = made._candidates
-    monkeypatch.setattr(made, "_candidates", lambda *args, **known: told.append(known) or draw(*args, **known))
+    made = holding(steps=2)
+    told = judged_after(made, monkeypatch)
     acted(made, 9)
-    assert [each["judged_after"] for each in told] == [6, 4, 2, 6, 4], "seven steps are planned, two done at a time"
+    assert told == [6, 4, 2, 6, 4], "seven steps are planned, two done at a time"
     made.release()
-    made.drop_queued_actions()
-    made.select_action(frame(made.config))
-    assert told[-1]["judged_after"] == 6
-    other = watched()
-    told.clear()
-    draw_other = other._candidates
-    monkeypatch.setattr(other, "_candidates", lambda *args, **known: told.append(known) or draw_other(*args, **known))
-    other.select_action(frame(other.config))
-    assert told[0]["judged_after"] is None, "where nothing is held, energies look as far as the policy executes"
+    acted_on = [made.select_action(frame(made.config)) for _ in range(2)]
+    assert told[-1] == 6 and len(acted_on) == 2
 
 
-def test_energies_look_as_far_as_they_are_told_to() -> None:
-    from lerobot_dp_plus.policies.candidates import Recipe
-
-    made = holding()
-    assert [Recipe.of(made.config, executed=steps).executed for steps in (None, 5)] == [2, 5]
+def test_where_nothing_is_held_energies_look_as_far_as_the_policy_executes(monkeypatch) -> None:
+    made = watched(n_action_steps=3)
+    told = judged_after(made, monkeypatch)
+    acted(made, 4)
+    assert told == [3, 3]
 
 
 def test_a_rule_that_the_plan_would_break_moves_it() -> None:
@@ -156,7 +157,7 @@ def test_a_person_is_asked_again_when_nothing_is_held(monkeypatch) -> None:
     made = forked(watched(selection=Ask(rule), energies=TOWARDS, n_action_steps=2), monkeypatch, sides=(0.5,))
     draw = made._candidates
     alike = {"goal": torch.zeros(1, 32)}
-    monkeypatch.setattr(made, "_candidates", lambda *args, **known: draw(*args, **known)._replace(energies=alike))
+    monkeypatch.setattr(made, "_candidates", lambda *given: draw(*given)._replace(energies=alike))
     asked = []
     made.ask = lambda each: asked.append(each) or 0
     one = {key: value[:1] for key, value in frame(made.config).items()}
