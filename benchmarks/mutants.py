@@ -258,12 +258,12 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("selection/ask.py", "selection/test_selection_ask.py"): [
         ("(candidates.weights > 0).sum(1) > 1", "(candidates.weights >= 0).sum(1) > 1", "asked where there is one way"),
     ],
-    ("selection/person.py", "selection/test_selection_ask.py"): [
+    ("asking/person.py", "selection/test_selection_ask.py"): [
         ("self._asked.is_alive()", "False", "asked while busy"),
         ("0 <= number < count", "number < count", "a mode of the number -1"),
         ("if kind not in self._told:", "if True:", "warned each time"),
     ],
-    ("selection/terminal.py", "selection/test_selection_ask.py"): [
+    ("asking/terminal.py", "selection/test_selection_ask.py"): [
         ("    termios.tcflush(place, termios.TCIFLUSH)\n", "", "what was typed before answers"),
     ],
     ("policies/asking.py", "policies/test_policy_ask.py"): [

@@ -48,6 +48,8 @@ TABLE: dict[str, set[str]] = {
     "named": set(),
     "ema": set(),
     "execution": set(),
+    # Somebody who is asked; numpy, and matplotlib for a picture.
+    "asking": set(),
     "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
@@ -61,7 +63,7 @@ TABLE: dict[str, set[str]] = {
     "patches": {"host_hooks"},
     "environments": BASICS | PARTS,
     "loading": BASICS | PARTS | HOOKS,
-    "policies": BASICS | PARTS | HOOKS | {"hub"},
+    "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
     **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
     # Pictures of the method, and a person who steers; neither knows the other.

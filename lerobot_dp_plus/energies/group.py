@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,12 +31,14 @@ class Learned:
         weight: its weight in the sum `total`.
     """
 
+    #: The field of the config that holds it.
+    name: ClassVar[str] = "end"
+
     weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
-            name = "imitation" if isinstance(self, Imitation) else "end"
-            raise ValueError(f"energies.{name}.weight = {self.weight}: must be a number of at least 0")
+            raise ValueError(f"energies.{self.name}.weight = {self.weight}: must be a number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Imitation(Learned):
     Attributes:
         draws: number of noises, each at a time of its own.
     """
+
+    name: ClassVar[str] = IMITATION
 
     draws: int = 8
 

@@ -41,7 +41,7 @@ class Moment:
 
     Args:
         window: what was observed, normalised, each (1, T_o, ...).
-        found: the candidates, normalised and whole, (1, N, H, A).
+        found: the candidates, normalised and whole, (1, N, H, A), with their modes.
         chunks: the same in the dataset's units from the current step on, (N, L, A).
         positions: where the robot will be, (N, S, P), as `forward` says.
         modes: the ways among them, of one observation.
@@ -92,17 +92,24 @@ def look(
         start, start_time, energies: as for `policy.propose`.
 
     Raises:
-        ValueError: as `policy.propose`.
+        ValueError: as `policy.propose`; or the selection compares with another policy.
     """
-    found = policy.propose(window, noise, noise.shape[1], energies, start=start, start_time=start_time)
     config, model = policy.config, policy._averaged_model
+    if config.selection.contrast:
+        raise ValueError(
+            "selection.type = bidirectional compares with another policy at every chunk, which is not done here; load it with "
+            "selection.type=coherent"
+        )
+    found = policy.propose(window, noise, noise.shape[1], energies, start=start, start_time=start_time)
     units, now = model.units, config.n_obs_steps - 1
     units.check_known()
     observed = model.estimated(beside_the_weights(model, window))
     scene = Scene(units.all_physical(observed), now, config.n_action_steps, config.forward)
     whole = units.physical(ACTION, found.chunks)
     chunks = whole[:, :, now:]
-    return Moment(window, found, chunks[0], scene.positions(whole)[0], config.modes.of(chunks), scene)
+    modes = config.modes.of(chunks)
+    found = found._replace(mode=modes.mode, weights=modes.weights, representatives=modes.nearest)
+    return Moment(window, found, chunks[0], scene.positions(whole)[0], modes, scene)
 
 
 @torch.no_grad()

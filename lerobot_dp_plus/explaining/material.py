@@ -15,8 +15,8 @@ from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Run
 from lerobot_dp_plus.evaluation.moment import Moment, judged, look, seeded_noise
 from lerobot_dp_plus.explaining.watched import Watched
 from lerobot_dp_plus.guidance import Gradient
-from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies.acting import Loaded
+from lerobot_dp_plus.policies.narrowing import among
 from lerobot_dp_plus.projection import Kaczmarz, NoProjection
 from lerobot_dp_plus.units import ACTION
 
@@ -166,8 +166,7 @@ def choice_of(policy: Any, moment: Moment) -> Choice:
     """What the policy's selection takes of the first candidates, as many as it draws by itself."""
     selection, now = policy.config.selection, policy.config.n_obs_steps - 1
     count = min(selection.candidates, moment.found.chunks.shape[1])
-    among = torch.arange(count)[None]
-    ahead: Candidates = moment.found.from_step(now).rows(among)
+    ahead = among(moment.found.from_step(now), torch.arange(count)[None])
     index = int(selection.choose(ahead, None)[0])
     energies = {name: values[0] for name, values in ahead.energies.items()}
     by = selection.energies[0] if selection.energies else None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation
-from lerobot_dp_plus.notation import Denoiser, Prediction
+from lerobot_dp_plus.notation import Denoiser, Prediction, Shift
 
 
 class Call(NamedTuple):
@@ -39,6 +39,9 @@ class Watched(Guidance):
             return prediction
 
         return seen
+
+    def shift(self, situation: Situation) -> Shift | None:
+        return self.inner.shift(situation)
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.asking import Question
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies.narrowing import among, dealt
-from lerobot_dp_plus.selection import Question
 from lerobot_dp_plus.units import ACTION, Units
 
 if TYPE_CHECKING:

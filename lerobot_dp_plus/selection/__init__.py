@@ -12,8 +12,8 @@
 | `function` | what a user's function says | | `function.py` |
 | `densest` | argmin of the mean distance to the others (medoid) | | `densest.py` |
 
-A selection says what it needs to know of the candidates, and the policy tells it: `energies`, `needs_modes`, `holds`, `contrast`. What a person
-is asked is a `Question`; `person.py` waits for the answer.
+A selection says what it needs to know of the candidates, and the policy tells it: `energies`, `needs_modes`, `holds`, `contrast`. `ask`
+says when a person is to decide; who is asked, and how, is the business of the room `asking`.
 """
 
 from lerobot_dp_plus.selection.ask import Ask
@@ -26,11 +26,8 @@ from lerobot_dp_plus.selection.function import Function
 from lerobot_dp_plus.selection.hold_mode import HoldMode
 from lerobot_dp_plus.selection.lowest_energy import LowestEnergy
 from lerobot_dp_plus.selection.most_likely import MostLikely
-from lerobot_dp_plus.selection.person import Answer, Person
-from lerobot_dp_plus.selection.question import Question
 
 __all__ = [
-    "Answer",
     "Ask",
     "Asking",
     "Bidirectional",
@@ -41,7 +38,5 @@ __all__ = [
     "HoldMode",
     "LowestEnergy",
     "MostLikely",
-    "Person",
-    "Question",
     "Selection",
 ]

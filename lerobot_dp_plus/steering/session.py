@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.evaluation.arena import AGENT_RADIUS, ARENA, Arena, forward_of
 from lerobot_dp_plus.evaluation.moment import Moment, look, seeded_noise
-from lerobot_dp_plus.policies import fitting
+from lerobot_dp_plus.policies import fitting, narrowing
 from lerobot_dp_plus.policies.acting import Loaded
 from lerobot_dp_plus.steering.orders import Refused, called, number, read, whole
 from lerobot_dp_plus.steering.ways import PROJECTION, SOFT, START_TIME, Wish, bent, free, legal, start_of, straight
@@ -55,11 +55,6 @@ class Session:
         config = self.policy.config
         if way not in legal(config):
             raise ValueError(f"way = {way!r}: legal for this policy are {', '.join(legal(config))}")
-        if config.selection.contrast:
-            raise ValueError(
-                "selection.type = bidirectional compares with another policy at every chunk, which is not done here; load it "
-                "with selection.type=coherent"
-            )
         self.arena = Arena(loaded, seed)
         self._base = {name: getattr(config, name) for name in BENDING}
         config.forward = forward_of(config)
@@ -266,7 +261,7 @@ class Session:
             done = self._places(moment.positions)[:, self.policy.config.n_action_steps - 1]
             return self._best(among, (done - wish.end).square().sum(-1))
         pool = self._keeping(among)
-        ahead = moment.found.from_step(self.policy.config.n_obs_steps - 1).rows(pool[None])
+        ahead = narrowing.among(moment.found.from_step(self.policy.config.n_obs_steps - 1), pool[None])
         tail = None
         if self._planned is not None and self.policy.config.n_action_steps < self._planned.shape[1]:
             tail = self._planned[:, self.policy.config.n_action_steps :]

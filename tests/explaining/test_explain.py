@@ -1,6 +1,7 @@
 """`dp-plus explain` on the policy that comes along, and what its pictures are made of."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
+from lerobot_dp_plus.energies import Goal
 from lerobot_dp_plus.evaluation.arena import Arena, forward_of
 from lerobot_dp_plus.evaluation.moment import judged
 from lerobot_dp_plus.explaining import film, material
 from lerobot_dp_plus.explaining.explain import main
 from lerobot_dp_plus.explaining.scenes import shown, why
+from lerobot_dp_plus.guidance import Diffuser
 from lerobot_dp_plus.policies.acting import load_switched
+from lerobot_dp_plus.samplers import Ancestral
+from lerobot_dp_plus.selection import Bidirectional, Function
 
 CARD = Path(__file__).parents[2] / "hub_cards" / "pusht_state"
 SEED, COUNT = 100_000, 24
@@ -66,6 +71,37 @@ def test_the_calls_lead_from_the_noise_to_the_plans(loaded, arena) -> None:
     torch.testing.assert_close(calls[0].chunks, noise)
     # The last step of every sampler is what was expected last, whatever it is.
     assert torch.equal(calls[-1].chunks, moment.chunks)
+
+
+def test_the_calls_are_those_of_guidance_that_shifts_the_steps(loaded, arena) -> None:
+    config = loaded.policy.config
+    follows = replace(config.energies, goal=Goal(weight=1e-3, target=(100.0, 100.0)))
+    with material.switched(loaded.policy, sampler=Ancestral(5), energies=follows):
+        free = material.moment_of(loaded, arena, SEED, COUNT).chunks
+        with material.switched(loaded.policy, guidance=Diffuser(strength=0.3)):
+            calls = material.calls_of(loaded, arena, SEED, COUNT)
+            moment = material.moment_of(loaded, arena, SEED, COUNT)
+    assert torch.equal(calls[-1].chunks, moment.chunks) and not torch.equal(free, moment.chunks)
+
+
+def heaviest(candidates, tail) -> torch.Tensor:
+    """The representative of the heaviest mode."""
+    return candidates.representatives[:, 0]
+
+
+def test_a_choice_by_modes_is_shown_those_of_its_candidates(loaded, arena) -> None:
+    with material.switched(loaded.policy, selection=Function(COUNT, f"{__name__}:heaviest", modes=True)):
+        moment = material.moment_of(loaded, arena, SEED, COUNT)
+        choice = material.choice_of(loaded.policy, moment)
+    assert choice.count == COUNT and choice.index == moment.modes.nearest[0, 0]
+
+
+def test_what_compares_with_another_policy_is_refused(loaded, arena) -> None:
+    with (
+        material.switched(loaded.policy, selection=Bidirectional(weak="elsewhere")),
+        pytest.raises(ValueError, match="= bidirectional compares with another policy"),
+    ):
+        material.moment_of(loaded, arena, SEED, COUNT)
 
 
 def test_looking_leaves_the_policy_as_it_was(loaded, arena) -> None:

@@ -9,9 +9,10 @@ import torch
 from test_policy_watching import AFFINE, watched
 from tiny import HORIZON, IMAGES, STATE, frame
 
+from lerobot_dp_plus.asking import Question
 from lerobot_dp_plus.modes import GaussianMixture
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection import Ask, Function, Question
+from lerobot_dp_plus.selection import Ask, Function
 from lerobot_dp_plus.units import ACTION
 
 N = 32

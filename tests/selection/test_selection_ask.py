@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from lerobot_dp_plus.asking import Person, Question, terminal
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.selection import Ask, Coherent, Densest, LowestEnergy, Person, Question, terminal
+from lerobot_dp_plus.selection import Ask, Coherent, Densest, LowestEnergy
 
 LOGGER = "lerobot_dp_plus.selection.person"
 

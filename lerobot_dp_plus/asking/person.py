@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from lerobot_dp_plus.selection import terminal
-from lerobot_dp_plus.selection.question import Question
+from lerobot_dp_plus.asking import terminal
+from lerobot_dp_plus.asking.question import Question
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from lerobot_dp_plus.selection.question import Question
+from lerobot_dp_plus.asking.question import Question
 
 try:
     import select
