@@ -84,6 +84,7 @@ _WORDS = {
         "coherent": f"the candidate nearest to what was planned before {_paper('2408.17355')}",
         "densest": "the candidate nearest to all others",
         "function": "a function of the user's own",
+        "hold_mode": "the candidate of the lowest energy, or what was planned before unless another is better by a margin",
         "most_likely": "the candidate that the policy knows best",
         "lowest_energy": "the candidate of the lowest energy; `end` is how far it leads from where demonstrations end",
     },

@@ -186,6 +186,14 @@ def test_every_member_spoken_of_exists() -> None:
         assert member in AXES[axis].get_known_choices(), f"{axis}.{member}"
 
 
+@pytest.mark.parametrize("axis", list(AXES))
+def test_every_member_is_spoken_of(axis: str) -> None:
+    ours = {
+        name for name, kind in AXES[axis].get_known_choices().items() if kind.__module__.startswith("lerobot_dp_plus")
+    }
+    assert ours - {member for each, member in MEMBERS if each == axis} == set()
+
+
 def test_network_calls_are_those_the_samplers_make() -> None:
     for name in NETWORK_CALLS:
         for steps, more in product((1, 5, 10), ({}, {"corrections": 3})):
