@@ -57,8 +57,8 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("heads/regression.py", "heads/test_regression_head.py"): [
         (
-            "self.network(torch.zeros_like(like)",
-            "self.network(like",
+            "nothing, start = torch.zeros_like(like)",
+            "nothing, start = like",
             "regression reads noise, and in training the answer",
         ),
     ],
@@ -393,23 +393,63 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("valid = ~batch[ACTION", "valid = batch[ACTION", "only padding is learned"),
         ("real = real & ~_frames", "real = real & _frames", "only observations beyond the end are real"),
     ],
-    ("policies/candidates.py", "policies/test_policy_dynamics.py policies/test_policy_inference.py"): [
+    ("policies/recipe.py", "policies/test_policy_dynamics.py policies/test_policy_inference.py"): [
         ("config.n_obs_steps - 1, executed or", "config.n_obs_steps, executed or", "now is one row late"),
         (
             "executed or config.n_action_steps",
             "executed or config.horizon",
             "energies believe that the whole chunk is executed",
         ),
+    ],
+    ("policies/recipe.py", "policies/test_policy_inference_mode.py"): [
+        ("asks or not isinstance", "not isinstance", "in inference mode guidance finds no gradient"),
+    ],
+    ("policies/candidates.py", "policies/test_policy_dynamics.py policies/test_policy_inference.py"): [
         ("if not recipe.deterministic:", "if False:", "equal noise means other actions"),
         ("config.noise_scale * fresh_noise", "fresh_noise", "the noise's scale is not used"),
+    ],
+    ("real_time/base.py", "real_time/test_real_time.py"): [
+        ("/ (overlap + 1)", "/ overlap", "the mask falls too late"),
+        ("if step < delay:", "if step <= delay:", "a step more is decided"),
+    ],
+    ("real_time/guided.py", "real_time/test_real_time.py"): [
+        ("tau = alpha / (alpha + sigma)", "tau = alpha", "every path has the clock of the straight one"),
+        ("share * scale)", "share)", "the network's scale of x_t is forgotten"),
+        (".clamp_max(1)", "", "the data end moves past the plan"),
+        ("mask * (x1 - plan)", "mask * (plan - x1)", "chunks flee the plan"),
+    ],
+    ("real_time/automatic.py", "real_time/test_real_time.py"): [
+        ("if max_delay else", "if not max_delay else", "a network is shown what it was not trained for"),
+    ],
+    ("heads/showing.py", "real_time/test_real_time.py"): [
+        ("torch.where(which, self.time", "torch.where(~which, self.time", "what is noisy is called clean"),
+        ("self.which.repeat(again, 1)", "self.which.repeat_interleave(again, 0)", "rows are shown others' prefixes"),
+    ],
+    ("policies/continuing.py", "policies/test_policy_real_time.py"): [
+        ("- past.shape[1]\n    committed", "\n    committed", "decided steps begin in the past"),
+        ("decided(known, drawn.chunks)", "drawn.chunks", "what is decided is drawn anew"),
+    ],
+    ("policies/real_time.py", "policies/test_policy_real_time.py"): [
+        ("delay = min(delay, executed)", "pass", "the slowest call counts for ever"),
+        ("plan[:, found:]", "plan", "the plan begins anew"),
+        ("not rest[:, count:].any()", "True", "zeros are taken for actions"),
+        (
+            "episode.history.glance(batch, executed)",
+            "episode.history.glance(batch, 1)",
+            "frames a chunk apart are neighbours",
+        ),
     ],
     ("policies/chunk_model.py", "policies/test_policy_loss.py"): [
         ("Tokens, tile_rows", "Tokens, repeat_rows as tile_rows", "draws of a loss see other samples' observations"),
         (
-            "condition, chunks, counted).unflatten(0, (draws, -1)).mean(0)\n        return Loss(heads",
-            "condition, chunks, counted).unflatten(0, (draws, -1)).sum(0)\n        return Loss(heads",
+            "counted, shown).unflatten(0, (draws, -1)).mean(0)\n        each = heads",
+            "counted, shown).unflatten(0, (draws, -1)).sum(0)\n        each = heads",
             "draws are summed",
         ),
+    ],
+    ("policies/chunk_model.py", "policies/test_policy_real_time.py"): [
+        ("counted = counted & ~shown", "counted = counted", "what is shown counts as learned"),
+        ("(most_shown + 1, (len", "(most_shown, (len", "the longest prefix is never shown"),
     ],
     ("policies/chunk_model.py", "policies/test_policy_state_estimation.py"): [
         ("{**measured, **estimator(pictures)}", "{**estimator(pictures), **measured}", "it acts on what it is told"),

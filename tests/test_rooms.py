@@ -26,6 +26,7 @@ PARTS = {
     "samplers",
     "guidance",
     "likelihood",
+    "real_time",
     "ema",
     "heads",
 }
@@ -41,6 +42,7 @@ TABLE: dict[str, set[str]] = {
     **{room: {"notation", "paths"} for room in ("objectives", "samplers", "likelihood")},
     "gradients": {"notation"},
     "guidance": {"notation", "paths", "gradients"},
+    "real_time": {"notation", "paths", "gradients"},
     "refinement": {"notation", "gradients"},
     "forward_maps": {"notation", "units"},
     "projection": {"notation", "energies", "forward_maps"},
@@ -53,7 +55,7 @@ TABLE: dict[str, set[str]] = {
     "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
-    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood"},
+    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood", "real_time"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
     # How a command describes itself; standard library only.

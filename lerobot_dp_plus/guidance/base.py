@@ -74,6 +74,11 @@ class Guidance(draccus.ChoiceRegistry, ABC):
         """Whether it needs what the network makes of a dropped observation."""
         return False
 
+    @property
+    def differentiates(self) -> bool:
+        """Whether it asks for a gradient."""
+        return "energy" in self.needs
+
     @abstractmethod
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         """The bent denoiser."""

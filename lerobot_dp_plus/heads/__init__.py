@@ -6,11 +6,12 @@
 | `regression` | `regression` | one call, always the same | `regression.py` |
 
 `objective.type` selects both: an objective names its head. A head puts network, objective, sampler and guidance together,
-and checks that they fit. `compiled.py` makes one graph of what proposes chunks.
+and checks that they fit. `compiled.py` makes one graph of what proposes chunks. `showing.py`
+shows the network what is decided, for real-time chunking.
 """
 
 from lerobot_dp_plus.guidance import Guidance
-from lerobot_dp_plus.heads.base import ElementwiseHead, Given, Head, decided, mean_error
+from lerobot_dp_plus.heads.base import ElementwiseHead, Given, Head, Plan, decided, mean_error
 from lerobot_dp_plus.heads.denoising import Denoising
 from lerobot_dp_plus.heads.regression import Regression, RegressionHead
 from lerobot_dp_plus.notation import Network
@@ -41,6 +42,7 @@ __all__ = [
     "ElementwiseHead",
     "Given",
     "Head",
+    "Plan",
     "Regression",
     "RegressionHead",
     "decided",

@@ -11,7 +11,22 @@ from lerobot_dp_plus.guidance import Guidance, World
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.notation import Candidates, Condition, Network, repeat_rows
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.real_time import RealTime
 from lerobot_dp_plus.samplers import Sampler
+
+
+class Plan(NamedTuple):
+    """A plan that is executed while chunks are drawn.
+
+    Args:
+        how: how chunks are bent towards it.
+        actions: what it says, (B, N, H, A).
+        weights: how firmly chunks are held to each of its steps, (B, N, H); 0 where it says nothing.
+    """
+
+    how: RealTime
+    actions: Tensor
+    weights: Tensor
 
 
 class Given(NamedTuple):
@@ -25,6 +40,8 @@ class Given(NamedTuple):
         start: chunks to draw near, (B, N, H, A), for heads that use a sampler. It begins there, with as much noise as is left
             after the steps that are skipped.
         skipped: how many of the sampler's first steps these are.
+        shown: steps that are fixed and that the network is shown without noise, as it was trained, (B, N, H).
+        plan: what chunks are bent towards, for heads that use a sampler.
     """
 
     world: World | None = None
@@ -33,6 +50,8 @@ class Given(NamedTuple):
     absent: Condition = None
     start: Tensor | None = None
     skipped: int = 0
+    shown: Tensor | None = None
+    plan: Plan | None = None
 
 
 #: Nothing is known but the observation.
@@ -69,8 +88,11 @@ class Head(ABC):
         return True
 
     @abstractmethod
-    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """The loss (B,) of chunks (B, H, A), of whose actions those in `valid` (B, H) count."""
+    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
+        """The loss (B,) of chunks (B, H, A), of whose actions those in `valid` (B, H) count.
+
+        The network is shown the steps `shown` (B, H), which then do not count.
+        """
 
     @abstractmethod
     def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
@@ -100,12 +122,16 @@ class ElementwiseHead(Head):
     """A head whose every action has an error of its own."""
 
     @abstractmethod
-    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        """Error of every action, (B, H, A), zero where `valid` (B, H) is False."""
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Error of every action, (B, H, A), zero where `valid` (B, H) is False.
 
-    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
+        The network is shown the steps `shown` (B, H) of the chunks; their errors mean nothing, and `valid` leaves them out.
+        """
+
+    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
         """The mean error of a chunk's actions that count."""
-        return mean_error(self.error(condition, chunk, valid), valid)
+        counted = valid if shown is None else valid & ~shown
+        return mean_error(self.error(condition, chunk, counted, shown), counted)
 
 
 def decided(fixed: Tensor, drawn: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, Situation
-from lerobot_dp_plus.heads.base import NOTHING, ElementwiseHead, Given, all_valid, decided
+from lerobot_dp_plus.heads.base import NOTHING, ElementwiseHead, Given, Plan, all_valid, decided
 from lerobot_dp_plus.heads.imitation import End, imitation_energy
+from lerobot_dp_plus.heads.showing import Showing
 from lerobot_dp_plus.heads.tabulated import tabulated
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.networks.prepared import Prepared
@@ -66,8 +67,9 @@ class Denoising(ElementwiseHead):
     def deterministic(cls, sampler: Sampler) -> bool:
         return sampler.order is not None
 
-    def error(self, condition: Condition, chunk: Tensor, valid: Tensor) -> Tensor:
-        return self.objective.loss(self.network, chunk, condition, valid)
+    def error(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
+        network = self.network if shown is None else self._showing(self.objective.sampling_path, chunk, shown)
+        return self.objective.loss(network, chunk, condition, valid)
 
     def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
         sampler, objective, x = self.sampler, self.objective, noise.flatten(0, 1)
@@ -81,7 +83,10 @@ class Denoising(ElementwiseHead):
         keep_noise = "kept_noise" in sampler.needs
 
         def denoiser(known: Condition) -> Denoiser:
-            network = self._prepared(path, clock[:-1], known)
+            if given.shown is None or fixed is None:
+                network = self._prepared(path, clock[:-1], known)
+            else:
+                network = self._showing(path, fixed, given.shown.flatten(0, 1))
             return objective.denoiser(network, known, path=path, keep_noise=keep_noise)
 
         situation = Situation(
@@ -89,6 +94,8 @@ class Denoising(ElementwiseHead):
         )
         wrap = self.guidance.wrap_flow_map if "flow_map" in sampler.needs else self.guidance.wrap
         bent, shift = wrap(denoiser(condition), situation), self.guidance.shift(situation)
+        if given.plan is not None:
+            bent = following(bent, given.plan, situation)
         if fixed is not None:
             bent = fixing(bent, fixed, path)
             shift = shift and unmoved(shift, fixed)
@@ -99,6 +106,9 @@ class Denoising(ElementwiseHead):
 
     def _prepared(self, path: Path, times: Sequence[Tensor], condition: Condition) -> Network:
         return cast(Network, Prepared(self.network, [path.network_time(t) for t in times], condition))
+
+    def _showing(self, path: Path, chunks: Tensor, which: Tensor) -> Network:
+        return cast(Network, Showing(self.network, chunks, which, path.network_time(chunks.new_ones(()))))
 
     @property
     def _unclipped(self) -> DenoisingObjective:
@@ -128,6 +138,19 @@ class Denoising(ElementwiseHead):
         path = tabulated(objective.sampling_path, clock)
         denoise = objective.denoiser(self._prepared(path, clock, condition), condition, path=path)
         return imitation_energy(denoise, path, clock, chunks, all_valid(chunks) if valid is None else valid, end)
+
+
+def following(denoise: Denoiser, plan: Plan, situation: Situation) -> Denoiser:
+    """The denoiser, or flow map, bent towards a plan."""
+    actions, weights = plan.actions.flatten(0, 1), plan.weights.flatten(0, 1)
+
+    def known(x_t: Tensor, t: Tensor, *end: Tensor | None) -> Prediction:
+        def there(x: Tensor, time: Tensor) -> Prediction:
+            return denoise(x, time, *end)  # type: ignore[call-arg]
+
+        return plan.how.wrap(there, actions, weights, situation.path, situation.moved)(x_t, t)
+
+    return known
 
 
 def unmoved(shift: Shift, fixed: Tensor) -> Shift:

@@ -16,6 +16,8 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
 
     #: The kinds of tokens it can read.
     reads: ClassVar[frozenset[str]] = frozenset({STEPS})
+    #: Whether each step of a chunk may have a time of its own.
+    times_of_steps: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> Network:

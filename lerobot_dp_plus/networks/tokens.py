@@ -1,6 +1,7 @@
 """The size of networks that read a chunk as tokens."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lerobot_dp_plus.networks.base import NetworkConfig
 
@@ -11,6 +12,8 @@ PATCH = 8
 @dataclass(frozen=True)
 class TokenNetworkConfig(NetworkConfig):
     """Width, depth and heads of a transformer over patches of actions."""
+
+    times_of_steps: ClassVar[bool] = True
 
     dim: int = 256
     depth: int = 6

@@ -58,12 +58,13 @@ def batch_loss(
         seen = unseen(
             tokens, torch.rand(len(split.policy.valid), device=split.policy.valid.device) < config.condition_dropout
         )
-    chunks, error = model.chunk_loss(head, seen, split, config.noise_draws)
+    shown = config.n_obs_steps - 1 + config.max_delay if config.max_delay else 0
+    chunks, error, share = model.chunk_loss(head, seen, split, config.noise_draws, shown)
     further = model.further_losses(tokens, split, every=every)
     parts = {f"loss_{name}": loss.mean.item() for name, loss in further.items()}
     if error is not None:
         executed = slice(config.n_obs_steps - 1, config.n_obs_steps - 1 + config.n_action_steps)
-        count = (split.policy.valid[:, executed].sum() * error.shape[2]).clamp_min(1)
+        count = (share[:, executed].sum() * error.shape[2]).clamp_min(1)
         parts["loss_executed"] = (error[:, executed].detach().sum() / count).item()
     mean = sum((loss.mean for loss in further.values()), start=chunks.mean)
     each = sum((loss.each for loss in further.values()), start=chunks.each)

@@ -1,101 +1,28 @@
 """Candidate chunks for observation windows: how they are proposed, and what is checked on the way in and out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.augmentation import Symmetry
-from lerobot_dp_plus.energies import IMITATION, TOTAL, Energies
-from lerobot_dp_plus.forward_maps import ForwardMap
-from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unseen
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import fitting
+from lerobot_dp_plus.policies import continuing, fitting
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.mirroring import mirror_of, propose_both
 from lerobot_dp_plus.policies.precision import sampling_dtype
 from lerobot_dp_plus.policies.randomness import fresh_noise, generator_of
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.policies.settling import OBSTACLES, settled, surroundings
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
-from lerobot_dp_plus.projection import Projection
-from lerobot_dp_plus.refinement import CANDIDATES, Refinement
-from lerobot_dp_plus.samplers import Sampler
+from lerobot_dp_plus.refinement import CANDIDATES
 from lerobot_dp_plus.units import ACTION
 
-#: Where a window holds what is decided of the chunks, (B, H, A) normalised, with NaN for what is not.
-FIXED = "fixed"
 #: Where a window holds a chunk to draw near, (B, H, A) normalised.
 START = "start"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How chunks are proposed and judged: the parts of a config that decide this.
-
-    Args:
-        objective, sampler, guidance, forward, energies, refinement, projection: members of the axes of those names.
-        symmetry: the mirror by which half of the candidates are proposed; None if all are proposed as they are.
-        asked: names of the energies to compute.
-        now: the row of a chunk that is executed at the current step.
-        executed: how many rows from there on are executed.
-        skipped: how many of the sampler's first steps are left out, where a window holds a chunk to draw near.
-    """
-
-    objective: Objective
-    sampler: Sampler
-    guidance: Guidance
-    forward: ForwardMap
-    energies: Energies
-    refinement: Refinement
-    projection: Projection
-    symmetry: Symmetry | None
-    asked: tuple[str, ...]
-    now: int
-    executed: int
-    skipped: int = 0
-
-    @classmethod
-    def of(
-        cls, config: DpPlusConfig, energies: tuple[str, ...] = (), skipped: int = 0, executed: int | None = None
-    ) -> "Recipe":
-        """The recipe of a config, with the energies that are asked for; a ValueError if one of them is not there.
-
-        `executed` is the config's n_action_steps if None.
-        """
-        legal = [*config.energy_names, IMITATION]
-        if unknown := [name for name in energies if name not in legal]:
-            raise ValueError(f"energies = {unknown}: this policy can tell {legal}")
-        now, executed = config.n_obs_steps - 1, executed or config.n_action_steps
-        drawn = config.objective, config.sampler, config.guidance
-        moved = config.forward, config.energies, config.refinement, config.projection
-        symmetry = config.augmentation if config.symmetrise else None
-        return cls(*drawn, *moved, symmetry, energies, now, executed, skipped)  # type: ignore[arg-type]
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the initial noise alone decides the chunks."""
-        return heads.head_of(self.objective).deterministic(self.sampler)
-
-    @property
-    def needs_units(self) -> bool:
-        """Whether anything is computed in the dataset's units."""
-        return bool(self.computed or self.energies.constraints)
-
-    @property
-    def computed(self) -> frozenset[str]:
-        """Names of the energies that are asked for, or followed, or summed."""
-        followed = "energy" in self.guidance.needs or self.refinement.place is not None
-        return self.told | {TOTAL, *self.energies.weights} if followed else self.told
-
-    @property
-    def told(self) -> frozenset[str]:
-        """Names of the energies that are told of the chunks, without their sum."""
-        return frozenset(self.asked) - {TOTAL} | frozenset(self.energies.weights if TOTAL in self.asked else ())
 
 
 def propose(
@@ -115,17 +42,20 @@ def propose(
     condition = model.network.condition(tokens)  # type: ignore[operator]
     absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
-    fixed, start = (None if key not in window else window[key][:, None].expand_as(noise) for key in (FIXED, START))
+    start = None if START not in window else window[START][:, None].expand_as(noise)
+    fixed, shown, plan, decided = continuing.known(recipe.real_time, window, noise)
     if not recipe.needs_units:
-        return draw_from(condition, noise, heads.Given(None, generator, fixed, absent, start, recipe.skipped))
+        given = heads.Given(None, generator, fixed, absent, start, recipe.skipped, shown, plan)
+        return continuing.with_decided(draw_from(condition, noise, given), decided)
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
         known = condition if mirror is None else take_rows(condition, len(chunks))  # of the true observations
         return head.imitation(known, model.units.normalised(ACTION, chunks), recipe.energies.imitation.draws)
 
     world, terms = surroundings(model, recipe, window, imitation)
-    found = draw_from(condition, noise, heads.Given(world, generator, fixed, absent, start, recipe.skipped))
-    chunks, energies = settled(recipe, world, terms, found.chunks, fixed, CANDIDATES)
+    given = heads.Given(world, generator, fixed, absent, start, recipe.skipped, shown, plan)
+    found = continuing.with_decided(draw_from(condition, noise, given), decided)
+    chunks, energies = settled(recipe, world, terms, found.chunks, decided, CANDIDATES)
     return Candidates(chunks, energies, found.log_prob, found.mode, found.noise)
 
 
@@ -141,8 +71,8 @@ def settle(
         return head_of(model, recipe).imitation(condition, chunks, recipe.energies.imitation.draws)
 
     world, terms = surroundings(model, recipe, window, imitation)
-    fixed = None if FIXED not in window else window[FIXED][:, None]
-    chunks, energies = settled(recipe, world, terms, chosen.chunks, fixed, place)
+    decided = continuing.known(recipe.real_time, window, chosen.chunks).decided
+    chunks, energies = settled(recipe, world, terms, chosen.chunks, decided, place)
     check_energies(energies)
     return chosen._replace(chunks=chunks, energies=energies)
 
@@ -253,7 +183,7 @@ def draw(
         if not recipe.deterministic:
             # A stochastic sampler takes its further draws from the noise, so that equal noise means equal actions.
             generator = generator_of(noise)
-    for key, said in ((FIXED, "a whole chunk, with NaN for what is not decided"), (START, "a whole chunk")):
+    for key, said in ((continuing.FIXED, "a whole chunk, with NaN for what is not decided"), (START, "a whole chunk")):
         if key in window and window[key].shape != (batch, *shape[2:]):
             raise ValueError(f"{key} has shape {tuple(window[key].shape)}; must be {(batch, *shape[2:])}: {said}")
     if START in window and not window[START].isfinite().all():

@@ -88,20 +88,31 @@ class ChunkModel(nn.Module):
         measured = {key: value for key, value in window.items() if key not in pictures}
         return {**measured, **estimator(pictures)}
 
-    def chunk_loss(self, head: Head, tokens: Sequence[Tokens], split: Split, draws: int) -> tuple[Loss, Tensor | None]:
-        """The loss of the chunks, as a mean over `draws` noises and times, and the error of every action (B, H, A).
+    def chunk_loss(
+        self, head: Head, tokens: Sequence[Tokens], split: Split, draws: int, most_shown: int = 0
+    ) -> tuple[Loss, Tensor | None, Tensor]:
+        """The loss of the chunks, as a mean over `draws` noises and times; the error of every action, and how often it counts.
 
-        The error is zero where an action does not count. It is None for a head that judges chunks as a whole.
+        A random number of the first steps of each chunk, up to `most_shown`, is shown to the network; the loss is of the
+        others. The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a
+        whole. An action counts in a share (B, H) of the draws.
         """
         # Times come in the order of the rows, so the draws of one sample lie a batch apart.
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
         condition = tile_rows(self.network.condition(tokens), draws)  # type: ignore[operator]
-        count = split.policy.valid.sum(1)
+        shown, share = None, split.policy.valid
+        if most_shown:
+            first = torch.randint(most_shown + 1, (len(chunks), 1), device=chunks.device)
+            shown = torch.arange(chunks.shape[1], device=chunks.device) < first
+            counted = counted & ~shown
+            share = counted.unflatten(0, (draws, -1)).float().mean(0)
+        weight = share.sum(1)
         if not isinstance(head, ElementwiseHead):
-            each = head.loss(condition, chunks, counted)
-            return Loss(each.unflatten(0, (draws, -1)).mean(0), count), None
-        error = head.error(condition, chunks, counted).unflatten(0, (draws, -1)).mean(0)
-        return Loss(heads.mean_error(error, split.policy.valid), count), error
+            each = head.loss(condition, chunks, counted, shown)
+            return Loss(each.unflatten(0, (draws, -1)).mean(0), weight), None, share
+        error = head.error(condition, chunks, counted, shown).unflatten(0, (draws, -1)).mean(0)
+        each = heads.mean_error(error, share) if shown is None else heads.mean_error(error * draws, share * draws)
+        return Loss(each, weight), error, share
 
     def further_losses(self, tokens: Sequence[Tokens], split: Split, *, every: bool) -> dict[str, Loss]:
         """Losses of what is learned beside the chunks, by config field; `every` as in `AuxiliaryModel.loss`."""

@@ -34,6 +34,7 @@ from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.projection import NoProjection, Projection
+from lerobot_dp_plus.real_time import Automatic, RealTime
 from lerobot_dp_plus.refinement import NoRefinement, Refinement
 from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
@@ -89,6 +90,7 @@ class DpPlusConfig(PreTrainedConfig):
     modes: Modes = field(default_factory=GaussianMixture)
     likelihood: Likelihood = field(default_factory=Likelihood)
     execution: Execution = field(default_factory=Fixed)
+    real_time: RealTime = field(default_factory=Automatic)
     augmentation: Augmentation = field(default_factory=NoAugmentation)
     ema: EmaConfig = field(default_factory=EmaConfig)
 
@@ -105,6 +107,9 @@ class DpPlusConfig(PreTrainedConfig):
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
     condition_dropout: float = 0.0
+    # The longest delay, in steps, for which the policy is trained to go on from a plan (`real_time`). In training up to so
+    # many first steps of a chunk are shown to the network as decided.
+    max_delay: int = 0
     # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are less varied and
     # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
     # the way, and need 1.

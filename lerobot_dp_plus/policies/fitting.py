@@ -13,10 +13,12 @@ from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.modes import Modes
+from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
+from lerobot_dp_plus.real_time import RealTime
 from lerobot_dp_plus.refinement import Refinement
 from lerobot_dp_plus.selection import Selection
 
@@ -38,6 +40,7 @@ def check(config: "DpPlusConfig") -> None:
     config.network.check(horizon=config.horizon)
     _check_head(config)
     _check_choice(config)
+    _check_real_time(config)
 
 
 def _check_head(config: "DpPlusConfig") -> None:
@@ -88,6 +91,39 @@ def check_count(config: "DpPlusConfig", name: str, count: int) -> None:
             f"{name} = {count}: with symmetrise = true half of the candidates are mirrored; draw {count + 1}, as with "
             f"--policy.selection.type={chosen if count > 1 else 'lowest_energy'} --policy.selection.num_candidates={count + 1}, "
             "or set symmetrise = false"
+        )
+
+
+def _check_real_time(config: "DpPlusConfig") -> None:
+    """Refuse to train for delays what cannot learn it, and to use for delays what has not."""
+    how, objective = config.real_time, Objective.get_choice_name(type(config.objective))
+    name = RealTime.get_choice_name(type(how))
+    if how.shows and not config.max_delay:
+        raise ValueError(
+            f"real_time.type = {name}: this policy has max_delay = 0, so it was not trained to be shown what is decided; train "
+            "one with --policy.max_delay=8, or use real_time.type = guided"
+        )
+    if how.bends and "sampler" not in heads.head_of(config.objective).uses:
+        raise ValueError(
+            f"real_time.type = {name} bends chunks while they are drawn, and objective.type = {objective} draws them in one "
+            "call; legal are real_time.type = none and inpainting, and trained with max_delay"
+        )
+    if not 0 <= 2 * config.max_delay <= config.chunk_length:
+        raise ValueError(
+            f"max_delay = {config.max_delay}: must be at least 0 and at most half of the {config.chunk_length} steps that are "
+            "planned, as a chunk goes on while the next one is computed; raise horizon"
+        )
+    if config.max_delay and not config.network.times_of_steps:
+        legal = [other for other, kind in NetworkConfig.get_known_choices().items() if kind.times_of_steps]
+        raise ValueError(
+            f"max_delay = {config.max_delay}: network.type = {NetworkConfig.get_choice_name(type(config.network))} has one time "
+            f"for all steps of a chunk, so it cannot be shown some of them without noise; legal are {legal}, or max_delay = 0 "
+            "with real_time.type = guided"
+        )
+    if config.max_delay and "flow_map" in getattr(config.objective, "gives", ()):
+        raise ValueError(
+            f"max_delay = {config.max_delay}: objective.type = {objective} jumps with all steps of a chunk at once; legal are "
+            "diffusion, flow_matching and regression, or max_delay = 0 with real_time.type = guided"
         )
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates
 from lerobot_dp_plus.policies.episode import Episode
-from lerobot_dp_plus.policies.precision import sampling_dtype
+from lerobot_dp_plus.policies.precision import copied_for_gradients, sampling_dtype
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.units import ACTION
 
@@ -80,9 +81,12 @@ def judged(
     They tell where the chunks lead in so many `steps`, the config's n_action_steps if None.
     """
     config, model = policy.config, policy._averaged_model
+    recipe = Recipe.of(config, energies, executed=steps)
+    if recipe.differentiates and torch.is_inference_mode_enabled():
+        with copied_for_gradients(window) as window:
+            return judged(policy, energies, window, chunks._replace(chunks=chunks.chunks.clone()), place, steps)
     seen = candidates.with_obstacles(window, policy.obstacles, config)
     with policy._evaluating.of(model):
-        recipe = candidates.Recipe.of(config, energies, executed=steps)
         seen = candidates.beside_the_weights(model, seen)
         return candidates.settle(model, recipe, seen, chunks, place)
 

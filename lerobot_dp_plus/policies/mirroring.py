@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Symmetrised, Symmetry
 from lerobot_dp_plus.guidance import World
-from lerobot_dp_plus.heads import Given, Head, decided
+from lerobot_dp_plus.heads import Given, Head, Plan, decided
 from lerobot_dp_plus.notation import Candidates, Condition, Scene
 from lerobot_dp_plus.units import Units
 
@@ -32,8 +32,14 @@ def propose_both(head: Head, mirror: Symmetrised, condition: Condition, noise: T
         first, second = chunks.chunk(2, 1)
         return torch.cat([first, mirror.mirrored_back(second)])
 
+    def halves(each: Tensor) -> Tensor:
+        return torch.cat(each.chunk(2, 1))
+
     world, fixed, start = _seen_from_both(given.world, mirror), seen_from_both(given.fixed), seen_from_both(given.start)
-    both = Given(world, given.generator, fixed, given.absent, start, given.skipped)
+    shown, plan = None if given.shown is None else halves(given.shown), None
+    if given.plan is not None:
+        plan = Plan(given.plan.how, seen_from_both(given.plan.actions), halves(given.plan.weights))  # type: ignore[arg-type]
+    both = Given(world, given.generator, fixed, given.absent, start, given.skipped, shown, plan)
     found = head.propose(condition, torch.cat(noise.chunk(2, 1)), both)
     chunks = mirror.together(found.chunks)
     if given.fixed is not None:  # conversions round

@@ -11,11 +11,12 @@ from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import fitting
+from lerobot_dp_plus.policies import continuing, fitting
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.mirroring import mirror_of
 from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.units import ACTION
 
 if TYPE_CHECKING:
@@ -67,14 +68,12 @@ def propose(
     if fixed is not None:
         if fixed.isinf().any():
             raise ValueError("fixed: there is an infinity in it; must be numbers, and NaN for what is not decided")
-        window = {**window, drawing.FIXED: fixed}
+        window = {**window, continuing.FIXED: fixed}
     if start is not None:
         window = {**window, drawing.START: start}
     asked = self.config.energy_names if energies is None else tuple(energies)
     count = self.config.selection.candidates if candidates is None else candidates
-    recipe = drawing.Recipe.of(
-        self.config, asked, 0 if start is None else drawing.steps_before(self.config, start_time)
-    )
+    recipe = Recipe.of(self.config, asked, 0 if start is None else drawing.steps_before(self.config, start_time))
     return self._candidates(recipe, window, noise, count)
 
 
@@ -96,7 +95,7 @@ def log_prob(
     if chunks.dim() != 4 or chunks.shape[2:] != shape:
         raise ValueError(f"chunks have shape {tuple(chunks.shape)}; must be (B, N, {shape[0]}, {shape[1]})")
     window = drawing.beside_the_weights(model, as_weights(self.model, window, config.observed_features))
-    mirror = mirror_of(drawing.Recipe.of(config).symmetry, model.units)
+    mirror = mirror_of(Recipe.of(config).symmetry, model.units)
     with self._evaluating.of(model):
         window = model.estimated(window)
         chunks = chunks.to(next(iter(window.values())))

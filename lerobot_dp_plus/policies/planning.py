@@ -12,6 +12,8 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
 from lerobot_dp_plus.policies.holding import held_for, judged, remember, with_plan
 from lerobot_dp_plus.policies.narrowing import among, shown, told_apart
+from lerobot_dp_plus.policies.real_time import Ongoing, with_ongoing
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.policies.settling import VIOLATION
 from lerobot_dp_plus.refinement import CHOSEN
 from lerobot_dp_plus.units import ACTION, Units
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
     from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
 
-def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, executed: int) -> Tensor:
+def next_chunk(
+    policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, executed: int, ongoing: Ongoing | None = None
+) -> Tensor:
     """The chosen chunk (B, L, A) for what the episode has observed. The episode remembers how it came about.
 
-    `executed` steps have been done since the chunk before.
+    `executed` steps have been done since the chunk before. `ongoing` is the plan that goes on while this is computed; None if
+    the robot waits.
     """
     config, selection = policy.config, policy.config.selection
     now = config.n_obs_steps - 1
@@ -31,8 +36,12 @@ def next_chunk(policy: "DpPlusPolicy", episode: Episode, noise: Tensor | None, e
     window = seen
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
-    steps = held_for(policy, executed) if selection.holds else None
-    recipe = candidates.Recipe.of(config, selection.energies, executed=steps)
+    steps = None
+    if ongoing is not None:
+        window, steps = with_ongoing(config, window, ongoing), ongoing.reach
+    if selection.holds:
+        steps = held_for(policy, executed)
+    recipe = Recipe.of(config, selection.energies, executed=steps)
     proposed = policy._candidates(recipe, window, noise, selection.candidates)
     tail = held = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
     drawn, former = proposed.from_step(now), episode.replan

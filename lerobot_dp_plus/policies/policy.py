@@ -17,7 +17,7 @@ from lerobot_dp_plus.asking import Answer, Person
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import checkpoint, holding, options, planning, sharding, watching
+from lerobot_dp_plus.policies import checkpoint, holding, options, planning, real_time, sharding, watching
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -26,11 +26,12 @@ from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
 from lerobot_dp_plus.policies.numbers import as_weights
-from lerobot_dp_plus.policies.precision import check_trainable
+from lerobot_dp_plus.policies.precision import check_trainable, copied_for_gradients
 from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
+from lerobot_dp_plus.policies.recipe import Recipe
 
 patches.prepare_training()
 
@@ -170,6 +171,9 @@ class DpPlusPolicy(PreTrainedPolicy):
         batch: Mapping[str, Tensor],
         noise: Tensor | None = None,
         steps_since_last: int | None = None,
+        *,
+        inference_delay: int | None = None,
+        prev_chunk_left_over: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Normalised actions (B, H − T_o + 1, A) from the current step on.
@@ -181,13 +185,18 @@ class DpPlusPolicy(PreTrainedPolicy):
         per chunk, frames lie further apart. Then the newest stands for those in between. `steps_since_last=k` says that
         the frame before is k control steps old. A `timestamp` (B,) in the batch, in seconds, says the same. A frame
         right after frames of `select_action`, which is called at every step, is taken for the frame of the next step.
+
+        In real time the robot goes on while this is computed: `prev_chunk_left_over`, (L, A) or (B, L, A), is what is left of
+        the chunk before, and the new one takes over after `inference_delay` steps. See `real_time`.
         """
         episode = self.episode
         with episode.turn():
-            episode.history.glance(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
+            batch = as_weights(self.model, batch, self.config.observed_features)
+            told = batch, steps_since_last, inference_delay, prev_chunk_left_over
+            ongoing, since = real_time.observe(self, episode, *told)
             episode.plans.clear()  # nobody knows what of them is executed
-            executed = self.config.n_action_steps if steps_since_last is None else steps_since_last
-            return planning.next_chunk(self, episode, noise, 0 if episode.executed == 0 else executed)
+            executed = self.config.n_action_steps if since is None else since
+            return planning.next_chunk(self, episode, noise, 0 if episode.executed == 0 else executed, ongoing)
 
     @torch.no_grad()
     def select_action(
@@ -233,14 +242,18 @@ class DpPlusPolicy(PreTrainedPolicy):
     sample, propose, candidates = options.sample, options.propose, options.candidates
     log_prob = options.log_prob
 
+    # LeRobot's engine that computes while the robot moves.
+    supports_rtc, init_rtc_processor = real_time.supports_rtc, real_time.init_rtc_processor
+
     # A person's choice, for a selection that holds it.
     hold, release = holding.hold, holding.release
 
-    def _candidates(
-        self, recipe: drawing.Recipe, window: Mapping[str, Tensor], noise: Tensor | None, count: int
-    ) -> Candidates:
+    def _candidates(self, recipe: Recipe, window: Mapping[str, Tensor], noise: Tensor | None, count: int) -> Candidates:
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
+        if recipe.differentiates and torch.is_inference_mode_enabled():
+            with copied_for_gradients(window) as window:
+                return self._candidates(recipe, window, None if noise is None else noise.clone(), count)
         model = self._averaged_model
         window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)

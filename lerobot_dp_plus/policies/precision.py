@@ -1,11 +1,13 @@
 """In which precision a policy samples and trains, whatever the type of its weights."""
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -18,6 +20,13 @@ def sampling_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """
     weight = next(model.parameters())
     return weight.device, torch.promote_types(weight.dtype, torch.float32)
+
+
+@contextmanager
+def copied_for_gradients(values: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Copies of tensors, in a mode in which gradients can be asked for: those made in inference mode have none."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield {key: value.clone() for key, value in values.items()}
 
 
 def check_trainable(model: nn.Module) -> None:

@@ -17,7 +17,7 @@ from lerobot_dp_plus.projection import NoProjection, violation
 from lerobot_dp_plus.units import ACTION
 
 if TYPE_CHECKING:
-    from lerobot_dp_plus.policies.candidates import Recipe
+    from lerobot_dp_plus.policies.recipe import Recipe
 
 #: The energy that says how far constraints are broken, and what still counts as none, in units of the position.
 VIOLATION, KEPT = "violation", 1e-3

@@ -18,7 +18,8 @@ from lerobot_dp_plus.heads import compiled
 from lerobot_dp_plus.heads.compiled import MAX_GRAPHS, Compiled
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies.candidates import Recipe, propose
+from lerobot_dp_plus.policies.candidates import propose
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.refinement import GradientSteps
 from lerobot_dp_plus.samplers import Ancestral, DPMpp2M, Heun
 from lerobot_dp_plus.selection import LowestEnergy

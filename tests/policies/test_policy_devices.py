@@ -26,9 +26,10 @@ from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies import policy as policy_module
-from lerobot_dp_plus.policies.candidates import Recipe, propose
+from lerobot_dp_plus.policies.candidates import propose
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.samplers import DDIM, Euler, Heun, Jump, Sampler
 from lerobot_dp_plus.selection import Coherent, Densest, LowestEnergy
 

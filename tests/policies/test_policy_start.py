@@ -8,7 +8,8 @@ from tiny import config, policy
 
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.heads.regression import Regression
-from lerobot_dp_plus.policies.candidates import START, Recipe, propose, steps_before
+from lerobot_dp_plus.policies.candidates import START, propose, steps_before
+from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.samplers import DDIM, PredictorCorrector
 
 FOLDER = Path(__file__).parent.parent / "checkpoints" / "format_3" / "dp_plus_transformer"

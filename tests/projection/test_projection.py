@@ -83,6 +83,15 @@ def test_one_step_onto_a_linear_rule_is_the_orthogonal_projection() -> None:
     torch.testing.assert_close(found[0, 0, :, 0], torch.tensor([0.0, 0.3], dtype=torch.float64))
 
 
+def test_a_position_that_two_actions_move_is_moved_by_both() -> None:
+    """Half-way between two actions each has the gain ½: the least change that moves it by 0.3 moves both by 0.3."""
+    some = torch.tensor([[[[-1.0, 0.2], [1.0, 0.2]]]], dtype=torch.float64)
+    scene = Scene(forward=Identity(steps_between=2), states={ACTION: some[:, 0, :1]})
+    found, left = Kaczmarz(steps=1, overshoot=1.0)(some, scene, [Obstacles(weight=1, circles=((0.0, 0.0, 0.5),))])
+    torch.testing.assert_close(found[0, 0], torch.tensor([[-1.0, 0.5], [1.0, 0.5]], dtype=torch.float64))
+    assert left.item() == pytest.approx(0, abs=1e-12)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_through_pushts_controller_no_sub_step_is_inside(known: bool) -> None:
     torch.manual_seed(1)
