@@ -1,10 +1,11 @@
-"""The doorbell: LeRobot imports the module named like the distribution; importing it registers every policy type
-and every environment.
+"""The doorbell: LeRobot imports the module named like the distribution; importing it registers every policy type,
+every environment and every robot.
 
 The processors come along because a saved pipeline names its steps, which must be registered before it is loaded.
 """
 
 from lerobot_dp_plus.environments import aloha_config
 from lerobot_dp_plus.policies import configuration_dp_plus, processor_dp_plus
+from lerobot_dp_plus.robots import config_simulated
 
-__all__ = ["aloha_config", "configuration_dp_plus", "processor_dp_plus"]
+__all__ = ["aloha_config", "config_simulated", "configuration_dp_plus", "processor_dp_plus"]

@@ -158,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     result: dict[str, dict[str, Any]] = {}
     length = load_policy(options.policy).policy.config.chunk_length
     for way, delay, every, frames in rows(options.delays, options.ways, length):
-        made = load_policy(options.policy, **({} if way == NOT_LATE else {"real_time": WAYS[way]}))
+        how = {} if way == NOT_LATE else {"real_time": WAYS[way]}
+        made = load_policy(options.policy, n_action_steps=every, **how)
         name = title(way, delay, every, frames)
         result[name] = measured(made, delay, every, frames, options.episodes)
         print(f"{name}: {_cells(result[name])}", flush=True)

@@ -30,7 +30,7 @@ PARTS = {
     "ema",
     "heads",
 }
-HANDS = {"policies", "demos", "loading", "environments"}
+HANDS = {"policies", "demos", "loading", "environments", "robots"}
 EYES = {"evaluation"}
 HOOKS = {"host_hooks", "patches"}
 TABLE: dict[str, set[str]] = {
@@ -64,6 +64,7 @@ TABLE: dict[str, set[str]] = {
     "host_hooks": set(),
     "patches": {"host_hooks"},
     "environments": BASICS | PARTS,
+    "robots": {"environments"},
     "loading": BASICS | PARTS | HOOKS,
     "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},

@@ -67,6 +67,12 @@ OURS: dict[str, Command | Demos] = {
         "publishing.options:average_parser",
         "publishing.average",
     ),
+    "budget": Command(
+        "how late a policy is on this machine, and what of it fits a control rate",
+        "evaluation.options:budget_parser",
+        "evaluation.budget",
+        runs_host=True,
+    ),
     "calibrate": Command(
         "thresholds for surprise and strangeness with a stated rate of false alarms",
         "evaluation.options:calibrate_parser",

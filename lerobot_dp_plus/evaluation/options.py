@@ -1,4 +1,4 @@
-"""The options of `dp-plus evaluate`, `calibrate`, `demo` and `report`."""
+"""The options of `dp-plus evaluate`, `calibrate`, `budget`, `demo` and `report`."""
 
 import argparse
 from pathlib import Path
@@ -30,6 +30,27 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
     )
+    return parser
+
+
+def budget_parser() -> argparse.ArgumentParser:
+    """`dp-plus budget CHECKPOINT [--hz 30] [--ms 100] [--calls 1 2 5 10] [--candidates 1 4 16] [--policy.…]`."""
+    parser = command(
+        "dp-plus budget",
+        "How late a policy is on this machine at a control rate, and which network calls, candidates and n_action_steps fit.\n"
+        "Switches of the policy may follow.",
+        [
+            "dp-plus budget outputs/mine --hz 30",
+            "dp-plus budget outputs/mine --hz 50 --ms 60 --calls 2 4 8 --policy.compile_sampler=true",
+        ],
+    )
+    parser.add_argument("checkpoint", type=Path, help="checkpoint or training folder")
+    parser.add_argument("--hz", type=float, default=30.0, help="control steps a second")
+    parser.add_argument("--ms", type=float, help="most milliseconds for a chunk; as long as half of a chunk lasts")
+    parser.add_argument("--calls", type=int, nargs="+", default=[1, 2, 5, 10], help="sampler.num_steps to try")
+    parser.add_argument("--candidates", type=int, nargs="+", default=[1, 4, 16], help="selection.num_candidates to try")
+    parser.add_argument("--repeats", type=int, default=20, help="chunks of each setting")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
     return parser
 
 

@@ -174,9 +174,9 @@ def observe(
             f"inference_delay = {delay} is more than max_delay = {config.max_delay}, which this policy was trained with; "
             "its chunks may not go on well"
         )
-    # One of two numbers, as a compiled graph is for one.
-    until = delay + (executed or config.n_action_steps)
-    reach = config.n_action_steps if until <= config.n_action_steps else config.chunk_length
+    # Energies tell where a chunk leads until the next takes over. A compiled graph is for one such number.
+    until = config.n_action_steps if config.compile_sampler else delay + (executed or config.n_action_steps)
+    reach = min(until, config.chunk_length)
     ongoing = Ongoing(ahead, _past(before, executed, ahead, config.n_obs_steps - 1), delay, reach)
     if before is None:
         episode.chosen = Candidates(ahead[:, None])

@@ -1,0 +1,9 @@
+"""Robots of the plugin, for `--robot.type=…` of LeRobot's scripts that expect hardware.
+
+robot.type  what it is                                                        files
+----------  ----------------------------------------------------------------  ------------------------------------
+simulated   PushT's agent, or ALOHA's two arms, in a world that does not wait  config_simulated.py, simulated.py
+            (the worlds: what they observe, and one control step of each)      worlds.py
+
+`lerobot-rollout --robot.type=simulated` tries a policy, an engine and a machine together before a real robot is there.
+"""

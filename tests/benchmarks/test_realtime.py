@@ -1,0 +1,46 @@
+"""The table of late policies: its rows, its second differences, and a run of it at tiny size."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import realtime
+from benchmarks.realtime import NOT_LATE, rows, second_differences
+
+CARD = Path(__file__).parents[2] / "hub_cards" / "pusht_state"
+
+
+def test_second_differences_across_a_seam_are_told_from_the_others() -> None:
+    """A straight line that jumps by 3 where the actions of another chunk begin, between the numbers 3 and 4."""
+    actions = np.zeros((8, 2))
+    actions[:, 0] = np.arange(8)
+    actions[4:, 1] = 3
+    at, between = second_differences(actions, [4])
+    assert sorted(at) == pytest.approx([3, 3]) and between == pytest.approx([0, 0, 0, 0])
+
+
+def test_every_delay_has_its_ceiling_and_only_what_fits_is_run() -> None:
+    found = rows([0, 2, 4], ["none", "trained"], 9)
+    assert (NOT_LATE, 0, 4, True) in found and (NOT_LATE, 0, 8, True) in found
+    assert ("none", 2, 2, True) in found and ("trained", 2, 4, True) in found and ("trained", 2, 2, False) in found
+    assert ("trained", 4, 4, True) in found and not [row for row in found if row[1:3] == (4, 8)], "12 steps"
+
+
+def test_it_runs(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(realtime, "STEPS", 4)
+    monkeypatch.setattr(realtime, "TOGETHER", 2)
+    place = tmp_path / "found.json"
+    line = [f"--policy={CARD}", "--episodes=2", "--delays", "1", "--ways", "none", "guided", f"--json={place}"]
+    assert realtime.main(line) == 0
+    found = json.loads(place.read_text())["result"]
+    assert set(found) == {
+        "not late, d = 0, s = 1",
+        "not late, d = 0, s = 2",
+        "not late, d = 0, s = 3",
+        *(f"{way}, d = 1, s = {every}" for way in ("none", "guided") for every in (1, 2)),
+    }
+    assert all(0 < each["score"] <= 1 and each["steps"] == 4 for each in found.values())
+    assert place.with_suffix(".png").stat().st_size > 5000
+    assert "ms a chunk" in capsys.readouterr().out
