@@ -1,0 +1,39 @@
+"""The three gravest findings, told when a training begins; only what costs no noticeable time."""
+
+import logging
+from typing import Any
+
+from lerobot_dp_plus.doctor.examine import NUMBERS, examined
+from lerobot_dp_plus.doctor.finding import Finding, Gravity, gravest
+from lerobot_dp_plus.doctor.recording import of_dataset
+
+logger = logging.getLogger(__name__)
+
+#: Findings that are told, and frames that they are sought in.
+TOLD, FRAMES = 3, 20_000
+
+
+def tell(dataset: Any) -> list[Finding]:
+    """Log the gravest findings of LeRobot's dataset or of one in memory; nothing where all is fine.
+
+    What a training says of its data by itself is not repeated. A dataset that cannot be examined is passed over: a training
+    must not fail for it.
+    """
+    try:
+        found = worst(dataset)
+    except Exception as error:
+        logger.debug("the recording was not examined: %s", error)
+        return []
+    for each in found:
+        do = f" {each.do}" if each.do else ""
+        logger.warning("recording, %s (%s): %s%s", each.name, each.gravity.said, each.said, do)
+    if found:
+        logger.info("recording: dp-plus doctor %s says more", dataset.root)
+    return found
+
+
+def worst(dataset: Any) -> list[Finding]:
+    """At most `TOLD` findings that are not fine."""
+    recording = of_dataset(getattr(dataset, "host", dataset)).part(FRAMES)
+    cheap = tuple(each for each in NUMBERS if each.cheap and not each.remarked)
+    return [each for each in gravest(examined(recording, cheap)) if each.gravity > Gravity.FINE][:TOLD]
