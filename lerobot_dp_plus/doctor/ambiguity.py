@@ -47,7 +47,13 @@ def examine(recording: Recording) -> list[Finding]:
     """How far the observed numbers decide the actions, and how often there are two ways."""
     found = ambiguity(recording)
     if found is None:
-        return [Finding(NAME, Gravity.FINE, "Too few moments of different episodes are alike to tell whether there are several ways.")]
+        return [
+            Finding(
+                NAME,
+                Gravity.FINE,
+                "Too few moments of different episodes are alike to tell whether there are several ways.",
+            )
+        ]
     seen = "what is observed" if not recording.cameras else "what is observed, pictures aside,"
     said = (
         f"Where {seen} is nearly the same, actions still differ by {100 * found.unexplained:.0f} % of all their variance, and at "

@@ -36,7 +36,9 @@ def examine(recording: Recording, looks: list[Look]) -> list[Finding]:
                 )
             )
         if frozen:
-            told = ", ".join(f"{episode} (from frame {start} on at the latest)" for episode, start in list(frozen.items())[:3])
+            told = ", ".join(
+                f"{episode} (from frame {start} on at the latest)" for episode, start in list(frozen.items())[:3]
+            )
             findings.append(
                 Finding(
                     NAME,

@@ -50,7 +50,9 @@ def examine(recording: Recording) -> list[Finding]:
     """The delay in steps and milliseconds; actions that are copies of the state or come after it; episodes that differ."""
     found = delays(recording)
     if found is None or np.isnan(found.median):
-        why = "action and state have no dimensions in common" if found is None else "the state does not follow the action"
+        why = (
+            "action and state have no dimensions in common" if found is None else "the state does not follow the action"
+        )
         return [Finding(NAME, Gravity.FINE, f"No delay from action to state can be told: {why}.")]
     fps, median = recording.fps, found.median
     told = ", ".join(

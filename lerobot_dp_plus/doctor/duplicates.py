@@ -26,7 +26,7 @@ def examine(recording: Recording) -> list[Finding]:
             Gravity.GRAVE if len(again) > 0.1 * len(recording.episodes) else Gravity.NOTE,
             f"{len(again)} episodes are nearly the same as others: {told}.",
             "They teach nothing new, and a copy among held-out episodes makes these look better than they are. Delete them: "
-            f"lerobot edit-dataset --operation.type=delete_episodes --operation.episode_indices='{again[:50]}'",
+            f"{recording.edit('delete_episodes')} --operation.episode_indices='{again[:50]}'",
             {"pairs": pairs},
         )
     ]

@@ -25,7 +25,9 @@ def examine(recording: Recording) -> list[Finding]:
         gripper = is_gripper(recording, key)
         low, high = lower.mean(0), upper.mean(0)
         for index in np.flatnonzero(np.maximum(low, high) >= np.where(gripper, GRIPPER, JOINT)):
-            findings.append(_saturated(recording, key, int(index), lower[:, index], upper[:, index], bool(gripper[index])))
+            findings.append(
+                _saturated(recording, key, int(index), lower[:, index], upper[:, index], bool(gripper[index]))
+            )
     return findings or [Finding(NAME, Gravity.FINE, "No gripper and no joint stays at an end of its range.")]
 
 
@@ -97,4 +99,6 @@ def _cut_off(recording: Recording, key: str, index: int, stays: np.ndarray) -> s
     kept = np.convolve(inner, np.ones(settle + 1), "full")[: len(inner)] > settle
     brisk = change > 0.1 * np.median(change[change > 0]) if (change > 0).any() else np.zeros(len(change), bool)
     travelled = change[kept & brisk].sum() / max(1, kept.sum()) * recording.fps
-    return recording.dimension(other, partners[0]) if kept.sum() > 0.02 * len(kept) and travelled > 0.1 * usual else None
+    return (
+        recording.dimension(other, partners[0]) if kept.sum() > 0.02 * len(kept) and travelled > 0.1 * usual else None
+    )

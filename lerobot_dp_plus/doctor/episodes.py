@@ -46,7 +46,11 @@ def examine(recording: Recording) -> list[Finding]:
                 f"{_count(short)} {'is' if short.sum() == 1 else 'are'} shorter than {chunk / fps:.1f} s, the span of a chunk: "
                 f"{spans(recording.episodes[short].tolist())}.",
                 "Most of their chunks would be padding. "
-                + (_without(recording, short) if short.mean() <= 0.2 else f"Shorten it: --policy.horizon={int(median) // 2}"),
+                + (
+                    _without(recording, short)
+                    if short.mean() <= 0.2
+                    else f"Shorten it: --policy.horizon={int(median) // 2}"
+                ),
                 {"short": recording.episodes[short].tolist()},
             )
         )
@@ -77,7 +81,5 @@ def _named(recording: Recording, chosen: np.ndarray) -> list[tuple[int, int]]:
 
 def _without(recording: Recording, chosen: np.ndarray) -> str:
     """How to leave episodes out."""
-    return (
-        "To leave them out: lerobot edit-dataset --operation.type=delete_episodes "
-        f"--operation.episode_indices='{recording.episodes[chosen].tolist()[:50]}'"
-    )
+    numbers = recording.episodes[chosen].tolist()[:50]
+    return f"To leave them out: {recording.edit('delete_episodes')} --operation.episode_indices='{numbers}'"

@@ -7,6 +7,7 @@ at most `SIDE`.
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from lerobot_dp_plus.doctor.recording import Recording
 EPISODES, FRAMES, STRETCHES, STRETCH = 12, 6, 4, 12
 #: Pixels that are kept along the longer side.
 SIDE = 160
+#: A robot that goes less of its usual range does not move.
+MOVES = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,9 @@ def look(recording: Recording) -> list[Look]:
             for frames, neighbours in wanted:
                 pictures = _thin(_decode(recording, camera, position, frames.tolist(), neighbours))
                 first = recording.starts[position]
-                moves = np.array([motion[first + a + 1 : first + b + 1].sum() > 0.01 for a, b in zip(frames[:-1], frames[1:], strict=True)], bool)  # fmt: skip
-                found.append(
-                    Look(camera, int(recording.episodes[position]), frames, pictures, neighbours, moves)
-                )
+                travelled = [motion[first + a + 1 : first + b + 1].sum() for a, b in pairwise(frames.tolist())]
+                moves = np.array(travelled) > MOVES
+                found.append(Look(camera, int(recording.episodes[position]), frames, pictures, neighbours, moves))
     return found
 
 
@@ -96,7 +98,9 @@ def _decode(recording: Recording, camera: str, position: int, frames: Sequence[i
         groups = [times] if neighbours else [[time] for time in times]
         parts = [decode_video_frames(path, each, 0.6 / recording.fps, "pyav", return_uint8=True) for each in groups]
     except Exception as error:
-        raise ValueError(f"{camera} of episode {number} cannot be decoded ({path}): {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(
+            f"{camera} of episode {number} cannot be decoded ({path}): {' '.join(str(error).split())[:200]}"
+        ) from error
     return np.concatenate([part.permute(0, 2, 3, 1).numpy() for part in parts])
 
 

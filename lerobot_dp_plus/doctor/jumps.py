@@ -28,7 +28,9 @@ def examine(recording: Recording) -> list[Finding]:
     return [
         Finding(
             NAME,
-            Gravity.GRAVE if len(rows) > 0.002 * len(recording) or len(rows) >= 0.2 * len(recording.episodes) else Gravity.NOTE,
+            Gravity.GRAVE
+            if len(rows) > 0.002 * len(recording) or len(rows) >= 0.2 * len(recording.episodes)
+            else Gravity.NOTE,
             f"Actions leap at {len(rows)} frames, in {recording.listed(ACTION, dims)}: {recording.places(rows)}. The largest leap "
             f"is {length[worst]:.3g}, and 99 of 100 steps of that dimension are below {usual[worst[1]]:.3g}.",
             "Look for a lost connection, an angle that wraps around, or a leader that was not aligned at the start. Leave these "

@@ -138,6 +138,12 @@ class Recording:
         more = f" and {len(episodes) - PLACES} more episodes" if len(episodes) > PLACES else ""
         return ", ".join(found) + more
 
+    def edit(self, operation: str) -> str:
+        """The command that changes the recording by LeRobot's own means, which keeps a copy of it as it was."""
+        folder = (Path(self.name) / INFO).is_file()
+        place = f"--repo_id={local_name(self.name)} --root={self.name}" if folder else f"--repo_id={self.name}"
+        return f"lerobot edit-dataset {place} --operation.type={operation}"
+
     def part(self, most: int) -> "Recording":
         """At most about `most` frames of it: whole episodes, evenly spread."""
         if len(self) <= most:
@@ -168,7 +174,9 @@ def read(source: str, pictures: bool = True) -> Recording:
     files = sorted(Path(meta.root).glob("data/*/*.parquet"))
     if not files or not meta.total_frames:
         raise ValueError(f"{source} holds no frames: a recording has data/chunk-000/file-000.parquet and so on")
-    tables = [pq.read_table(file, columns=[key for key in wanted if key in pq.read_schema(file).names]) for file in files]
+    tables = [
+        pq.read_table(file, columns=[key for key in wanted if key in pq.read_schema(file).names]) for file in files
+    ]
     return of_table(source, meta, pa.concat_tables(tables, promote_options="permissive"))
 
 
@@ -202,7 +210,11 @@ def of_table(name: str, meta: Any, table: pa.Table) -> Recording:
     episode = table["episode_index"].to_numpy()
     starts = np.flatnonzero(np.r_[True, episode[1:] != episode[:-1]])
     stops = np.r_[starts[1:], len(episode)]
-    time = table["timestamp"].to_numpy().astype(np.float64) if "timestamp" in table.column_names else np.zeros(len(episode))
+    time = (
+        table["timestamp"].to_numpy().astype(np.float64)
+        if "timestamp" in table.column_names
+        else np.zeros(len(episode))
+    )
     numbers = episode[starts]
     shapes = {key: tuple(meta.features[key]["shape"]) for key in meta.camera_keys}
     return Recording(

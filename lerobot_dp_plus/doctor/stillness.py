@@ -53,7 +53,9 @@ def examine(recording: Recording) -> list[Finding]:
         )
     if not findings:
         share = (start.sum() + end.sum() + middle.sum()) / total
-        findings.append(Finding(NAME, Gravity.FINE, f"Something moves nearly always: still are {100 * share:.0f} % of frames."))
+        findings.append(
+            Finding(NAME, Gravity.FINE, f"Something moves nearly always: still are {100 * share:.0f} % of frames.")
+        )
     return findings
 
 

@@ -5,6 +5,7 @@
 | horizon | 1.6 s; four times the delay if that is more; half of a short episode if that is less |
 | n_action_steps | half of the horizon |
 | normalization_mapping, clip_range | MIN_MAX; quantiles for the kinds of features that rare values squeeze |
+| network | without a GPU that of the published recipes: 3 layers, one token |
 | words | read where there are several tasks |
 | image_encoder | `small_cnn` without a GPU, `resnet18` with one |
 | batch_size | 128 without pictures; with them as many as let their pixels fit in `PIXELS` |
@@ -32,6 +33,8 @@ from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.statistics import reach_of_actions
 from lerobot_dp_plus.policies.timing import chunk_steps, executed_steps, steps_between_observations
 
+#: The policy type, unless one is asked for.
+USUAL = "dp_plus_transformer"
 #: Pixels of all pictures of a batch: two frames of two cameras of 480×640 for 8 samples are ten million.
 PIXELS = 1e7
 #: Passes over the data, and the bounds of a training's updates.
@@ -62,10 +65,10 @@ class Suggestion:
         return json.dumps(self.training, indent=2) + "\n"
 
 
-def suggest(recording: Recording) -> Suggestion:
-    """The training for a recording."""
+def suggest(recording: Recording, kind: str | None = None) -> Suggestion:
+    """The training for a recording, of a policy type that was asked for or of the usual one."""
     fps, why = recording.fps, []
-    policy: dict[str, Any] = {"type": "dp_plus_transformer", "push_to_hub": False}
+    policy: dict[str, Any] = {"type": kind or USUAL, "push_to_hub": False}
     horizon, reason = _horizon(recording)
     executed, apart = executed_steps(horizon, 2), steps_between_observations(fps)
     policy |= {"n_obs_steps": 2, "horizon": horizon, "n_action_steps": executed, "observation_stride": apart}
@@ -79,13 +82,16 @@ def suggest(recording: Recording) -> Suggestion:
         policy["words"] = {"type": "hashed"}
         why.append(f"words: {len(recording.tasks)} instructions are told apart.")
     batch, steps = _amount(recording)
-    fitting_gpu = torch.cuda.is_available()
+    gpu = torch.cuda.is_available()
+    if policy["type"] == USUAL and not gpu:
+        policy["network"] = {"type": "transformer", "dim": 256, "depth": 3, "num_heads": 4, "patch_size": horizon}
+        why.append("network of 3 layers with one token for a chunk: without a GPU, short trainings learn most so.")
     if recording.cameras:
-        kind = "resnet18" if fitting_gpu else "small_cnn"
-        policy["image_encoder"] = {"type": kind}
-        why.append(f"image_encoder {kind}: there is {'a' if fitting_gpu else 'no'} GPU.")
-    half = not fitting_gpu and not emulated("bfloat16", "cpu")
-    policy |= {"device": "cuda" if fitting_gpu else "cpu", "dtype": "bfloat16" if half else "float32"}
+        encoder = "resnet18" if gpu else "small_cnn"
+        policy["image_encoder"] = {"type": encoder}
+        why.append(f"image_encoder {encoder}: there is {'a' if gpu else 'no'} GPU.")
+    half = not gpu and not emulated("bfloat16", "cpu")
+    policy |= {"device": "cuda" if gpu else "cpu", "dtype": "bfloat16" if half else "float32"}
     why.append(f"batch_size {batch}, {steps:,} updates: {batch * steps / len(recording):.0f} passes over the data.")
     bytes_ = sum(math.prod(shape) for shape in recording.cameras.values()) * len(recording)
     flags: tuple[str, ...] = ()
@@ -124,7 +130,7 @@ def _source(recording: Recording) -> dict[str, Any]:
 
 
 def _horizon(recording: Recording) -> tuple[int, str]:
-    """Steps of a chunk, an even number, and why not as many as usual."""
+    """Steps of a chunk, and why not as many as usual."""
     usual, reason = chunk_steps(recording.fps), ""
     horizon = usual
     told = delays(recording)
@@ -133,7 +139,8 @@ def _horizon(recording: Recording) -> tuple[int, str]:
     short = int(np.quantile(recording.lengths, 0.1)) // 2
     if short < horizon:
         horizon, reason = max(short, 4), ", half of a short episode"
-    return horizon + horizon % 2, reason
+    multiple = 8 if horizon >= 8 else 4  # of which every network can make tokens, or halve it twice
+    return max(1, round(horizon / multiple)) * multiple, reason
 
 
 def _normalised(recording: Recording, policy: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -147,8 +154,8 @@ def _normalised(recording: Recording, policy: dict[str, Any]) -> tuple[dict[str,
     lacking = [key for key in recording.columns if kind_of(key).value in far and "q01" not in stats.get(key, {})]
     if lacking:
         return policy, (
-            f"normalised by MIN_MAX, because the statistics of {', '.join(lacking)} have no quantiles: lerobot edit-dataset "
-            "--operation.type=recompute_stats computes them."
+            f"normalised by MIN_MAX, because the statistics of {', '.join(lacking)} have no quantiles, which "
+            f"{recording.edit('recompute_stats')} computes."
         )
     policy = policy | {"normalization_mapping": mapping}
     config = plain_config(recording, normalization_mapping=mapping)
@@ -165,7 +172,7 @@ def _amount(recording: Recording) -> tuple[int, int]:
     fit = PIXELS / (2 * pixels) if pixels else 128
     batch = int(min(128, max(4, 2 ** math.floor(math.log2(max(fit, 4))))))
     steps = int(min(MOST, max(LEAST, PASSES * len(recording) / batch)))
-    return batch, int(round(steps, -3)) or LEAST
+    return batch, round(steps, -3) or LEAST
 
 
 def _memory(bytes_: int) -> tuple[tuple[str, ...], str]:

@@ -30,8 +30,8 @@ def examine(recording: Recording) -> list[Finding]:
                 NAME,
                 Gravity.NOTE,
                 f"These are probably one task in two spellings: {told}.",
-                "Give them one name: lerobot edit-dataset --operation.type=modify_tasks "
-                f"--operation.task_replacements='{{\"{twins[0][1]}\": \"{twins[0][0]}\"}}'",
+                f"Give them one name: {recording.edit('modify_tasks')} "
+                f'--operation.task_replacements=\'{{"{twins[0][1]}": "{twins[0][0]}"}}\'',
                 {"twins": twins},
             )
         )
@@ -74,7 +74,7 @@ def same_words(one: str, other: str) -> bool:
 def differ(tasks: list[str]) -> str:
     """The words that some of the instructions have and others do not."""
     sets = [set(words(task)) for task in tasks]
-    apart = sorted(set.union(*sets) - set.intersection(*sets))
+    apart = sorted(sets[0].union(*sets) - sets[0].intersection(*sets))
     if not apart:
         return "the order of their words"
     return "the words " + ", ".join(apart[:10]) + (" and others" if len(apart) > 10 else "")

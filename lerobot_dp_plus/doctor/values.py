@@ -16,7 +16,13 @@ APART = 0.01
 def examine(recording: Recording) -> list[Finding]:
     """NaN and infinity by place, columns that cannot be read, and stale statistics."""
     findings = [
-        Finding(NAME, Gravity.GRAVE, f"{key} cannot be used: {why}.", "Mend the column, or leave the feature out.", {"key": key})
+        Finding(
+            NAME,
+            Gravity.GRAVE,
+            f"{key} cannot be used: {why}.",
+            "Mend the column, or leave the feature out.",
+            {"key": key},
+        )
         for key, why in recording.unreadable.items()
     ]
     for key, values in recording.columns.items():
@@ -40,7 +46,7 @@ def examine(recording: Recording) -> list[Finding]:
                 NAME,
                 Gravity.GRAVE,
                 f"meta/stats.json is not of these data: {'; '.join(stale)}.",
-                "Values would be normalised wrongly. Compute it anew: lerobot edit-dataset --operation.type=recompute_stats",
+                f"Values would be normalised wrongly. Compute it anew: {recording.edit('recompute_stats')}",
                 {"stale": stale},
             )
         )
