@@ -99,6 +99,10 @@ def run(name: str, arguments: list[str]) -> None:
             from lerobot_dp_plus.loading.install import fast_loading
 
             stack.enter_context(fast_loading(loading[0], loading[1], Path(loading[2]) if loading[2] else None))
+        if name == "train" and hasattr(script, "make_train_eval_datasets"):
+            from lerobot_dp_plus.doctor.training import told
+
+            stack.enter_context(told(script))
         if name in ("train", "eval"):
             from lerobot_dp_plus.policies.environment_check import checked_environments
 

@@ -13,6 +13,7 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
 from lerobot_dp_plus.doctor.recording import Recording
+from lerobot_dp_plus.policies.dataset_remarks import spans
 
 NAME = "delay"
 #: Seconds within which a delay is looked for; at least so many steps.
@@ -55,18 +56,14 @@ def examine(recording: Recording) -> list[Finding]:
         )
         return [Finding(NAME, Gravity.FINE, f"No delay from action to state can be told: {why}.")]
     fps, median = recording.fps, found.median
-    told = ", ".join(
-        f"{recording.dimension(ACTION, a)} {steps:.0f}"
-        for (a, _), steps in zip(found.pairs, found.steps, strict=True)
-        if not np.isnan(steps)
-    )
+    told = _by_dimension(recording, found)
     facts = {
         "steps": [None if np.isnan(steps) else int(steps) for steps in found.steps],
         "median": median,
         "milliseconds": 1000 * median / fps,
         "actions": "places" if found.places else "changes",
     }
-    said = f"The state follows the action after {_in_time(median, fps)} (steps by dimension: {told})."
+    said = f"The state follows the action after {_in_time(median, fps)} ({told})."
     if found.places and median == 0 and _copied(recording, found.pairs):
         findings = [
             Finding(
@@ -82,7 +79,7 @@ def examine(recording: Recording) -> list[Finding]:
             Finding(
                 NAME,
                 Gravity.GRAVE,
-                f"The action comes {_in_time(-median, fps)} after the state that it should cause (steps by dimension: {told}): "
+                f"The action comes {_in_time(-median, fps)} after the state that it should cause ({told}): "
                 "a policy learns to repeat what has just happened.",
                 "Shift the column: the action of a frame is what was commanded at that frame.",
                 facts,
@@ -110,10 +107,10 @@ def delays(recording: Recording) -> Delays | None:
     if not pairs:
         return None
     left, right = ([pair[side] for pair in pairs] for side in (0, 1))
-    change = recording.steps(OBS_STATE)[:, right]
+    change = bounded(recording.steps(OBS_STATE)[:, right])
     options = {
-        True: (recording.steps(ACTION)[:, left], recording.follows),
-        False: (recording.columns[ACTION][:, left], np.ones(len(recording), bool)),
+        True: (bounded(recording.steps(ACTION)[:, left]), recording.follows),
+        False: (bounded(recording.columns[ACTION][:, left]), np.ones(len(recording), bool)),
     }
     most = max(FEWEST, round(FURTHEST * recording.fps))
     found = {}
@@ -125,6 +122,12 @@ def delays(recording: Recording) -> Delays | None:
     steps = np.where(best >= TRUSTED, lags[by_dim.argmax(0)], np.nan)
     each = np.where(by_episode.max(0) >= TRUSTED, lags[by_episode.argmax(0)], np.nan)
     return Delays(steps, each, best, pairs, places)
+
+
+def bounded(change: np.ndarray) -> np.ndarray:
+    """Changes (N, D) cut off at five times what 99 of 100 are below: one leap would outweigh all motion."""
+    most = 5 * np.quantile(np.abs(change), 0.99, axis=0)
+    return np.clip(change, -most, most)
 
 
 def paired(recording: Recording) -> list[tuple[int, int]]:
@@ -164,6 +167,17 @@ def correlations(
     return lags, by_dim, by_episode
 
 
+def _by_dimension(recording: Recording, found: Delays) -> str:
+    known = [(a, steps) for (a, _), steps in zip(found.pairs, found.steps, strict=True) if not np.isnan(steps)]
+    if len({steps for _, steps in known}) == 1:
+        return (
+            "in every dimension"
+            if len(known) == len(found.pairs)
+            else f"in {len(known)} of {len(found.pairs)} dimensions"
+        )
+    return "steps by dimension: " + ", ".join(f"{recording.dimension(ACTION, a)} {steps:.0f}" for a, steps in known)
+
+
 def _copied(recording: Recording, pairs: list[tuple[int, int]]) -> bool:
     left, right = ([pair[side] for pair in pairs] for side in (0, 1))
     apart = np.abs(recording.columns[ACTION][:, left] - recording.columns[OBS_STATE][:, right]).max(0)
@@ -176,8 +190,6 @@ def _unlike(recording: Recording, found: Delays) -> list[Finding]:
     unlike = (away >= 2) & (away / recording.fps >= 0.06)
     if unlike.sum() < max(2, 0.1 * len(unlike)):
         return []
-    from lerobot_dp_plus.policies.dataset_remarks import spans
-
     other = float(np.median(found.by_episode[unlike]))
     return [
         Finding(

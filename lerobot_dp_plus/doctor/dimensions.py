@@ -8,6 +8,8 @@ from lerobot_dp_plus.policies.statistics import is_constant
 GRIPPERS = ("grip", "finger", "jaw", "claw", "hand_open")
 #: A value within this share of the range from an end is at that end.
 NEAR = 0.01
+#: An end is where values still are in this share of the frames.
+RARELY = 0.005
 
 
 def moves(values: np.ndarray) -> np.ndarray:
@@ -17,7 +19,8 @@ def moves(values: np.ndarray) -> np.ndarray:
 
 def at_ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether each value of (N, D) is at the lower and at the upper end of its dimension; never, if that does not move."""
-    low, high = values.min(0), values.max(0)
+    # Not the extremes: a single value far out would draw all others to the other end.
+    low, high = np.quantile(values, [RARELY, 1 - RARELY], axis=0)
     room = NEAR * (high - low)
     moving = moves(values)
     return (values <= low + room) & moving, (values >= high - room) & moving

@@ -4,7 +4,7 @@ import numpy as np
 from lerobot.utils.constants import ACTION, OBS_STATE
 
 from lerobot_dp_plus.doctor.delay import paired
-from lerobot_dp_plus.doctor.dimensions import at_ends, is_gripper, moves
+from lerobot_dp_plus.doctor.dimensions import RARELY, at_ends, is_gripper, moves
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
 from lerobot_dp_plus.doctor.recording import Recording
 
@@ -38,7 +38,7 @@ def flat_ends(recording: Recording, key: str) -> tuple[np.ndarray, np.ndarray]:
     """
     values = recording.columns[key]
     lower, upper = at_ends(values)
-    room = 1e-3 * (values.max(0) - values.min(0))
+    room = 1e-3 * recording.usual(key)
     flat = (np.abs(recording.steps(key)) <= room) & recording.follows[:, None]
     stays = flat | np.r_[flat[1:], np.zeros((1, values.shape[1]), bool)]
     return lower & stays, upper & stays
@@ -51,7 +51,7 @@ def _saturated(
     low, high = 100 * lower.mean(), 100 * upper.mean()
     name = recording.dimension(key, index)
     said = (
-        f"{name} stays at its {'lower' if low >= high else 'upper'} end, {values.min() if low >= high else values.max():.4g}, in "
+        f"{name} stays at its {'lower' if low >= high else 'upper'} end, {np.quantile(values, RARELY if low >= high else 1 - RARELY):.4g}, in "
         f"{max(low, high):.0f} % of all frames, and at the other in {min(low, high):.0f} %"
     )
     cut = _cut_off(recording, key, index, lower | upper)

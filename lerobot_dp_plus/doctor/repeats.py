@@ -23,8 +23,9 @@ def examine(recording: Recording) -> list[Finding]:
             findings.append(_repeated(recording, "state and action", both))
         still = {key: rows & ~both for key, rows in still.items()}
     for key, rows in still.items():
-        if rows.mean() > MANY:
-            findings.append(_slow(recording, key, rows))
+        share = rows.sum() / max(1, (rows | _brisk(recording, _length(recording, key))).sum())
+        if share > MANY:
+            findings.append(_slow(recording, key, rows, float(share)))
     lost = skipped(recording)
     if len(lost):
         findings.append(
@@ -44,13 +45,8 @@ def examine(recording: Recording) -> list[Finding]:
 
 def stuck(recording: Recording, key: str) -> np.ndarray:
     """(N,): rows that equal the row before to the bit, although motion goes on before and after."""
-    usual = np.where(recording.usual(key) > 0, recording.usual(key), 1.0)
-    length = np.abs(recording.steps(key) / usual).max(1)
-    same = recording.follows & (length == 0)
-    moving = length[~same & recording.follows]
-    if not len(moving):
-        return np.zeros(len(recording), bool)
-    brisk = length > 0.5 * np.median(moving)
+    length = _length(recording, key)
+    same, brisk = recording.follows & (length == 0), _brisk(recording, length)
     # Runs of equal rows that are short and lie between two brisk steps of the same episode.
     edges = np.flatnonzero(np.diff(np.r_[False, same, False].astype(int)))
     found = np.zeros(len(recording), bool)
@@ -59,6 +55,18 @@ def stuck(recording: Recording, key: str) -> np.ndarray:
         if stop - start <= LONGEST and inside and brisk[start - 1] and brisk[stop]:
             found[start:stop] = True
     return found
+
+
+def _length(recording: Recording, key: str) -> np.ndarray:
+    """How far each row is from the one before, in usual ranges, in the dimension that moves most, (N,)."""
+    usual = np.where(recording.usual(key) > 0, recording.usual(key), 1.0)
+    return np.abs(recording.steps(key) / usual).max(1)
+
+
+def _brisk(recording: Recording, length: np.ndarray) -> np.ndarray:
+    """Steps of at least half of the usual length, (N,)."""
+    moving = length[(length > 0) & recording.follows]
+    return length > 0.5 * np.median(moving) if len(moving) else np.zeros(len(length), bool)
 
 
 def skipped(recording: Recording) -> np.ndarray:
@@ -94,13 +102,12 @@ def _repeated(recording: Recording, what: str, rows: np.ndarray) -> Finding:
     )
 
 
-def _slow(recording: Recording, key: str, rows: np.ndarray) -> Finding:
-    share = float(rows.mean())
+def _slow(recording: Recording, key: str, rows: np.ndarray, share: float) -> Finding:
     short = key.removeprefix("observation.")
     return Finding(
         NAME,
         Gravity.GRAVE if key == OBS_STATE and share > 0.25 else Gravity.NOTE,
-        f"The {short} alone repeats in {100 * share:.0f} % of all frames while motion goes on: it is read about "
+        f"The {short} alone repeats in {100 * share:.0f} % of the frames in which it should move: it is read about "
         f"{recording.fps * (1 - share):.0f} times a second, and frames are recorded {recording.fps:g} times.",
         "Record at the rate at which the robot is read, with a lower --dataset.fps; motion in stairs makes a policy that jerks.",
         {"key": key, "share": share, "rows": np.flatnonzero(rows).tolist()},

@@ -35,8 +35,11 @@ from lerobot_dp_plus.policies.timing import chunk_steps, executed_steps, steps_b
 
 #: The policy type, unless one is asked for.
 USUAL = "dp_plus_transformer"
-#: Pixels of all pictures of a batch: two frames of two cameras of 480×640 for 8 samples are ten million.
-PIXELS = 1e7
+#: Pixels of all pictures of a batch, without a GPU and with one: two frames of two cameras of 480×640 for 8 samples are ten
+#: million.
+PIXELS = {False: 1e6, True: 2e7}
+#: Samples of a batch.
+SMALLEST, LARGEST = 8, 128
 #: Passes over the data, and the bounds of a training's updates.
 PASSES, LEAST, MOST = 20, 5_000, 50_000
 #: What `lerobot train` keeps in memory unless it is told otherwise, in bytes.
@@ -81,8 +84,8 @@ def suggest(recording: Recording, kind: str | None = None) -> Suggestion:
     if len(recording.tasks) > 1 and len({tuple(tasks.words(task)) for task in recording.tasks}) > 1:
         policy["words"] = {"type": "hashed"}
         why.append(f"words: {len(recording.tasks)} instructions are told apart.")
-    batch, steps = _amount(recording)
     gpu = torch.cuda.is_available()
+    batch, steps = _amount(recording, gpu)
     if policy["type"] == USUAL and not gpu:
         policy["network"] = {"type": "transformer", "dim": 256, "depth": 3, "num_heads": 4, "patch_size": horizon}
         why.append("network of 3 layers with one token for a chunk: without a GPU, short trainings learn most so.")
@@ -166,13 +169,13 @@ def _normalised(recording: Recording, policy: dict[str, Any]) -> tuple[dict[str,
     return policy, f"{', '.join(sorted(far))} normalised by quantiles, because rare values would squeeze the others."
 
 
-def _amount(recording: Recording) -> tuple[int, int]:
-    """Samples of an update, and updates."""
-    pixels = sum(shape[0] * shape[1] for shape in recording.cameras.values())
-    fit = PIXELS / (2 * pixels) if pixels else 128
-    batch = int(min(128, max(4, 2 ** math.floor(math.log2(max(fit, 4))))))
-    steps = int(min(MOST, max(LEAST, PASSES * len(recording) / batch)))
-    return batch, round(steps, -3) or LEAST
+def _amount(recording: Recording, gpu: bool) -> tuple[int, int]:
+    """Samples of an update, a power of two, and updates."""
+    pixels = 2 * sum(shape[0] * shape[1] for shape in recording.cameras.values())
+    fit = PIXELS[gpu] / pixels if pixels else LARGEST
+    batch = min(LARGEST, max(SMALLEST, 2 ** math.floor(math.log2(max(fit, 1)))))
+    steps = min(MOST, max(LEAST, PASSES * len(recording) / batch))
+    return batch, round(steps / 1000) * 1000
 
 
 def _memory(bytes_: int) -> tuple[tuple[str, ...], str]:

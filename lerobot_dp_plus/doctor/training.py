@@ -1,16 +1,34 @@
 """The three gravest findings, told when a training begins; only what costs no noticeable time."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from lerobot_dp_plus.doctor.examine import NUMBERS, examined
 from lerobot_dp_plus.doctor.finding import Finding, Gravity, gravest
 from lerobot_dp_plus.doctor.recording import of_dataset
+from lerobot_dp_plus.patches import replaced
 
 logger = logging.getLogger(__name__)
 
 #: Findings that are told, and frames that they are sought in.
 TOLD, FRAMES = 3, 20_000
+
+
+@contextmanager
+def told(script: ModuleType) -> Iterator[None]:
+    """While open, LeRobot's training `script` says the gravest findings of the data that it trains on."""
+    original = script.make_train_eval_datasets
+
+    def make_train_eval_datasets(cfg: Any) -> Any:
+        made = original(cfg)
+        tell(made[0])
+        return made
+
+    with replaced(script, "make_train_eval_datasets", make_train_eval_datasets):
+        yield
 
 
 def tell(dataset: Any) -> list[Finding]:

@@ -19,6 +19,8 @@ import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the p
 
 #: Timed updates at most, and seconds after which no further one is begun.
 UPDATES, SECONDS = 12, 8.0
+#: Hours of a training that are long.
+LONG = 12
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Pace:
 
     Args:
         updates_per_second: the median's inverse; updates: how many were timed.
-        fetch_seconds: of reading one batch from the recording, pictures decoded.
+        pictures: whether there are some; decode_seconds: of reading one batch from the recording.
         batch: samples of an update; steps: updates of the whole training.
         weights: how many are trained.
         device, threads: where.
@@ -35,7 +37,8 @@ class Pace:
 
     updates_per_second: float
     updates: int
-    fetch_seconds: float
+    pictures: bool
+    decode_seconds: float
     batch: int
     steps: int
     weights: int
@@ -52,11 +55,12 @@ class Pace:
             if self.device == "cpu"
             else self.device
         )
-        return (
+        said = (
             f"{self.updates_per_second:.3g} updates a second here ({self.updates} timed, batch {self.batch}, "
-            f"{self.weights / 1e6:.1f} million weights, {where}): {self.steps:,} take about {long}, once the data are in memory. "
-            f"Read from disk, a batch takes {self.fetch_seconds:.2g} s."
+            f"{self.weights / 1e6:.1f} million weights, {where}): {self.steps:,} take about {long}"
         )
+        said += f", and decoding {self.decode_seconds:.2g} s a batch until it is kept." if self.pictures else "."
+        return said if minutes < 60 * LONG else f"{said} That is long: use a GPU, or smaller pictures."
 
 
 def training_config(file: Path, flags: Sequence[str], episode: int) -> Any:
@@ -101,6 +105,7 @@ def pace(file: Path, flags: Sequence[str], episode: int) -> Pace:
     return Pace(
         1 / float(np.median(timed)),
         len(timed),
+        bool(data.meta.camera_keys),
         fetched,
         cfg.batch_size,
         cfg.steps,
