@@ -128,7 +128,8 @@ def _one_an_episode(distance: np.ndarray, episode: np.ndarray) -> np.ndarray | N
 
     Moments right after each other are one moment. Where there are few episodes, two of one may count.
     """
-    nearest = np.argsort(distance)[: 40 * K]
+    nearest = np.argpartition(distance, min(40 * K, len(distance) - 1))[: 40 * K]
+    nearest = nearest[np.argsort(distance[nearest])]
     each = max(1, -(-K // max(1, len(np.unique(episode)) - 1)))
     taken: dict[int, int] = {}
     found = []

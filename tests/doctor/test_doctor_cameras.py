@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from doctor.made_up_recordings import clean
+
 from lerobot_dp_plus.doctor import cameras, exposure
 from lerobot_dp_plus.doctor.examine import watched
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
@@ -17,8 +17,8 @@ RECORDING = replace(clean(), cameras={KEY: (48, 64, 3)})
 
 def pictures(count: int = 6, seed: int = 0, speed: int = 3) -> np.ndarray:
     """A bright square that moves over a ground of greys, (count, 48, 64, 3)."""
-    ground = np.random.default_rng(seed).integers(60, 190, (48, 64, 3)).astype(np.uint8)
-    made = np.repeat(ground[None], count, 0)
+    ground = np.random.default_rng(seed).integers(60, 190, (48, 64, 1)).astype(np.uint8)
+    made = np.repeat(ground[None], count, 0).repeat(3, 3)
     for index in range(count):
         made[index, 10:20, speed * index : speed * index + 8] = (230, 40, 40)
     return made
@@ -78,7 +78,9 @@ def test_clipped_pictures_are_measured(shift: int, what: str) -> None:
     clipped = (pictures().astype(int) + shift).clip(0, 255).astype(np.uint8)
     (found,) = told(looks({0: clipped}))
     over, under = exposure.share(clipped)
-    assert found.name == exposure.NAME and found.facts[what] == pytest.approx(max(over, under)) and min(over, under) == 0
+    assert (
+        found.name == exposure.NAME and found.facts[what] == pytest.approx(max(over, under)) and min(over, under) == 0
+    )
 
 
 def test_the_share_of_clipped_pixels_is_exact() -> None:
