@@ -28,7 +28,7 @@ def examine(recording: Recording) -> list[Finding]:
             facts={"episodes": count, "frames": len(recording), "median": median},
         )
     ]
-    if count < FEW:
+    if 1 < count < FEW:
         findings.append(
             Finding(
                 NAME,

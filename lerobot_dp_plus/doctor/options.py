@@ -25,6 +25,6 @@ def doctor_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-measure", action="store_true", help="do not time updates of the suggested training")
     parser.add_argument("--overfit", action="store_true", help="train on one episode, and say whether it is learned")
     parser.add_argument("--episode", type=int, help="of --overfit; the one of the middle length")
-    parser.add_argument("--updates", type=int, default=1000, help="of --overfit, at most")
+    parser.add_argument("--updates", type=int, default=600, help="of --overfit, at most")
     parser.add_argument("--minutes", type=float, default=5.0, help="of --overfit, at most about so many")
     return parser

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lerobot_dp_plus.doctor.recording import Recording
+from lerobot_dp_plus.doctor.training import untold
 from lerobot_dp_plus.evaluation.demo import only_worth_saying
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
 from lerobot_dp_plus.offline.draws import draw
@@ -65,7 +66,7 @@ def overfit(
         f"--save_freq={updates}", f"--log_freq={max(1, updates // 5)}", "--eval_steps=0",
         f"--policy.scheduler_warmup_steps={max(1, updates // 20)}", *flags,
     ]  # fmt: skip
-    with only_worth_saying():
+    with only_worth_saying(), untold():
         run("train", bounded)
     pretrained = pretrained_folder(folder)
     loaded = load_switched(pretrained, ["--compile_sampler=false"])

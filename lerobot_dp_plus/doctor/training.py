@@ -31,6 +31,20 @@ def told(script: ModuleType) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def untold() -> Iterator[None]:
+    """While open, a training keeps these findings to itself: they have just been told."""
+
+    def held_back(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(held_back)
+    try:
+        yield
+    finally:
+        logger.removeFilter(held_back)
+
+
 def tell(dataset: Any) -> list[Finding]:
     """Log the gravest findings of LeRobot's dataset or of one in memory; nothing where all is fine.
 

@@ -48,8 +48,8 @@ def calibration(scores: Scores) -> str:
         held = f" (intervals that should hold {100 * scores.nominal[k]:.0f} % hold {100 * scores.coverage[k]:.0f} %)"
     if ratio < TOO_SURE:
         return (
-            f"It is too sure of itself: candidates differ by {ratio:.2f} of what they are off{held}. Fewer updates, more episodes "
-            "or more noise (--policy.noise_scale=1) make them differ more."
+            f"It is too sure of itself: candidates differ by {ratio:.2f} of what they are off{held}. More episodes or fewer "
+            "updates make them differ more; so does --policy.noise_scale=1, if it is less."
         )
     if ratio > TOO_UNSURE:
         return (

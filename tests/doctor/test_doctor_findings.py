@@ -25,7 +25,6 @@ from lerobot_dp_plus.doctor.examine import NUMBERS, examined
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
 from lerobot_dp_plus.doctor.recording import Recording
 
-
 CHEAP = tuple(each for each in NUMBERS if each.cheap)
 
 
