@@ -30,6 +30,9 @@ def main(argv: Sequence[str], run: Run) -> int:
         raise ValueError(f"minutes = {options.minutes:g}: must be more than 0")
     console = Console()
     recording = read(options.dataset, pictures=not options.no_pictures)
+    if options.episode is not None and options.episode not in recording.episodes:
+        last = recording.episodes.max()
+        raise ValueError(f"episode = {options.episode}: {options.dataset} has episodes 0 to {last}")
     output = options.output or Path("outputs/doctor") / (Path(options.dataset).resolve().name or "dataset")
     with console.status("looking"):
         findings = examined(recording)
@@ -43,7 +46,7 @@ def main(argv: Sequence[str], run: Run) -> int:
     measured: Pace | None = None
     if recording.action is not None and (options.overfit or not options.no_measure):
         with console.status("timing a few updates"):
-            measured = pace(file, flags, episode if episode in recording.episodes else middle_episode(recording))
+            measured = pace(file, flags, episode)
     why = [*suggestion.why, *([measured.said] if measured else [])]
     show(findings, console)
     command = " ".join(["lerobot train", f"--config_path={file}", *suggestion.flags, *flags])

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doctor.made_up_recordings import ACTION, FPS, JOINTS, STATE, clean
+from lerobot.configs.video import RGBEncoderConfig
 from lerobot.datasets import LeRobotDataset
 
 VIDEO, IMAGE = "observation.images.front", "observation.images.wrist"
