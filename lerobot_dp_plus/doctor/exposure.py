@@ -8,8 +8,6 @@ from lerobot_dp_plus.doctor.footage import Look
 from lerobot_dp_plus.doctor.recording import Recording
 
 NAME = "exposure"
-#: A pixel is clipped if all its channels are as high or as low.
-HIGH, LOW = 251, 4
 #: Shares of clipped pixels that are worth knowing, and grave.
 MUCH, MOST = 0.2, 0.5
 
@@ -21,7 +19,7 @@ def examine(recording: Recording, looks: list[Look]) -> list[Finding]:
         own = [each for each in looks if each.camera == camera and not each.neighbours and not is_black(each)]
         if not own:
             continue
-        over, under = (np.array([share(each.pictures)[end] for each in own]) for end in (0, 1))
+        over, under = (np.array([each.clipped[end] for each in own]) for end in (0, 1))
         for what, shares, do in (
             ("white", over, "less light or a shorter exposure; automatic exposure off"),
             ("black", under, "more light or a longer exposure; automatic exposure off"),
@@ -41,8 +39,3 @@ def examine(recording: Recording, looks: list[Look]) -> list[Finding]:
     if not findings and looks:
         findings.append(Finding(NAME, Gravity.FINE, "No camera is clipped to white or black in much of its picture."))
     return findings
-
-
-def share(pictures: np.ndarray) -> tuple[float, float]:
-    """The shares of pixels that are clipped to white and to black."""
-    return float((pictures.min(-1) >= HIGH).mean()), float((pictures.max(-1) <= LOW).mean())

@@ -22,6 +22,8 @@ from lerobot_dp_plus.doctor.recording import Recording
 EPISODES, FRAMES, STRETCHES, STRETCH = 12, 6, 4, 12
 #: Pixels that are kept along the longer side.
 SIDE = 96
+#: A channel is clipped above and below.
+HIGH, LOW = 251, 4
 #: A robot that goes less of its usual range does not move.
 MOVES = 0.01
 
@@ -37,6 +39,7 @@ class Look:
         pictures: (n, h, w, 3) bytes, made small.
         neighbours: whether the frames follow each other without a gap.
         moves: (n − 1,) whether the robot moves between each of them and the next.
+        clipped: shares of pixels, before they were made small, that are clipped to white and to black.
     """
 
     camera: str
@@ -45,6 +48,7 @@ class Look:
     pictures: np.ndarray
     neighbours: bool
     moves: np.ndarray
+    clipped: tuple[float, float]
 
 
 def look(recording: Recording) -> list[Look]:
@@ -68,11 +72,12 @@ def look(recording: Recording) -> list[Look]:
                 busy = int(np.argmax(np.convolve(rows, np.ones(STRETCH), "valid")))
                 wanted.append((np.arange(busy, busy + STRETCH), True))
             for frames, neighbours in wanted:
-                pictures = _small(_decode(recording, camera, position, frames.tolist(), neighbours))
+                pictures = _decode(recording, camera, position, frames.tolist(), neighbours)
                 first = recording.starts[position]
                 travelled = [motion[first + a + 1 : first + b + 1].sum() for a, b in pairwise(frames.tolist())]
                 moves = np.array(travelled) > MOVES
-                found.append(Look(camera, int(recording.episodes[position]), frames, pictures, neighbours, moves))
+                number = int(recording.episodes[position])
+                found.append(Look(camera, number, frames, _small(pictures), neighbours, moves, clipped(pictures)))
     return found
 
 
@@ -113,6 +118,11 @@ def _images(meta: Any, camera: str, number: int, frames: Sequence[int]) -> np.nd
     )
     stored = [value["bytes"] or (meta.root / value["path"]).read_bytes() for value in rows[camera].to_pylist()]
     return np.stack([np.asarray(Image.open(io.BytesIO(each)).convert("RGB")) for each in stored])
+
+
+def clipped(pictures: np.ndarray) -> tuple[float, float]:
+    """The shares of pixels all of whose channels are as high, and as low, as a camera can tell."""
+    return float((pictures.min(-1) >= HIGH).mean()), float((pictures.max(-1) <= LOW).mean())
 
 
 def _small(pictures: np.ndarray) -> np.ndarray:

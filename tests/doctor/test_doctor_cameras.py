@@ -9,7 +9,7 @@ from doctor.made_up_recordings import clean
 from lerobot_dp_plus.doctor import cameras, exposure
 from lerobot_dp_plus.doctor.examine import watched
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
-from lerobot_dp_plus.doctor.footage import Look
+from lerobot_dp_plus.doctor.footage import Look, clipped
 
 KEY = "observation.images.front"
 RECORDING = replace(clean(), cameras={KEY: (48, 64, 3)})
@@ -26,10 +26,11 @@ def pictures(count: int = 6, seed: int = 0, speed: int = 3) -> np.ndarray:
 
 def looks(seen: dict[int, np.ndarray], neighbours: bool = False) -> list[Look]:
     """A look at each episode, ten frames apart or without a gap."""
+    apart = 1 if neighbours else 10
     return [
-        Look(KEY, episode, np.arange(len(each)) * (1 if neighbours else 10), each, neighbours, np.ones(len(each) - 1, bool))
+        Look(KEY, episode, apart * np.arange(len(each)), each, neighbours, np.ones(len(each) - 1, bool), clipped(each))
         for episode, each in seen.items()
-    ]  # fmt: skip
+    ]
 
 
 def told(seen: list[Look]) -> list[Finding]:
@@ -75,9 +76,9 @@ def test_a_slow_camera_is_measured(every: int, share: float) -> None:
 
 @pytest.mark.parametrize(("shift", "what"), [(120, "white"), (-130, "black")])
 def test_clipped_pictures_are_measured(shift: int, what: str) -> None:
-    clipped = (pictures().astype(int) + shift).clip(0, 255).astype(np.uint8)
-    (found,) = told(looks({0: clipped}))
-    over, under = exposure.share(clipped)
+    bad = (pictures().astype(int) + shift).clip(0, 255).astype(np.uint8)
+    (found,) = told(looks({0: bad}))
+    over, under = clipped(bad)
     assert (
         found.name == exposure.NAME and found.facts[what] == pytest.approx(max(over, under)) and min(over, under) == 0
     )
@@ -87,4 +88,4 @@ def test_the_share_of_clipped_pixels_is_exact() -> None:
     half = np.zeros((1, 4, 4, 3), np.uint8)
     half[0, :1] = 255
     half[0, 1:3] = 128
-    assert exposure.share(half) == (0.25, 0.25)
+    assert clipped(half) == (0.25, 0.25)
