@@ -2,12 +2,13 @@
 
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from lerobot_dp_plus.cli import host
 from lerobot_dp_plus.cli.arguments import translate
-from lerobot_dp_plus.cli.errors import UsageError, near_miss
+from lerobot_dp_plus.cli.errors import UsageError, near_miss, plain_parsing
 from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, plain_bars
 from lerobot_dp_plus.cli.sources import refuse_missing_dataset
 
@@ -41,7 +42,9 @@ class Command:
             hold_back_torchcodec()
             refuse_missing_dataset(known.dataset)
         main = _called(f"{self.module}:main")
-        with plain_bars():
+        # Such a command parses options of LeRobot's before it runs a script.
+        parsing = plain_parsing() if self.runs_host and self.reads_dataset else nullcontext()
+        with plain_bars(), parsing:
             return main(arguments, host.run) if self.runs_host else main(arguments)
 
 

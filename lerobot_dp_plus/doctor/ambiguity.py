@@ -105,6 +105,8 @@ def ambiguity(recording: Recording) -> Ambiguity | None:
     square = (there**2).sum(1)
     whole = chunks(among)
     variance = whole.var(0).sum()
+    if not there.shape[1] or not variance:
+        return None  # nothing moves
     within, forks, kept = [], [], []
     for row in asked:
         here = seen(np.array([row]))

@@ -58,8 +58,8 @@ def examine(recording: Recording, looks: list[Look]) -> list[Finding]:
                     f"{camera} repeats {100 * share:.0f} % of its pictures in motion: it holds about {recording.fps * (1 - share):.0f} new ones "
                     f"a second, and {recording.fps:g} frames are recorded.",
                     "Set the camera's own rate; darkness makes cameras slower, too. If the camera is fast enough, the video encoder "
-                    "leaves small motion out, as LeRobot's default does in every second frame: record with "
-                    "--dataset.rgb_encoder.vcodec=h264, or with a --dataset.rgb_encoder.crf of 20.",
+                    "has left small motion out: record with --dataset.rgb_encoder.vcodec=h264 or a lower "
+                    "--dataset.rgb_encoder.crf.",
                     {"camera": camera, "repeated": share},
                 )
             )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from lerobot.utils.constants import ACTION, OBS_STATE
 
-from lerobot_dp_plus.doctor.delay import FEWEST, FURTHEST, bounded, correlations, delays, paired
+from lerobot_dp_plus.doctor.delay import bounded, correlations, delays, furthest, paired
 from lerobot_dp_plus.doctor.footage import Look
 from lerobot_dp_plus.doctor.recording import Recording
 from lerobot_dp_plus.doctor.stillness import still_frames
@@ -111,8 +111,9 @@ def lags(recording: Recording, path: Path) -> Chapter:
     left, right = ([pair[side] for pair in found.pairs] for side in (0, 1))
     action = bounded(recording.steps(ACTION)[:, left] if found.places else recording.columns[ACTION][:, left])
     known = recording.follows if found.places else np.ones(len(recording), bool)
-    most = max(FEWEST, round(FURTHEST * recording.fps))
-    steps, by_dim, _ = correlations(recording, action, known, bounded(recording.steps(OBS_STATE)[:, right]), most)
+    steps, by_dim, _ = correlations(
+        recording, action, known, bounded(recording.steps(OBS_STATE)[:, right]), furthest(recording)
+    )
     figure = sheet(10.4, 3.6)
     heading(figure, title, said)
     axes = figure.add_axes((0.07, 0.17, 0.9, 0.52))

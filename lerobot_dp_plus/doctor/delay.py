@@ -112,7 +112,7 @@ def delays(recording: Recording) -> Delays | None:
         True: (bounded(recording.steps(ACTION)[:, left]), recording.follows),
         False: (bounded(recording.columns[ACTION][:, left]), np.ones(len(recording), bool)),
     }
-    most = max(FEWEST, round(FURTHEST * recording.fps))
+    most = furthest(recording)
     found = {}
     for places, (action, known) in options.items():
         lags, by_dim, by_episode = correlations(recording, action, known, change, most)
@@ -122,6 +122,11 @@ def delays(recording: Recording) -> Delays | None:
     steps = np.where(best >= TRUSTED, lags[by_dim.argmax(0)], np.nan)
     each = np.where(by_episode.max(0) >= TRUSTED, lags[by_episode.argmax(0)], np.nan)
     return Delays(steps, each, best, pairs, places)
+
+
+def furthest(recording: Recording) -> int:
+    """Steps within which a delay is looked for: fewer than an episode has."""
+    return min(max(FEWEST, round(FURTHEST * recording.fps)), int(recording.lengths.max()) - 1)
 
 
 def bounded(change: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from lerobot_dp_plus.doctor.page import write_page
 from lerobot_dp_plus.doctor.recording import Recording, read
 from lerobot_dp_plus.doctor.suggestion import Suggestion, suggest
 from lerobot_dp_plus.doctor.terminal import show
-from lerobot_dp_plus.doctor.trial import Pace, pace
+from lerobot_dp_plus.doctor.trial import Pace, pace, training_config
 from lerobot_dp_plus.hub.files import write_whole
 
 
@@ -43,7 +43,10 @@ def main(argv: Sequence[str], run: Run) -> int:
     suggestion = suggest(recording, kind)
     file = write_whole(output / "train.json", suggestion.text)
     episode = middle_episode(recording) if options.episode is None else options.episode
+    training_config(file, flags, episode)  # an option that is none is refused whether or not it is needed
     measured: Pace | None = None
+    if recording.action is None and options.overfit:
+        raise ValueError(f"{options.dataset} has no action, so there is nothing to learn")
     if recording.action is not None and (options.overfit or not options.no_measure):
         with console.status("timing a few updates"):
             measured = pace(file, flags, episode)

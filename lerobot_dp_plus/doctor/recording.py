@@ -139,10 +139,14 @@ class Recording:
         return ", ".join(found) + more
 
     def edit(self, operation: str) -> str:
-        """The command that changes the recording by LeRobot's own means, which keeps a copy of it as it was."""
+        """The command that changes the recording by LeRobot's own means; episodes are deleted in a copy."""
         folder = (Path(self.name) / INFO).is_file()
-        place = f"--repo_id={local_name(self.name)} --root={self.name}" if folder else f"--repo_id={self.name}"
-        return f"lerobot edit-dataset {place} --operation.type={operation}"
+        name = local_name(self.name) if folder else self.name
+        place = f"--repo_id={name} --root={self.name}" if folder else f"--repo_id={name}"
+        if operation == "delete_episodes":
+            place += f" --new_repo_id={name}-mended" + (f" --new_root={self.name.rstrip('/')}-mended" if folder else "")
+        more = " --operation.overwrite=true" if operation == "recompute_stats" else ""
+        return f"lerobot edit-dataset {place} --operation.type={operation}{more}"
 
     def part(self, most: int) -> "Recording":
         """At most about `most` frames of it: whole episodes, evenly spread."""

@@ -36,7 +36,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = {"shape": (*SIZE, 3), "names": ["height", "width", "channels"]}
     features = {STATE: numbers, ACTION: numbers, VIDEO: {"dtype": "video", **picture}}
     features[IMAGE] = {"dtype": "image", **picture}
-    # LeRobot's default, AV1, stores every second frame of so small a motion as a copy of the one before.
+    # LeRobot's default, AV1, stores frames of so small a motion as copies of those before.
     encoder = RGBEncoderConfig(vcodec="h264", crf=10)
     dataset = LeRobotDataset.create(
         "made/arm", fps=FPS, features=features, root=root, use_videos=True, rgb_encoder=encoder

@@ -93,6 +93,10 @@ def test_the_suggested_training_is_one(recorded: Path, demos, tmp_path: Path) ->
     # A chunk is four times as long as the delay and half as long as short episodes, rounded to what makes tokens.
     assert suggest(clean()).training["policy"]["horizon"] == 48
     assert suggest(clean(delay=18)).training["policy"]["horizon"] == 72
+    cameras = {"observation.images.front": (480, 640, 3)}
+    assert suggest(clean(cameras=cameras)).flags == () and suggest(clean(60, cameras=cameras)).flags == (
+        "cache_dir=cache",
+    )
     brief = rebuilt(clean(), {k: np.arange(k * 150, k * 150 + 48) for k in range(24)})
     assert suggest(brief).training["policy"]["horizon"] == 24
 
@@ -121,6 +125,13 @@ def test_what_is_illegal_is_said_in_one_line(flags: list[str], words: str, capsy
     assert entry.main(["doctor", str(DEMOS), *flags]) == 1
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said
+
+
+def test_an_option_that_is_none_is_a_usage_error(recorded: Path, tmp_path: Path, capsys) -> None:
+    flags = ["--no-pictures", "--no-measure", "--output", str(tmp_path), "--policy.horizn=8"]
+    assert entry.main(["doctor", str(recorded), *flags]) == 2
+    said = capsys.readouterr().err
+    assert "--policy.horizn" in said and "Did you mean '--policy.horizon'?" in said and len(said) < 500
 
 
 def test_a_dataset_that_is_not_there_is_refused_in_one_line(tmp_path: Path, capsys) -> None:

@@ -331,3 +331,23 @@ def test_a_part_is_whole_episodes() -> None:
     for number, rows in part.each():
         own = slice(int(recording.starts[number]), int(recording.stops[number]))
         assert np.array_equal(part.columns[STATE][rows], recording.columns[STATE][own])
+
+
+def test_odd_recordings_are_examined_without_stumbling() -> None:
+    """One that is tiny, ones that lack the action or the state, one whose action and state have nothing in common."""
+    recording = clean(episodes=6)
+    tiny = rebuilt(recording, {k: np.arange(recording.starts[k], recording.starts[k] + 2) for k in range(6)})
+    for odd in (
+        tiny,
+        replace(recording, columns={ACTION: recording.columns[ACTION]}),
+        replace(recording, columns={STATE: recording.columns[STATE]}),
+        replace(
+            recording,
+            columns={**recording.columns, ACTION: recording.columns[ACTION][:, :2]},
+            names={STATE: JOINTS, ACTION: ("0", "1")},
+        ),
+        replace(recording, columns={key: np.zeros_like(each) for key, each in recording.columns.items()}),
+    ):
+        found = examined(odd)
+        assert {episodes.NAME, values.NAME, clock.NAME} <= {each.name for each in found}
+        assert all(each.said.endswith(".") for each in found)
