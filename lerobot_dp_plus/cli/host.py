@@ -33,6 +33,7 @@ from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, quiet
 from lerobot_dp_plus.cli.sources import refuse_missing
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
 from lerobot_dp_plus.patches import install, replaced
+from lerobot_dp_plus.policies.folders import local_name
 
 PREFIX = "lerobot_"
 DEFAULT_MEMORY_GB = 4.0
@@ -138,7 +139,7 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
     added += environment_defaults(given)
     root = given.get("dataset.root")
     if name == "train" and root is not None and is_open("dataset.repo_id"):
-        added.append(f"--dataset.repo_id={args.local_name(str(root))}")
+        added.append(f"--dataset.repo_id={local_name(str(root))}")
     return added
 
 

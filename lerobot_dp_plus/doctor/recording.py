@@ -1,6 +1,5 @@
 """A recording as numbers: every state and action, episode by episode. No picture is decoded."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,8 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 
 from lerobot_dp_plus.loading.columns import NotInMemory, read_column
 from lerobot_dp_plus.policies.dataset_remarks import spans, tasks_of
-from lerobot_dp_plus.policies.readable import PICTURES, is_numeric
+from lerobot_dp_plus.policies.folders import local_name
+from lerobot_dp_plus.policies.readable import PICTURES, dimension_names, is_numeric
 
 INFO = Path("meta/info.json")
 #: Places that a sentence names.
@@ -139,14 +139,13 @@ class Recording:
         return ", ".join(found) + more
 
     def edit(self, operation: str) -> str:
-        """The command that changes the recording by LeRobot's own means; episodes are deleted in a copy."""
+        """The command that changes the recording by LeRobot's own means: tasks in place, anything else in a copy."""
         folder = (Path(self.name) / INFO).is_file()
         name = local_name(self.name) if folder else self.name
         place = f"--repo_id={name} --root={self.name}" if folder else f"--repo_id={name}"
-        if operation == "delete_episodes":
+        if operation != "modify_tasks":
             place += f" --new_repo_id={name}-mended" + (f" --new_root={self.name.rstrip('/')}-mended" if folder else "")
-        more = " --operation.overwrite=true" if operation == "recompute_stats" else ""
-        return f"lerobot edit-dataset {place} --operation.type={operation}{more}"
+        return f"lerobot edit-dataset {place} --operation.type={operation}"
 
     def part(self, most: int) -> "Recording":
         """At most about `most` frames of it: whole episodes, evenly spread."""
@@ -189,7 +188,8 @@ def of_dataset(dataset: Any) -> Recording:
     pictures = set(dataset.meta.camera_keys)
     columns = [name for name in dataset.hf_dataset.column_names if name not in pictures]
     table = dataset.hf_dataset.select_columns(columns).with_format("arrow")[:]
-    return of_table(dataset.repo_id, dataset.meta, table)
+    folder = getattr(dataset.meta, "_requested_root", None)  # None for one of the Hub, whose cache is nobody's to edit
+    return of_table(dataset.repo_id if folder is None else str(folder), dataset.meta, table)
 
 
 def of_table(name: str, meta: Any, table: pa.Table) -> Recording:
@@ -226,17 +226,3 @@ def of_table(name: str, meta: Any, table: pa.Table) -> Recording:
         {key: dimension_names(meta.features[key]) for key in columns}, time,
         tasks_of(meta, numbers.tolist()), meta.stats or {}, shapes, unreadable, meta,
     )  # fmt: skip
-
-
-def dimension_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the dimensions of a feature are called; LeRobot has lists, and mappings of one list."""
-    names: Any = feature.get("names")
-    if isinstance(names, Mapping):
-        names = next((value for value in names.values() if isinstance(value, list | tuple)), list(names))
-    width = feature["shape"][0]
-    return tuple(map(str, names)) if names is not None and len(names) == width else tuple(map(str, range(width)))
-
-
-def local_name(folder: str) -> str:
-    """The repository name that LeRobot wants with a dataset's folder, which is on no Hub."""
-    return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(folder).resolve().name).strip('-.') or 'dataset'}"

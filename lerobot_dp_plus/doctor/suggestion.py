@@ -27,8 +27,9 @@ from lerobot.utils.constants import ACTION
 from lerobot_dp_plus.doctor import tasks
 from lerobot_dp_plus.doctor.delay import delays
 from lerobot_dp_plus.doctor.outliers import computed, kind_of, squeezed_dimensions
-from lerobot_dp_plus.doctor.recording import INFO, Recording, local_name
+from lerobot_dp_plus.doctor.recording import INFO, Recording
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig, DpPlusTransformerConfig
+from lerobot_dp_plus.policies.folders import local_name
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.statistics import reach_of_actions
 from lerobot_dp_plus.policies.timing import chunk_steps, executed_steps, steps_between_observations

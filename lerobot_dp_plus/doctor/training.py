@@ -8,7 +8,7 @@ from typing import Any
 
 from lerobot_dp_plus.doctor.examine import NUMBERS, examined
 from lerobot_dp_plus.doctor.finding import Finding, Gravity, gravest
-from lerobot_dp_plus.doctor.recording import of_dataset
+from lerobot_dp_plus.doctor.recording import Recording, of_dataset
 from lerobot_dp_plus.patches import replaced
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ def tell(dataset: Any) -> list[Finding]:
     must not fail for it.
     """
     try:
-        found = worst(dataset)
+        recording = of_dataset(getattr(dataset, "host", dataset))
+        found = worst(recording.part(FRAMES))
     except Exception as error:
         logger.debug("the recording was not examined: %s", error)
         return []
@@ -60,12 +61,11 @@ def tell(dataset: Any) -> list[Finding]:
         do = f" {each.do}" if each.do else ""
         logger.warning("recording, %s (%s): %s%s", each.name, each.gravity.said, each.said, do)
     if found:
-        logger.info("recording: dp-plus doctor %s says more", dataset.root)
+        logger.info("recording: dp-plus doctor %s says more", recording.name)
     return found
 
 
-def worst(dataset: Any) -> list[Finding]:
+def worst(recording: Recording) -> list[Finding]:
     """At most `TOLD` findings that are not fine."""
-    recording = of_dataset(getattr(dataset, "host", dataset)).part(FRAMES)
     cheap = tuple(each for each in NUMBERS if each.cheap and not each.remarked)
     return [each for each in gravest(examined(recording, cheap)) if each.gravity > Gravity.FINE][:TOLD]

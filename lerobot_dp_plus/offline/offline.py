@@ -19,6 +19,8 @@ from lerobot_dp_plus.offline.options import numbers, offline_parser
 from lerobot_dp_plus.offline.scores import Scores, score
 from lerobot_dp_plus.offline.shown import picture, table
 from lerobot_dp_plus.offline.verdict import by_step, verdict
+from lerobot_dp_plus.policies.folders import local_name
+from lerobot_dp_plus.policies.readable import dimension_names
 from lerobot_dp_plus.units import ACTION
 
 #: Fewer candidates have no interval.
@@ -28,7 +30,7 @@ FEWEST = 3
 def metadata(source: str) -> Any:
     """LeRobot's metadata of a folder, or of USER/NAME on the Hub, whose data are fetched."""
     if Path(source).is_dir():
-        return LeRobotDatasetMetadata(f"local/{Path(source).resolve().name}", root=source)
+        return LeRobotDatasetMetadata(local_name(source), root=source)
     return LeRobotDataset(source).meta
 
 
@@ -39,18 +41,6 @@ def against(
     loaded = load(folder)
     draws = draw(loaded, folder, meta, episodes, moments, candidates, seed)
     return draws, score(draws, seed), loaded.policy.config
-
-
-def names_of(meta: Any) -> list[str]:
-    """What the dimensions of an action are called."""
-    feature = meta.features[ACTION]
-    names = feature.get("names")
-    if isinstance(names, dict):
-        names = next((each for each in names.values() if isinstance(each, list | tuple)), list(names))
-    width = feature["shape"][0]
-    return (
-        [str(each) for each in names] if names is not None and len(names) == width else [f"[{k}]" for k in range(width)]
-    )
 
 
 def report(scores: Scores, chosen: Chosen, draws: Draws, names: Sequence[str], said: Sequence[str]) -> str:
@@ -84,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     meta = metadata(options.dataset)
     chosen = choose(folder, options.dataset, meta, asked)
     draws, scores, config = against(folder, meta, chosen.episodes, options.moments, options.candidates, options.seed)
-    names, said = names_of(meta), verdict(scores, config.n_action_steps)
+    names, said = dimension_names(meta.features[ACTION]), verdict(scores, config.n_action_steps)
     output = options.output or Path("outputs/offline") / options.checkpoint.resolve().name
     console = Console()
     console.print(chosen.said, style="bold yellow" if chosen.seen != 0 else "", markup=False)
