@@ -157,7 +157,12 @@ PATCHES = (
         newer=True,
     ),
     # While a context is open.
-    Patch("make_train_eval_datasets", ("its scripts",), "frames come one by one (`fast_loading`); videos", ">=0.6.1"),
+    Patch(
+        "make_train_eval_datasets",
+        ("its scripts",),
+        "frames come one by one (`fast_loading`); videos; a recording's faults are not told",
+        ">=0.6.1",
+    ),
     Patch("make_policy", ("its scripts",), "an environment that does not fit is not refused", ">=0.6.1"),
     Patch("make_env_pre_post_processors", ("its scripts",), "the same, of a training that evaluates", ">=0.6.1"),
     Patch("pformat", ("its scripts",), "the whole configuration is printed", ">=0.6.1"),

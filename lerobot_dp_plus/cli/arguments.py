@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
+from lerobot_dp_plus.policies.folders import local_name
 
 # What a bare `name=value` means for the config fields that are objects rather than numbers.
 SHORTHANDS = {
@@ -92,11 +93,6 @@ def _is_folder_of_data(value: str) -> bool:
 def _gives_dataset(arguments: Sequence[str]) -> bool:
     """Whether folder or name of the dataset are also given by themselves, in whatever form."""
     return any(re.match(r"(--)?dataset\.(root|repo_id)([= ]|$)", argument) for argument in arguments)
-
-
-def local_name(folder: str) -> str:
-    """The repository name LeRobot wants with a dataset's folder, which is on no Hub."""
-    return f"local/{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(folder).resolve().name).strip('-.') or 'dataset'}"
 
 
 def trained(value: str) -> str:

@@ -2,13 +2,15 @@
 
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from lerobot_dp_plus.cli import host
 from lerobot_dp_plus.cli.arguments import translate
-from lerobot_dp_plus.cli.errors import UsageError, near_miss
-from lerobot_dp_plus.cli.quiet import plain_bars
+from lerobot_dp_plus.cli.errors import UsageError, near_miss, plain_parsing
+from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, plain_bars
+from lerobot_dp_plus.cli.sources import refuse_missing_dataset
 
 
 @dataclass(frozen=True)
@@ -20,22 +22,29 @@ class Command:
         parser: `module:function` that describes its options, importing nothing else.
         module: what runs it, by `main(arguments)`, or `main(arguments, run)` where it runs LeRobot's scripts.
         runs_host: which of the two; further options then go on to LeRobot.
+        reads_dataset: whether its `dataset` is a folder or repository that must be there.
     """
 
     summary: str
     parser: str
     module: str
     runs_host: bool = False
+    reads_dataset: bool = False
 
     def __call__(self, arguments: list[str]) -> int:
         """Run it; returns the exit status. `--help` and what is illegal are answered before anything heavy is imported."""
         if self.runs_host:
             arguments = translate(arguments)
-            _called(self.parser)().parse_known_args(arguments)
+            known = _called(self.parser)().parse_known_args(arguments)[0]
         else:
-            _called(self.parser)().parse_args(arguments)
+            known = _called(self.parser)().parse_args(arguments)
+        if self.reads_dataset:
+            hold_back_torchcodec()
+            refuse_missing_dataset(known.dataset)
         main = _called(f"{self.module}:main")
-        with plain_bars():
+        # Such a command parses options of LeRobot's before it runs a script.
+        parsing = plain_parsing() if self.runs_host and self.reads_dataset else nullcontext()
+        with plain_bars(), parsing:
             return main(arguments, host.run) if self.runs_host else main(arguments)
 
 
@@ -91,6 +100,13 @@ OURS: dict[str, Command | Demos] = {
         "demos.options:convert_parser",
         "demos.convert",
     ),
+    "doctor": Command(
+        "what is wrong with a recording and what to set; can one episode be learned?",
+        "doctor.options:doctor_parser",
+        "doctor.doctor",
+        runs_host=True,
+        reads_dataset=True,
+    ),
     "evaluate": Command(
         "LeRobot's eval on PushT, plus interval, latency and a picture of the actions",
         "evaluation.options:evaluate_parser",
@@ -106,6 +122,12 @@ OURS: dict[str, Command | Demos] = {
         "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
         "publishing.options:import_parser",
         "publishing.import_lerobot",
+    ),
+    "offline": Command(
+        "a policy against held-out actions: error by step and dimension, calibration",
+        "offline.options:offline_parser",
+        "offline.offline",
+        reads_dataset=True,
     ),
     "publish": Command(
         "check a checkpoint, render its card and upload both in one commit",

@@ -33,6 +33,7 @@ from lerobot_dp_plus.cli.quiet import hold_back_torchcodec, quiet
 from lerobot_dp_plus.cli.sources import refuse_missing
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
 from lerobot_dp_plus.patches import install, replaced
+from lerobot_dp_plus.policies.folders import local_name
 
 PREFIX = "lerobot_"
 DEFAULT_MEMORY_GB = 4.0
@@ -99,6 +100,10 @@ def run(name: str, arguments: list[str]) -> None:
             from lerobot_dp_plus.loading.install import fast_loading
 
             stack.enter_context(fast_loading(loading[0], loading[1], Path(loading[2]) if loading[2] else None))
+        if name == "train" and hasattr(script, "make_train_eval_datasets"):
+            from lerobot_dp_plus.doctor.training import told
+
+            stack.enter_context(told(script))
         if name in ("train", "eval"):
             from lerobot_dp_plus.policies.environment_check import checked_environments
 
@@ -134,7 +139,7 @@ def defaults(name: str, arguments: list[str], from_memory: bool = False) -> list
     added += environment_defaults(given)
     root = given.get("dataset.root")
     if name == "train" and root is not None and is_open("dataset.repo_id"):
-        added.append(f"--dataset.repo_id={args.local_name(str(root))}")
+        added.append(f"--dataset.repo_id={local_name(str(root))}")
     return added
 
 

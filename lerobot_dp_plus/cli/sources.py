@@ -7,7 +7,7 @@ import difflib
 import re
 from pathlib import Path
 
-from lerobot_dp_plus.cli.arguments import INFO, trained
+from lerobot_dp_plus.cli.arguments import INFO, trained, translate
 from lerobot_dp_plus.cli.errors import UsageError
 from lerobot_dp_plus.cli.given import Given, NotThere
 
@@ -34,6 +34,11 @@ def refuse_missing(name: str, given: Given) -> None:
     _check_type(given.get("policy.type"))
     if name in READ_A_DATASET:
         _check_dataset(given)
+
+
+def refuse_missing_dataset(value: str) -> None:
+    """Refuse a dataset that is neither a folder nor on the Hub; raises as `refuse_missing`."""
+    _check_dataset(Given(translate([f"dataset={value}"]), {}))
 
 
 def _check_checkpoint(key: str, value: str, revision: str | None) -> None:

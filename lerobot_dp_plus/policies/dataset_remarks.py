@@ -35,7 +35,7 @@ def remark_on_tasks(meta: Any, episodes: Sequence[int] | None = None) -> None:
     tasks = tasks_of(meta, episodes)
     if len(tasks) < 2:
         return
-    shown = [f"{_short(task)} ({_spans(where)})" if where else _short(task) for task, where in tasks.items()][:NAMED]
+    shown = [f"{_short(task)} ({spans(where)})" if where else _short(task) for task, where in tasks.items()][:NAMED]
     more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
     task, first = next(iter(tasks.items()))
     flag = f", for {_short(task)} --dataset.episodes={str(first).replace(' ', '')}" if 0 < len(first) <= LISTED else ""
@@ -89,11 +89,11 @@ def remark_on_statistics(config: DpPlusConfig, stats: Mapping[str, Mapping[str, 
             "outliers: the extremes of %s lie more than 10 times as far apart as their quantiles q01 and q99, and MIN_MAX "
             "leaves what happens nearly always less than a tenth of [-1, 1]. Remove these frames, or normalise by quantiles%s",
             ", ".join(name for names in far.values() for name in names),
-            _offer(config, stats, far),
+            offer_quantiles(config, stats, far),
         )
 
 
-def _offer(config: DpPlusConfig, stats: Mapping[str, Mapping[str, Any]], kinds: Iterable[FeatureType]) -> str:
+def offer_quantiles(config: DpPlusConfig, stats: Mapping[str, Mapping[str, Any]], kinds: Iterable[FeatureType]) -> str:
     """The flags that make quantiles the normalisation of some types of features; empty if the statistics lack them."""
     mapping = {**config.normalization_mapping, **{kind.value: NormalizationMode.QUANTILES for kind in kinds}}
     changed = copy.copy(config)
@@ -120,13 +120,14 @@ def _short(task: str) -> str:
     return repr(task if len(task) <= LONGEST else f"{task[:LONGEST]}…")
 
 
-def _spans(episodes: list[int]) -> str:
+def spans(numbers: Iterable[int], what: str = "episode") -> str:
     """episodes 0–4, 9: runs of neighbours by their ends."""
-    spans: list[list[int]] = []
-    for episode in sorted(episodes):
-        if spans and episode == spans[-1][1] + 1:
-            spans[-1][1] = episode
+    runs: list[list[int]] = []
+    ordered = sorted(numbers)
+    for number in ordered:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
         else:
-            spans.append([episode, episode])
-    named = [str(low) if low == high else f"{low}–{high}" for low, high in spans[:NAMED]]
-    return f"episode{'s' if len(episodes) > 1 else ''} {', '.join(named)}{', …' if len(spans) > NAMED else ''}"
+            runs.append([number, number])
+    named = [str(low) if low == high else f"{low}–{high}" for low, high in runs[:NAMED]]
+    return f"{what}{'s' if len(ordered) > 1 else ''} {', '.join(named)}{', …' if len(runs) > NAMED else ''}"

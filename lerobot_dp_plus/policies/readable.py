@@ -22,6 +22,18 @@ def is_numeric(feature: Mapping[str, Any]) -> bool:
         return False
 
 
+def dimension_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the dimensions of a dataset's feature are called, by their numbers if they have no names.
+
+    LeRobot's datasets have lists of names, and mappings of one list.
+    """
+    names: Any = feature.get("names")
+    if isinstance(names, Mapping):
+        names = next((value for value in names.values() if isinstance(value, list | tuple)), list(names))
+    width = feature["shape"][0]
+    return tuple(map(str, names)) if names is not None and len(names) == width else tuple(map(str, range(width)))
+
+
 def refuse_unreadable(features: Mapping[str, PolicyFeature]) -> None:
     """Refuse sensors of several axes and cameras of other than three channels, with the flag that leaves them out.
 
