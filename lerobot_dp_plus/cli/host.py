@@ -35,7 +35,7 @@ from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures
 from lerobot_dp_plus.patches import install, replaced
 
 PREFIX = "lerobot_"
-DEFAULT_MEMORY_GB = 4.0
+DEFAULT_MEMORY_GB = 6.0
 #: What LeRobot's own page of help does not know.
 OWN_FLAGS = {
     "train": f"""Options of this package (LeRobot's follow)

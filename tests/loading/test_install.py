@@ -83,10 +83,12 @@ def test_full_shared_memory(root, given, heard, monkeypatch):
     given(host)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100))
     monkeypatch.setattr("lerobot_dp_plus.loading.install.SHARED_MEMORY", root)
+    crowded = SimpleNamespace(**vars(CONFIG) | {"num_workers": 2})
     with fast_loading():
-        assert lerobot_train.make_train_eval_datasets(SimpleNamespace(**vars(CONFIG) | {"num_workers": 2}))[0] is host
+        assert isinstance(lerobot_train.make_train_eval_datasets(crowded)[0], MemoryDataset)
         assert isinstance(lerobot_train.make_train_eval_datasets(CONFIG)[0], MemoryDataset)
-    assert "num_workers=2 needs" in heard()[0]
+    assert crowded.num_workers == 0
+    assert "num_workers=0 instead of 2" in heard()[1] and not any("instead of 0" in line for line in heard())
 
 
 def test_a_negative_limit_is_refused():
