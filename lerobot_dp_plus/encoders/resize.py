@@ -39,7 +39,9 @@ def area_mean(pictures: Tensor, size: Size) -> Tensor:
     area = height * width
     exact = torch.int32 if 256 * area < 2**31 else torch.int64
     rows = _along_rows(pictures, size[0], exact)  # (..., h, W)
-    sums = _along_rows(rows.transpose(-1, -2).contiguous(), size[1], exact)  # (..., w, h): whole rows are quicker to copy
+    sums = _along_rows(
+        rows.transpose(-1, -2).contiguous(), size[1], exact
+    )  # (..., w, h): whole rows are quicker to copy
     means = sums.add_(area // 2).div_(area, rounding_mode="floor").to(torch.uint8)
     return means.transpose(-1, -2).contiguous()
 
@@ -77,7 +79,9 @@ def size_for(resize: Resize, key: str, size: Size) -> Size:
         return size
     if isinstance(resize, int):
         if resize < 1:
-            raise ValueError(f"resize={resize}: the longest side of {key} must be at least 1 pixel; null leaves it as it is")
+            raise ValueError(
+                f"resize={resize}: the longest side of {key} must be at least 1 pixel; null leaves it as it is"
+            )
         longest = max(size)
         if longest <= resize:
             return size

@@ -48,7 +48,7 @@ class ResNet18Config(KeypointsConfig):
     """
 
     stride: ClassVar[int] = 32
-    # As in `small_cnn.py`: with torch's own weights keypoints go 3 to 15 % of the way of an object that moves, with these
+    # As in `small_cnn.py`: with torch's own weights keypoints go a tenth of the way of an object that moves, with these
     # a third and more, at every size. Twice as much would be as good as hard attention on maps of 3×3 places.
     gains: ClassVar[tuple[float, float]] = (4.0, 5.0)
 

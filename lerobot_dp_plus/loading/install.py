@@ -109,7 +109,9 @@ def _make_datasets(
     count = f"{len(train):,} frames" + (f" and {len(held_out):,} held out" if held_out is not None else "")
     if mapped := sum(dataset.mapped_bytes for dataset in (train, held_out) if dataset is not None):
         place = "" if cache is None else cache.root
-        logger.info("data: images mapped from %s, %s, %.1f GiB on disk%s", place, count, mapped / 2**30, _cameras(train))
+        logger.info(
+            "data: images mapped from %s, %s, %.1f GiB on disk%s", place, count, mapped / 2**30, _cameras(train)
+        )
     else:
         logger.info("data: in memory, %s, %.1f MiB%s", count, _nbytes(train, held_out) / 2**20, _cameras(train))
     _leave_out_crowded_workers(cfg, train, held_out)

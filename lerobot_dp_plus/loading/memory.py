@@ -19,6 +19,7 @@ from lerobot_dp_plus.loading.frames import frame_bytes, image_frames, stack, vid
 from lerobot_dp_plus.loading.refusing import refuse_oversize, refuse_unsupported
 from lerobot_dp_plus.loading.sizes import AS_RECORDED, Sizes, at_size
 
+
 class CollatedBatch(MutableMapping):
     """A finished batch that passes through torch's `default_collate` unchanged and comes out as a plain dict.
 

@@ -29,7 +29,7 @@ def held_sizes(cfg: Any, host: LeRobotDataset) -> dict[str, tuple[int, int]]:
         ValueError: `image_encoder.resize` does not fit the cameras; by name.
     """
     policy = getattr(cfg, "policy", None)
-    if not is_ours(policy):
+    if policy is None or not is_ours(policy):
         return {}
     called = dict(getattr(cfg, "rename_map", None) or {})
     features = {key: host.meta.features[key] for key in host.meta.camera_keys}

@@ -54,7 +54,8 @@ class PicturesProcessorStep(ProcessorStep):
         Raises:
             ValueError: they have neither the recorded size nor that of training, or hold NaN or infinity; by name.
         """
-        recorded, size = tuple(self.recorded[key]), tuple(self.sizes[key])
+        recorded, (height, width) = tuple(self.recorded[key]), self.sizes[key]
+        size = (height, width)
         given = channels_first(as_tensor(key, value), recorded)
         if given.dim() >= 3 and tuple(given.shape[-2:]) == size:
             return given
@@ -78,7 +79,9 @@ class PicturesProcessorStep(ProcessorStep):
     def transform_features(
         self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]
     ) -> dict[PipelineFeatureType, dict[str, PolicyFeature]]:
-        return {kind: {key: self._feature(key, made) for key, made in group.items()} for kind, group in features.items()}
+        return {
+            kind: {key: self._feature(key, made) for key, made in group.items()} for kind, group in features.items()
+        }
 
     def _feature(self, key: str, made: PolicyFeature) -> PolicyFeature:
         size = self.sizes.get(key)

@@ -35,7 +35,10 @@ def test_it_is_the_exact_mean_of_the_area_rounded_half_up(size: tuple[int, int])
     assert all(sum(shares) == 1 for shares in (*rows, *columns))
     exact = [
         [
-            floor(Fraction(1, 2) + sum(a * b * int(picture[j, k]) for j, a in enumerate(row) for k, b in enumerate(column)))
+            floor(
+                Fraction(1, 2)
+                + sum(a * b * int(picture[j, k]) for j, a in enumerate(row) for k, b in enumerate(column))
+            )
             for column in columns
         ]
         for row in rows
@@ -76,7 +79,9 @@ def test_mirror_images_are_shrunk_to_mirror_images() -> None:
 
 def test_plain_pictures_and_those_of_their_size_stay_as_they_are() -> None:
     for value in (0, 1, 127, 254, 255):
-        assert torch.equal(shrunk(torch.full((37, 53), value, dtype=torch.uint8), (5, 7)), torch.full((5, 7), value).byte())
+        assert torch.equal(
+            shrunk(torch.full((37, 53), value, dtype=torch.uint8), (5, 7)), torch.full((5, 7), value).byte()
+        )
     picture = pictures(3, 37, 53)
     assert torch.equal(shrunk(picture, (37, 53)), picture)
 
@@ -122,7 +127,10 @@ def test_the_aspect_ratio_is_kept_as_well_as_whole_pixels_allow(side: int) -> No
     ("resize", "told"),
     [
         (0, r"resize=0: the longest side of observation\.images\.top must be at least 1"),
-        ((200, 100), r"resize=\[200, 100\]: observation\.images\.top is 120×160 .* only ever shrunk; legal are \[1, 1\] to"),
+        (
+            (200, 100),
+            r"resize=\[200, 100\]: observation\.images\.top is 120×160 .* only ever shrunk; legal are \[1, 1\] to",
+        ),
         ((0, 100), r"resize=\[0, 100\]"),
         ({"other": 100}, r"resize names other, and not observation\.images\.top: give each camera"),
         ({KEY: -1}, r"resize=-1"),

@@ -68,7 +68,10 @@ def test_a_frame_is_the_same_to_the_bit_however_it_comes(tmp_path):
     frame = taken()
     bytes_ = {key: torch.from_numpy(frame[key]).permute(2, 0, 1) for key in CAMERAS}
     #: As the in-memory loader holds it, and as LeRobot's training then divides it.
-    held = {key: shrunk(value, small.camera_features[key][1:])[None].to(torch.float32) / 255.0 for key, value in bytes_.items()}
+    held = {
+        key: shrunk(value, small.camera_features[key][1:])[None].to(torch.float32) / 255.0
+        for key, value in bytes_.items()
+    }
     ways = {
         "held": held,
         "LeRobot's loader": {key: value[None].to(torch.float32) / 255.0 for key, value in bytes_.items()},
@@ -108,7 +111,9 @@ def test_a_loaded_policy_acts_on_what_a_camera_gives(tmp_path):
     loaded = load_policy(save(policy(inputs={**STATE, **CAMERAS}, image_encoder=SMALL), pipelines(made()), tmp_path))
     loaded.policy.reset()
     assert loaded.act(taken()).shape == (2,)
-    assert {key: tuple(value.shape) for key, value in loaded.policy.episode.history.window().items() if key in CAMERAS} == {
+    assert {
+        key: tuple(value.shape) for key, value in loaded.policy.episode.history.window().items() if key in CAMERAS
+    } == {
         TOP: (1, 2, 3, 30, 40),
         WRIST: (1, 2, 3, 32, 24),
     }
@@ -119,13 +124,18 @@ def test_a_picture_with_nan_is_refused_and_not_made_black(bad):
     before, _ = pipelines(made())
     broken = torch.rand(1, 3, 60, 80)
     broken[0, 1, 5, 7] = bad
-    with pytest.raises(ValueError, match=r"observation\.images\.top: 1 of 14400 values of its picture are NaN or infinite"):
+    with pytest.raises(
+        ValueError, match=r"observation\.images\.top: 1 of 14400 values of its picture are NaN or infinite"
+    ):
         before({TOP: broken, WRIST: torch.rand(1, 3, 32, 24), "observation.state": torch.zeros(1, 4)})
 
 
 def test_pictures_of_a_third_size_are_refused_by_name():
     before, _ = pipelines(made())
-    with pytest.raises(ValueError, match=r"observation\.images\.top has shape \(1, 3, 61, 80\); must end in \(3, 60, 80\).* \(3, 30, 40\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"observation\.images\.top has shape \(1, 3, 61, 80\); must end in \(3, 60, 80\).* \(3, 30, 40\)",
+    ):
         before({TOP: torch.rand(1, 3, 61, 80), WRIST: torch.rand(1, 3, 32, 24), "observation.state": torch.zeros(1, 4)})
 
 
@@ -160,7 +170,9 @@ def test_the_command_line_and_files_spell_every_form(tmp_path, flag):
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-@pytest.mark.parametrize("encoder", [None, {}, {"type": "resnet18"}, {"type": "small_cnn", "crop_ratio": 1.0}, {"type": "patches"}])
+@pytest.mark.parametrize(
+    "encoder", [None, {}, {"type": "resnet18"}, {"type": "small_cnn", "crop_ratio": 1.0}, {"type": "patches"}]
+)
 def test_files_of_before_shrink_nothing(tmp_path, version, encoder):
     said = {} if encoder is None else {"image_encoder": encoder}
     fields = {"type": "dp_plus_transformer", "format_version": version, "device": "cpu", "push_to_hub": False, **said}
@@ -227,7 +239,9 @@ def test_training_through_either_loader_gives_the_same_weights(recorded, tmp_pat
         )
         with fast_loading(enabled), pytest.MonkeyPatch.context() as patch:
             make = lerobot_train.make_train_eval_datasets
-            patch.setattr(lerobot_train, "make_train_eval_datasets", lambda cfg, make=make: given.append(make(cfg)) or given[-1])
+            patch.setattr(
+                lerobot_train, "make_train_eval_datasets", lambda cfg, make=make: given.append(make(cfg)) or given[-1]
+            )
             lerobot_train.main()
         weights[enabled] = load_file(output / "checkpoints" / "000002" / "pretrained_model" / "model.safetensors")
     (ours, _), (theirs, _) = given
