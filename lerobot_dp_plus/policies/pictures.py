@@ -66,12 +66,12 @@ class PicturesProcessorStep(ProcessorStep):
             )
         if given.dtype == torch.uint8:
             return shrunk(given, size)
-        numbers = picture(key, given, normalised=False)
-        low, high = numbers.aminmax()
-        if not torch.isfinite(high - low):
-            bad = int((~torch.isfinite(numbers)).sum())
-            raise ValueError(f"{key}: {bad} of {numbers.numel()} values of its picture are NaN or infinite")
-        return shrunk(numbers, size)
+        if given.is_floating_point():
+            low, high = given.aminmax()
+            if not torch.isfinite(high - low):
+                bad = int((~torch.isfinite(given)).sum())
+                raise ValueError(f"{key}: {bad} of {given.numel()} values of its picture are NaN or infinite")
+        return shrunk(picture(key, given, normalised=False), size)
 
     def get_config(self) -> dict[str, Any]:
         return {name: {key: list(each) for key, each in getattr(self, name).items()} for name in ("recorded", "sizes")}
