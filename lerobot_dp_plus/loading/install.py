@@ -28,7 +28,11 @@ MakeDatasets = Callable[[Any], tuple[Any, Any]]
 
 @contextmanager
 def fast_loading(
-    enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES, cache_dir: Path | str | None = None
+    enabled: bool = True,
+    limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    cache_dir: Path | str | None = None,
+    *,
+    workers_asked: bool = True,
 ) -> Iterator[None]:
     """While open, LeRobot's training script trains from memory where that gives the same batches, and says so.
 
@@ -43,6 +47,8 @@ def fast_loading(
         limit_bytes: most bytes that columns and decoded images, training and held-out together, may take in each
             training process.
         cache_dir: folder for decoded frames that exceed the limit; None leaves such datasets to LeRobot's loader.
+        workers_asked: whether somebody chose `num_workers`. If not, data in memory are read without them: LeRobot's four
+            take half a minute to start, and the processor from a training that has nothing to wait for.
 
     Raises:
         ValueError: limit_bytes is negative, or LeRobot's training gets its data in another way than this can replace.
@@ -62,7 +68,7 @@ def fast_loading(
     def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
         nonlocal asked
         asked = True
-        return _make_datasets(original, cfg, enabled, limit_bytes, cache)
+        return _make_datasets(original, cfg, enabled, limit_bytes, cache, workers_asked)
 
     with replaced(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets):
         yield
@@ -95,7 +101,7 @@ def check_host(script: Any, datasets: Any) -> None:
 
 
 def _make_datasets(
-    original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None
+    original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None, workers_asked: bool
 ) -> tuple[Any, Any]:
     """LeRobot's training and held-out datasets, in memory or mapped if both can be."""
     hosts = original(cfg)
@@ -115,6 +121,8 @@ def _make_datasets(
     else:
         logger.info("data: in memory, %s, %.1f MiB%s", count, _nbytes(train, held_out) / 2**20, _cameras(train))
     _leave_out_crowded_workers(cfg, train, held_out)
+    if cfg.num_workers > 0 and not mapped and not workers_asked:
+        cfg.num_workers = 0
     if cfg.num_workers > 0 and not mapped:
         logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
     return train, held_out
