@@ -248,3 +248,11 @@ def test_training_through_either_loader_gives_the_same_weights(recorded, tmp_pat
     assert ours.frames[TOP].shape == (21, 3, 30, 40) and ours.frames[WRIST].shape == (21, 3, 32, 24)
     assert ours[0][TOP].shape[-2:] == (30, 40) and theirs[0][TOP].shape[-2:] == (60, 80)
     assert all(torch.equal(weights[True][name], value) for name, value in weights[False].items())
+
+
+def test_whole_pictures_without_the_preprocessor_are_refused_with_the_way_out():
+    whole = {key: torch.rand(1, *ft.shape) for key, ft in CAMERAS.items()}
+    with pytest.raises(
+        ValueError, match=r"\(1, 3, 60, 80\); must be \(B, 3, 30, 40\) .* preprocessor brings pictures to"
+    ):
+        DpPlusPolicy(made()).select_action({**whole, "observation.state": torch.zeros(1, 4)})
