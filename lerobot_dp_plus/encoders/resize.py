@@ -39,9 +39,8 @@ def area_mean(pictures: Tensor, size: Size) -> Tensor:
     area = height * width
     exact = torch.int32 if 256 * area < 2**31 else torch.int64
     rows = _along_rows(pictures, size[0], exact)  # (..., h, W)
-    sums = _along_rows(
-        rows.transpose(-1, -2).contiguous(), size[1], exact
-    )  # (..., w, h): whole rows are quicker to copy
+    turned = rows.transpose(-1, -2).contiguous()  # whole rows are quicker to gather than columns
+    sums = _along_rows(turned, size[1], exact)  # (..., w, h)
     means = sums.add_(area // 2).div_(area, rounding_mode="floor").to(torch.uint8)
     return means.transpose(-1, -2).contiguous()
 
