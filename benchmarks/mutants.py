@@ -153,6 +153,18 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("encoders/spatial_softmax.py", "encoders/test_spatial_softmax.py"): [
         ("torch.stack([x, y]", "torch.stack([y, x]", "x and y of keypoints are swapped"),
     ],
+    ("encoders/resize.py", "encoders/test_resize.py"): [
+        ("sums.add_(area // 2)", "sums", "shrunk pictures are rounded down"),
+        (
+            "ends, first = begins + length,",
+            "ends, first = begins + length - 1,",
+            "an area lacks a part of its last row",
+        ),
+        ("if longest <= resize", "if longest < 0", "small pictures are enlarged"),
+    ],
+    ("policies/pictures.py", "policies/test_policy_pictures.py"): [
+        ("if not torch.isfinite(high - low)", "if False", "NaN in a picture is taken for black"),
+    ],
     ("encoders/crop.py", "encoders/test_crop.py"): [
         ("(images.shape[-2] - height) // 2", "0", "the crop is at the top"),
     ],

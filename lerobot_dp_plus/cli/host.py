@@ -5,7 +5,8 @@ What we add, each only when neither the command line nor the config file decides
 - `train`: `--policy.push_to_hub=false` without a `policy.repo_id` (LeRobot would refuse to start);
 - `train`: frames from memory instead of one by one (`--fast_loading=false` turns it off), or, beyond
   `--memory_limit_gb`, decoded once into `--cache_dir` if one is given; and then
-  `--num_workers=0` for a dataset without images on this disk (LeRobot spawns four workers for half a minute);
+  `--num_workers=0` for what is held in memory (LeRobot spawns four workers for half a minute), which for pictures only
+  the loader knows;
 - `train`: `--policy.ema.enabled=false` when `--ema.enable=true` asks a newer LeRobot to average: never twice. Both asked
   for, here or in `lerobot-train`, is refused by `policies/host_training.py`;
 - `train`, `eval` on PushT and aloha_lite: `--eval.use_async_envs=false` (LeRobot's default cannot run several);
@@ -36,7 +37,7 @@ from lerobot_dp_plus.patches import install, replaced
 from lerobot_dp_plus.policies.folders import local_name
 
 PREFIX = "lerobot_"
-DEFAULT_MEMORY_GB = 4.0
+DEFAULT_MEMORY_GB = 6.0
 #: What LeRobot's own page of help does not know.
 OWN_FLAGS = {
     "train": f"""Options of this package (LeRobot's follow)
@@ -99,7 +100,9 @@ def run(name: str, arguments: list[str]) -> None:
         if loading is not None:
             from lerobot_dp_plus.loading.install import fast_loading
 
-            stack.enter_context(fast_loading(loading[0], loading[1], Path(loading[2]) if loading[2] else None))
+            asked = Given.read(arguments).get("num_workers") is not None
+            cached = Path(loading[2]) if loading[2] else None
+            stack.enter_context(fast_loading(loading[0], loading[1], cached, workers_asked=asked))
         if name == "train" and hasattr(script, "make_train_eval_datasets"):
             from lerobot_dp_plus.doctor.training import told
 

@@ -28,6 +28,7 @@ from lerobot_dp_plus.doctor import tasks
 from lerobot_dp_plus.doctor.delay import delays
 from lerobot_dp_plus.doctor.outliers import computed, kind_of, squeezed_dimensions
 from lerobot_dp_plus.doctor.recording import INFO, Recording
+from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig, DpPlusTransformerConfig
 from lerobot_dp_plus.policies.folders import local_name
 from lerobot_dp_plus.policies.precision import emulated
@@ -44,7 +45,7 @@ SMALLEST, LARGEST = 8, 128
 #: Passes over the data, and the bounds of a training's updates.
 PASSES, LEAST, MOST = 20, 5_000, 50_000
 #: What `lerobot train` keeps in memory unless it is told otherwise, in bytes.
-MEMORY = 4 * 2**30
+MEMORY = 6 * 2**30
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Suggestion:
         training: what LeRobot's training reads, as it stands in a config file.
         flags: of `lerobot train`, beside the file.
         why: a line for each choice.
-        frame_bytes: what all pictures take decoded.
+        frame_bytes: what all pictures take decoded, at the size that the policy sees.
     """
 
     training: dict[str, Any]
@@ -86,18 +87,23 @@ def suggest(recording: Recording, kind: str | None = None) -> Suggestion:
         policy["words"] = {"type": "hashed"}
         why.append(f"words: {len(recording.tasks)} instructions are told apart.")
     gpu = torch.cuda.is_available()
-    batch, steps = _amount(recording, gpu)
+    seen = _seen(recording, gpu)
+    batch, steps = _amount(recording, seen, gpu)
     if policy["type"] == USUAL and not gpu:
         policy["network"] = {"type": "transformer", "dim": 256, "depth": 3, "num_heads": 4, "patch_size": horizon}
         why.append("network of 3 layers with one token for a chunk: without a GPU, short trainings learn most so.")
     if recording.cameras:
         encoder = "resnet18" if gpu else "small_cnn"
         policy["image_encoder"] = {"type": encoder}
-        why.append(f"image_encoder {encoder}: there is {'a' if gpu else 'no'} GPU.")
+        sizes = sorted({f"{shape[1]}×{shape[2]}" for shape in seen.values()})
+        why.append(
+            f"image_encoder {encoder}: there is {'a' if gpu else 'no'} GPU. It sees pictures of {', '.join(sizes)}; "
+            "image_encoder.resize says how large."
+        )
     half = not gpu and not emulated("bfloat16", "cpu")
     policy |= {"device": "cuda" if gpu else "cpu", "dtype": "bfloat16" if half else "float32"}
     why.append(f"batch_size {batch}, {steps:,} updates: {batch * steps / len(recording):.0f} passes over the data.")
-    bytes_ = sum(math.prod(shape) for shape in recording.cameras.values()) * len(recording)
+    bytes_ = sum(math.prod(shape) for shape in seen.values()) * len(recording)
     flags: tuple[str, ...] = ()
     if bytes_:
         flags, said = _memory(bytes_)
@@ -170,9 +176,16 @@ def _normalised(recording: Recording, policy: dict[str, Any]) -> tuple[dict[str,
     return policy, f"{', '.join(sorted(far))} normalised by quantiles, because rare values would squeeze the others."
 
 
-def _amount(recording: Recording, gpu: bool) -> tuple[int, int]:
+def _seen(recording: Recording, gpu: bool) -> dict[str, tuple[int, ...]]:
+    """The shape (3, h, w) of every camera's pictures as the suggested encoder sees them."""
+    encoder = ResNet18Config() if gpu else SmallCnnConfig()
+    recorded = {key: (channels, height, width) for key, (height, width, channels) in recording.cameras.items()}
+    return encoder.seen(recorded)
+
+
+def _amount(recording: Recording, seen: Mapping[str, tuple[int, ...]], gpu: bool) -> tuple[int, int]:
     """Samples of an update, a power of two, and updates."""
-    pixels = 2 * sum(shape[0] * shape[1] for shape in recording.cameras.values())
+    pixels = 2 * sum(shape[1] * shape[2] for shape in seen.values())
     fit = PIXELS[gpu] / pixels if pixels else LARGEST
     batch = min(LARGEST, max(SMALLEST, 2 ** math.floor(math.log2(max(fit, 1)))))
     steps = min(MOST, max(LEAST, PASSES * len(recording) / batch))

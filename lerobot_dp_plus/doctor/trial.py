@@ -16,6 +16,8 @@ from lerobot.policies import make_policy, make_pre_post_processors
 from torch.utils.data import default_collate
 
 import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
 
 #: Timed updates at most, and seconds after which no further one is begun.
 UPDATES, SECONDS = 12, 8.0
@@ -85,6 +87,8 @@ def pace(file: Path, flags: Sequence[str], episode: int) -> Pace:
     samples = {row: data[row] for row in dict.fromkeys(rows)}
     fetched = (time.perf_counter() - begun) * len(rows) / len(samples)
     batch = default_collate([samples[row] for row in rows])
+    if isinstance(cfg.policy, DpPlusConfig):
+        batch |= PicturesProcessorStep.of(cfg.policy).shrink(batch)  # a training keeps them so
     half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(cfg.policy.dtype)
     policy.train()
     taken: list[float] = []

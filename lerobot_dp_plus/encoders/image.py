@@ -9,6 +9,7 @@ import draccus
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.crop import centre_crop, random_crop
+from lerobot_dp_plus.encoders.resize import Resize, size_for
 from lerobot_dp_plus.notation import STEPS
 
 
@@ -43,6 +44,9 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     """What every image encoder can be told.
 
     Attributes:
+        resize: what pictures are shrunk to before anything else sees them: their longest side in pixels, which keeps their
+            aspect ratio and leaves smaller ones as they are; a shape (height, width); a mapping from every camera to one of
+            these, or to null; or null, which leaves them as they come.
         crop_ratio: side of the crop over side of the image, in (0, 1]; 1 keeps the whole image.
         crop_shape: (height, width) of the crop in pixels, the same for every camera; overrides `crop_ratio`.
         feature_dim: width of a camera's feature vector, or of each of its tokens.
@@ -54,6 +58,7 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     #: The kind of its tokens: one feature for each observation step, or `PATCHES`.
     gives: ClassVar[str] = STEPS
 
+    resize: Resize = 160
     crop_ratio: float = 0.9
     crop_shape: tuple[int, int] | None = None
     feature_dim: int = 64
@@ -63,6 +68,20 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     def crops(self) -> bool:
         """Whether only a part of the image is seen, which is cut out at random while training."""
         return self.crop_ratio != 1 or self.crop_shape is not None
+
+    def seen(self, image_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """The shapes (3, h, w) to which pictures of `image_shapes`, key to (3, H, W), are shrunk by `resize`.
+
+        Raises:
+            ValueError: `resize` does not fit the cameras; naming key or field, value and what is legal.
+        """
+        if isinstance(self.resize, Mapping) and (unknown := [key for key in self.resize if key not in image_shapes]):
+            raise ValueError(f"resize names {', '.join(unknown)}; the cameras are {', '.join(image_shapes) or 'none'}")
+        shapes = {key: tuple(shape) for key, shape in image_shapes.items()}
+        return {
+            key: (*shape[:-2], *size_for(self.resize, key, shape[-2:])) if len(shape) == 3 else shape
+            for key, shape in shapes.items()
+        }
 
     @abstractmethod
     def build(self, *, fetch_pretrained: bool = True) -> CameraEncoder:

@@ -117,7 +117,8 @@ def _take(observation: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -
     value = observation[key]
     if value.dim() != 2 + len(shape) or tuple(value.shape[2:]) != shape:
         expected = ", ".join(map(str, ("B", "T_o", *shape)))
-        raise ValueError(f"observation {key} has shape {tuple(value.shape)}; expected ({expected})")
+        hint = ", to which the preprocessor shrinks pictures" if len(shape) == 3 else ""
+        raise ValueError(f"observation {key} has shape {tuple(value.shape)}; expected ({expected}){hint}")
     if not value.is_floating_point():
         raise ValueError(f"observation {key} is {value.dtype}; expected normalised floating-point values")
     return value

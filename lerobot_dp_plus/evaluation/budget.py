@@ -59,8 +59,9 @@ def _samples(config: DpPlusConfig) -> bool:
 
 
 def observation(config: DpPlusConfig) -> dict[str, Any]:
-    """One raw observation of zeros, with an instruction where one is read."""
-    nothing = {key: np.zeros(shape, dtype=np.float32) for key, shape in config.observed_features.items()}
+    """One raw observation of zeros, pictures as they are recorded, with an instruction where one is read."""
+    shapes = {**config.observed_features, **config.recorded_cameras}
+    nothing = {key: np.zeros(shape, dtype=np.float32) for key, shape in shapes.items()}
     return nothing | ({"task": "nothing"} if config.spoken_features else {})
 
 

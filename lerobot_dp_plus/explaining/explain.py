@@ -72,7 +72,7 @@ def explain_aloha(
     """Curves of the actions over time: nothing says where on the picture an action leads."""
     from lerobot_dp_plus.environments.aloha_lite import AlohaLite
 
-    pictures = loaded.policy.config.camera_features
+    pictures = loaded.policy.config.recorded_cameras
     shape = next(iter(pictures.values()))[1:] if pictures else (120, 160)
     run = Run(loaded, AlohaLite(task, obs_type("aloha_lite", bool(pictures)) or "", *shape), seed)
     seen = seen_of(loaded, run, seed, steps, count)

@@ -4,6 +4,8 @@
 |---|---|
 | `columns.py` | how does a column of the parquet table become one tensor? |
 | `frames.py` | how do all images of a camera become uint8 tensors, and how large are they? |
+| `sizes.py` | at which size is each camera held, so that the policy sees what it sees in use? |
+| `refusing.py` | which datasets cannot be held exactly? |
 | `disk.py` | where are frames kept that exceed memory, and how are they found again? |
 | `memory.py` | how are windows gathered, and how does a batch pass the DataLoader's collate? |
 | `install.py` | how does `lerobot-train` come to use it, for as long as a context is open? |

@@ -1,6 +1,6 @@
 """Decoded frames in files that are mapped into memory: for cameras whose frames do not fit there.
 
-A dataset's camera is decoded once, into one file of N·C·H·W bytes, and found again by every later training. The operating
+A dataset's camera is decoded once, at the size that the policy sees, into one file of N·C·H·W bytes, and found again by every later training. The operating
 system keeps in memory what is used and drops it when memory runs short, so the same code serves both sides of the limit.
 """
 
@@ -21,9 +21,10 @@ from torch import Tensor
 
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.frames import camera_bytes
+from lerobot_dp_plus.loading.sizes import AS_RECORDED, Sizes
 
 FRAMES, ABOUT = "frames.u8", "about.json"
-_FORMAT = 1
+_FORMAT, _SHRUNK = 1, 1
 _SPARE = 2**30  # bytes left free on the disk
 
 
@@ -59,17 +60,17 @@ class FrameCache:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().absolute()
 
-    def holds(self, dataset: LeRobotDataset) -> bool:
-        """Whether every camera of `dataset` is here."""
-        return all((self.folder(dataset, key) / ABOUT).is_file() for key in dataset.meta.camera_keys)
+    def holds(self, dataset: LeRobotDataset, sizes: Sizes = AS_RECORDED) -> bool:
+        """Whether every camera of `dataset` is here, at its size."""
+        return all((self.folder(dataset, key, sizes.get(key)) / ABOUT).is_file() for key in dataset.meta.camera_keys)
 
-    def refuse_full_disk(self, datasets: Iterable[LeRobotDataset]) -> None:
-        """Raise NotInMemory if the cameras that are not here yet would fill the disk."""
+    def refuse_full_disk(self, datasets: Iterable[tuple[LeRobotDataset, Sizes]]) -> None:
+        """Raise NotInMemory if the cameras that are not here yet, at their sizes, would fill the disk."""
         absent = {
-            self.folder(dataset, key): camera_bytes(dataset, key)
-            for dataset in datasets
+            self.folder(dataset, key, sizes.get(key)): camera_bytes(dataset, key, sizes.get(key))
+            for dataset, sizes in datasets
             for key in dataset.meta.camera_keys
-            if not (self.folder(dataset, key) / ABOUT).is_file()
+            if not (self.folder(dataset, key, sizes.get(key)) / ABOUT).is_file()
         }
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -82,13 +83,19 @@ class FrameCache:
                 f"{free / 2**30:,.1f} GiB free, of which {_SPARE / 2**30:g} must stay so"
             )
 
-    def frames(self, dataset: LeRobotDataset, key: str, decode: Callable[[], Iterator[Tensor]]) -> MappedFrames:
-        """The frames of a camera, decoded by `decode()` if they are not here yet.
+    def frames(
+        self,
+        dataset: LeRobotDataset,
+        key: str,
+        decode: Callable[[], Iterator[Tensor]],
+        size: tuple[int, int] | None = None,
+    ) -> MappedFrames:
+        """The frames of a camera, decoded, and shrunk to `size` if there is one, by `decode()` if they are not here yet.
 
         Raises:
             NotInMemory: they cannot be written, or not all of them came.
         """
-        folder = self.folder(dataset, key)
+        folder = self.folder(dataset, key, size)
         try:
             with FileLock(folder.with_name(f"{folder.name}.lock")):
                 if not (folder / ABOUT).is_file():
@@ -98,9 +105,9 @@ class FrameCache:
         about = json.loads((folder / ABOUT).read_text())
         return MappedFrames(folder / FRAMES, tuple(about["shape"]))
 
-    def folder(self, dataset: LeRobotDataset, key: str) -> Path:
-        """Where the frames of a camera lie, or would."""
-        return self.root / f"{dataset.root.name}-{key}-{fingerprint(dataset, key)}"
+    def folder(self, dataset: LeRobotDataset, key: str, size: tuple[int, int] | None = None) -> Path:
+        """Where the frames of a camera, shrunk to `size` or whole, lie, or would."""
+        return self.root / f"{dataset.root.name}-{key}-{fingerprint(dataset, key, size)}"
 
     def _write(self, folder: Path, dataset: LeRobotDataset, key: str, frames: Iterator[Tensor]) -> None:
         partial = folder.with_name(f"{folder.name}.partial")
@@ -125,7 +132,7 @@ class FrameCache:
             raise
 
 
-def fingerprint(dataset: LeRobotDataset, key: str) -> str:
+def fingerprint(dataset: LeRobotDataset, key: str, size: tuple[int, int] | None = None) -> str:
     """What the decoded frames of a camera depend on, as 16 hexadecimal digits.
 
     Files count by name, size and time of change: reading gigabytes again would cost what the cache saves.
@@ -143,6 +150,7 @@ def fingerprint(dataset: LeRobotDataset, key: str) -> str:
         "tolerance": dataset.tolerance_s,
         "decoder": [*decoder, _version("lerobot")],
         "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        **({} if size is None else {"shrunk": [_SHRUNK, *size]}),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

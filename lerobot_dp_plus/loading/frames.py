@@ -8,23 +8,26 @@ import pyarrow as pa
 import torch
 from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.video_utils import decode_video_frames
+from lerobot.utils.feature_utils import dataset_to_policy_features
 from torch import Tensor
 from tqdm import tqdm
 
 from lerobot_dp_plus.loading.columns import NotInMemory
+from lerobot_dp_plus.loading.sizes import AS_RECORDED, Sizes
 
 # Frames asked of a video at a time: bounds what a decoder holds besides the result.
 VIDEO_CHUNK = 128
 
 
-def frame_bytes(dataset: LeRobotDataset) -> int:
+def frame_bytes(dataset: LeRobotDataset, sizes: Sizes = AS_RECORDED) -> int:
     """Bytes that all decoded frames of the selected episodes take, from the metadata alone."""
-    return sum(camera_bytes(dataset, key) for key in dataset.meta.camera_keys)
+    return sum(camera_bytes(dataset, key, sizes.get(key)) for key in dataset.meta.camera_keys)
 
 
-def camera_bytes(dataset: LeRobotDataset, key: str) -> int:
-    """Bytes that the decoded frames of one camera take, from the metadata alone."""
-    return math.prod(dataset.meta.features[key]["shape"]) * len(dataset)
+def camera_bytes(dataset: LeRobotDataset, key: str, size: tuple[int, int] | None = None) -> int:
+    """Bytes that the decoded frames of one camera take, shrunk to `size` or whole, from the metadata alone."""
+    shape = dataset_to_policy_features({key: dataset.meta.features[key]})[key].shape  # (C, H, W)
+    return math.prod(shape if size is None else (shape[0], *size)) * len(dataset)
 
 
 def image_frames(dataset: LeRobotDataset, key: str, column: pa.ChunkedArray) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +12,15 @@ from typing import Any
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.disk import FrameCache
 from lerobot_dp_plus.loading.frames import frame_bytes
-from lerobot_dp_plus.loading.memory import MemoryDataset, refuse_excluded, refuse_unsupported
+from lerobot_dp_plus.loading.memory import MemoryDataset
+from lerobot_dp_plus.loading.refusing import refuse_excluded, refuse_unsupported
+from lerobot_dp_plus.loading.sizes import held_sizes
 from lerobot_dp_plus.patches import replaced
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_LIMIT_BYTES = 4 * 2**30
+#: Fifty episodes of 15 s at 30 frames a second, from two cameras, take 4.7 GiB at 168×224.
+DEFAULT_LIMIT_BYTES = 6 * 2**30
 SHARED_MEMORY = Path("/dev/shm")
 
 MakeDatasets = Callable[[Any], tuple[Any, Any]]
@@ -25,7 +28,11 @@ MakeDatasets = Callable[[Any], tuple[Any, Any]]
 
 @contextmanager
 def fast_loading(
-    enabled: bool = True, limit_bytes: int = DEFAULT_LIMIT_BYTES, cache_dir: Path | str | None = None
+    enabled: bool = True,
+    limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    cache_dir: Path | str | None = None,
+    *,
+    workers_asked: bool = True,
 ) -> Iterator[None]:
     """While open, LeRobot's training script trains from memory where that gives the same batches, and says so.
 
@@ -40,6 +47,8 @@ def fast_loading(
         limit_bytes: most bytes that columns and decoded images, training and held-out together, may take in each
             training process.
         cache_dir: folder for decoded frames that exceed the limit; None leaves such datasets to LeRobot's loader.
+        workers_asked: whether somebody chose `num_workers`. If not, data in memory are read without them: LeRobot's four
+            take half a minute to start, and the processor from a training that has nothing to wait for.
 
     Raises:
         ValueError: limit_bytes is negative, or LeRobot's training gets its data in another way than this can replace.
@@ -59,7 +68,7 @@ def fast_loading(
     def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
         nonlocal asked
         asked = True
-        return _make_datasets(original, cfg, enabled, limit_bytes, cache)
+        return _make_datasets(original, cfg, enabled, limit_bytes, cache, workers_asked)
 
     with replaced(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets):
         yield
@@ -92,27 +101,37 @@ def check_host(script: Any, datasets: Any) -> None:
 
 
 def _make_datasets(
-    original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None
+    original: MakeDatasets, cfg: Any, enabled: bool, limit_bytes: int, cache: FrameCache | None, workers_asked: bool
 ) -> tuple[Any, Any]:
     """LeRobot's training and held-out datasets, in memory or mapped if both can be."""
     hosts = original(cfg)
     try:
         if not enabled:
             raise NotInMemory("loading from memory is switched off")
-        train, held_out = _hold(hosts, limit_bytes, cache, excluded_episodes(cfg))
-        _refuse_crowded_workers(cfg, train, held_out)
+        train, held_out = _hold(cfg, hosts, limit_bytes, cache)
     except NotInMemory as reason:
         logger.info("data: LeRobot's loader, because %s", reason)
         return hosts
     count = f"{len(train):,} frames" + (f" and {len(held_out):,} held out" if held_out is not None else "")
     if mapped := sum(dataset.mapped_bytes for dataset in (train, held_out) if dataset is not None):
         place = "" if cache is None else cache.root
-        logger.info("data: images mapped from %s, %s, %.1f GiB on disk", place, count, mapped / 2**30)
+        logger.info(
+            "data: images mapped from %s, %s, %.1f GiB on disk%s", place, count, mapped / 2**30, _cameras(train)
+        )
     else:
-        logger.info("data: in memory, %s, %.1f MiB", count, _nbytes(train, held_out) / 2**20)
+        logger.info("data: in memory, %s, %.1f MiB%s", count, _nbytes(train, held_out) / 2**20, _cameras(train))
+    _leave_out_crowded_workers(cfg, train, held_out)
+    if cfg.num_workers > 0 and not mapped and not workers_asked:
+        cfg.num_workers = 0
     if cfg.num_workers > 0 and not mapped:
         logger.info("data: workers have nothing to wait for here; --num_workers=0 starts sooner")
     return train, held_out
+
+
+def _cameras(dataset: MemoryDataset) -> str:
+    """How large a frame of every camera is, for the log."""
+    shapes = {key: dataset.frames[key].shape[1:] for key in dataset.frames}
+    return "".join(f"; {key} {h}×{w}, {c * h * w:,} bytes a frame" for key, (c, h, w) in shapes.items())
 
 
 def excluded_episodes(cfg: Any) -> list[int]:
@@ -121,16 +140,17 @@ def excluded_episodes(cfg: Any) -> list[int]:
 
 
 def _hold(
-    hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None, excluded: Sequence[int] = ()
+    cfg: Any, hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None
 ) -> tuple[MemoryDataset, MemoryDataset | None]:
     present = [host for host in hosts if host is not None]
     for host in present:
         refuse_unsupported(host)
-        refuse_excluded(host, excluded)
+        refuse_excluded(host, excluded_episodes(cfg))
+    sizes = held_sizes(cfg, present[0])
     # Known before the first image is decoded: a held-out set must not turn minutes of decoding into nothing.
-    needed = sum(frame_bytes(host) for host in present)
-    if cache is not None and needed and (needed > limit_bytes or all(cache.holds(host) for host in present)):
-        cache.refuse_full_disk(present)
+    needed = sum(frame_bytes(host, sizes) for host in present)
+    if cache is not None and needed and (needed > limit_bytes or all(cache.holds(host, sizes) for host in present)):
+        cache.refuse_full_disk((host, sizes) for host in present)
     elif needed > limit_bytes:
         raise NotInMemory(
             f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB; "
@@ -138,24 +158,25 @@ def _hold(
         )
     else:
         cache = None
-    train = MemoryDataset(hosts[0], limit_bytes, cache=cache, as_bytes=True)
+    train = MemoryDataset(hosts[0], limit_bytes, cache=cache, as_bytes=True, sizes=sizes)
     if hosts[1] is None:
         return train, None
-    return train, MemoryDataset(hosts[1], limit_bytes - train.nbytes, cache=cache, as_bytes=True)
+    return train, MemoryDataset(hosts[1], limit_bytes - train.nbytes, cache=cache, as_bytes=True, sizes=sizes)
 
 
 def _nbytes(*datasets: MemoryDataset | None) -> int:
     return sum(dataset.nbytes for dataset in datasets if dataset is not None)
 
 
-def _refuse_crowded_workers(cfg: Any, *datasets: MemoryDataset | None) -> None:
-    """Spawned workers receive the tensors through shared memory, which containers often keep very small."""
+def _leave_out_crowded_workers(cfg: Any, *datasets: MemoryDataset | None) -> None:
+    """Spawned workers receive the tensors through shared memory, which containers often keep very small: then none is used."""
     if cfg.num_workers == 0 or cfg.dataloader_multiprocessing_context == "fork" or not SHARED_MEMORY.is_dir():
         return
     free = shutil.disk_usage(SHARED_MEMORY).free
     # Half is left to the batches on their way.
     if (needed := _nbytes(*datasets)) > free // 2:
-        raise NotInMemory(
-            f"num_workers={cfg.num_workers} needs {needed / 2**20:,.1f} MiB of shared memory and {SHARED_MEMORY} has "
-            f"{free / 2**20:,.1f} MiB free; --num_workers=0 trains from memory"
+        logger.info(
+            "data: num_workers=0 instead of %d, which would need %s MiB of shared memory, and %s has %s MiB free",
+            *(cfg.num_workers, f"{needed / 2**20:,.1f}", SHARED_MEMORY, f"{free / 2**20:,.1f}"),
         )
+        cfg.num_workers = 0

@@ -5,21 +5,19 @@ column is one tensor, a window is one gather, and what comes out equals LeRobot'
 """
 
 from collections.abc import Iterator, MutableMapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
-import pyarrow.compute as pc
 import torch
 from lerobot.datasets import LeRobotDataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lerobot_dp_plus.encoders import shrunk
 from lerobot_dp_plus.loading.columns import Column, NotInMemory, read_column
 from lerobot_dp_plus.loading.disk import FrameCache, MappedFrames
 from lerobot_dp_plus.loading.frames import frame_bytes, image_frames, stack, video_frames, watched
-
-#: What is read of a LeRobotDataset and might not be there in another LeRobot.
-READ_OF_HOST = ("hf_dataset", "reader", "absolute_to_relative_idx", "tolerance_s", "_return_uint8", "_video_backend")
+from lerobot_dp_plus.loading.refusing import refuse_oversize, refuse_unsupported
+from lerobot_dp_plus.loading.sizes import AS_RECORDED, Sizes, at_size
 
 
 class CollatedBatch(MutableMapping):
@@ -66,6 +64,8 @@ class MemoryDataset(Dataset):
         as_bytes: cameras stored as images give uint8 too, as those stored as video do, where LeRobot gives float/255.
             A quarter of the bytes to gather and to move; LeRobot's training divides on the device. Not with image
             transforms, which see other numbers then.
+        sizes: the (height, width) of cameras whose pictures are held shrunk, as `encoders/resize.py` does it. A sample then
+            has these pictures, and all else as it is.
 
     Raises:
         NotInMemory: the dataset does not fit or cannot be held exactly; the message says why.
@@ -78,17 +78,19 @@ class MemoryDataset(Dataset):
         *,
         cache: FrameCache | None = None,
         as_bytes: bool = False,
+        sizes: Sizes = AS_RECORDED,
     ) -> None:
         refuse_unsupported(host)
         self.host = host
         self.frames: dict[str, Tensor | MappedFrames] = {}
+        self.sizes = dict(sizes)
         self._as_bytes = as_bytes and host.image_transforms is None
         table = host.hf_dataset.with_format("arrow")[:]
         images = set(host.meta.image_keys)
         self.columns: dict[str, Column] = {
             name: read_column(name, table[name]) for name in table.column_names if name not in images
         }
-        _refuse_oversize(self.nbytes + (0 if cache else frame_bytes(host)), limit_bytes)
+        refuse_oversize(self.nbytes + (0 if cache else frame_bytes(host, self.sizes)), limit_bytes)
         self._tasks = list(host.meta.tasks.index)
         self._start, self._stop = self._episode_bounds()
         self._windows = self._frame_offsets()
@@ -98,12 +100,15 @@ class MemoryDataset(Dataset):
 
             def decode(key: str = key) -> Iterator[Tensor]:
                 if key in images:
-                    return watched(image_frames(host, key, table[key]), key, len(self))
-                rows = self._tensor("episode_index"), self._tensor("timestamp")
-                return watched(video_frames(host, key, *rows), key, len(self))
+                    recorded = image_frames(host, key, table[key])
+                else:
+                    recorded = video_frames(host, key, self._tensor("episode_index"), self._tensor("timestamp"))
+                stated = tuple(host.meta.features[key]["shape"])
+                return watched(at_size(recorded, key, self.sizes, stated), key, len(self))
 
-            self.frames[key] = cache.frames(host, key, decode) if cache else stack(decode(), len(self))
-        _refuse_oversize(self.nbytes, limit_bytes)  # the metadata may have understated the frames
+            size = self.sizes.get(key)
+            self.frames[key] = cache.frames(host, key, decode, size) if cache else stack(decode(), len(self))
+        refuse_oversize(self.nbytes, limit_bytes)  # the metadata may have understated the frames
         # LeRobot's order of keys: videos, columns, padding, task.
         self._order = [*host.meta.video_keys, *table.column_names]
         self._refuse_difference()
@@ -231,7 +236,8 @@ class MemoryDataset(Dataset):
                 if list(ours) != list(theirs):
                     raise NotInMemory(f"its samples have keys {list(theirs)}, those in memory {list(ours)}")
                 for key in theirs:
-                    if not identical(ours[key], theirs[key]):
+                    expected = shrunk(theirs[key], self.sizes[key]) if key in self.sizes else theirs[key]
+                    if not identical(ours[key], expected):
                         held = self.frames.get(key)
                         hint = f"; remove {held.path.parent}" if isinstance(held, MappedFrames) else ""
                         raise NotInMemory(f"its sample {row} and the one in memory differ in {key!r}{hint}")
@@ -247,35 +253,6 @@ def identical(left: Any, right: Any) -> bool:
     if left.dtype != right.dtype or left.shape != right.shape:
         return False
     return left.contiguous().numpy().tobytes() == right.contiguous().numpy().tobytes()
-
-
-def refuse_unsupported(dataset: object) -> None:
-    """Raise `NotInMemory` for a dataset whose samples are not plain tensors, images and strings."""
-    if not isinstance(dataset, LeRobotDataset):
-        raise NotInMemory(f"a {type(dataset).__name__} is not read by row")
-    if absent := [name for name in READ_OF_HOST if not hasattr(dataset, name)]:
-        raise NotInMemory(f"a dataset of lerobot {version('lerobot')} has no {', '.join(absent)}, which are read here")
-    if dataset.meta.has_language_columns:
-        raise NotInMemory("it has language columns, which need a collate function of their own")
-    if dataset.meta.depth_keys:
-        raise NotInMemory(f"it has depth images {dataset.meta.depth_keys}, which are not 8-bit")
-
-
-def refuse_excluded(host: LeRobotDataset, excluded: Sequence[int]) -> None:
-    """Raise `NotInMemory` if episodes that a training leaves out are among the rows, which are all taken here."""
-    if not excluded:
-        return
-    rows = host.hf_dataset.select_columns("episode_index").with_format("arrow")[:]["episode_index"]
-    if kept := sorted(set(excluded) & set(pc.unique(rows).to_pylist())):
-        raise NotInMemory(
-            f"dataset.exclude_episodes leaves out {kept[:10]}, whose frames are among the rows of the dataset that LeRobot "
-            "made of it: it leaves them out in another way, which is not known here"
-        )
-
-
-def _refuse_oversize(needed: int, limit: int | None) -> None:
-    if limit is not None and needed > limit:
-        raise NotInMemory(f"it takes {needed / 2**20:,.1f} MiB and the limit is {limit / 2**20:,.1f} MiB")
 
 
 def _take(column: Column | MappedFrames, rows: Tensor) -> Any:

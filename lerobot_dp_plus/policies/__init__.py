@@ -20,6 +20,7 @@ All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 | `precision.py`, `raw_values.py` | weights of other types than float32; states that no processor has normalised |
 | `randomness.py` | where random numbers come from: a training's on every rank and after resuming, and noise |
 | `numbers.py` | how whatever is given becomes floating point, the one place |
+| `pictures.py` | how pictures of any camera come to the size of the training |
 | `statistics.py`, `missing_statistics.py` | statistics that normalise any dataset; where they come from if their file is missing |
 | `processor_dp_plus.py`, `saved_pipelines.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions |
 | `checkpoint.py` | weights on disk: whole, and read strictly |

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import lerobot_dp_plus
 from lerobot_dp_plus.auxiliary import Dynamics
-from lerobot_dp_plus.encoders import Words
+from lerobot_dp_plus.encoders import ImageEncoderConfig, Words
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies import formats, former_weights
@@ -32,6 +32,7 @@ MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
 DECIDING: tuple[tuple[str, Any, tuple[str, ...] | None], ...] = (
     ("network", NetworkConfig, None),
     ("words", Words, None),
+    ("image_encoder", ImageEncoderConfig, ("resize",)),
     ("dynamics", Dynamics, ("frame",)),
 )
 #: State of the training's random numbers, which weights from elsewhere may lack.

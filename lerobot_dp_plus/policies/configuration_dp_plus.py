@@ -225,8 +225,13 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def camera_features(self) -> dict[str, tuple[int, int, int]]:
-        """Shape (3, H, W) of every camera, sorted by name."""
-        return {key: tuple(self.image_features[key].shape) for key in sorted(self.image_features)}  # type: ignore[misc]
+        """Shape (3, H, W) of every camera's pictures as the policy is given them, after `resize`; sorted by name."""
+        return self.image_encoder.seen(self.recorded_cameras)  # type: ignore[return-value]
+
+    @property
+    def recorded_cameras(self) -> dict[str, tuple[int, ...]]:
+        """Shape (3, H, W) of every camera's pictures as they are recorded, sorted by name."""
+        return {key: tuple(self.image_features[key].shape) for key in sorted(self.image_features)}
 
     @property
     def estimated_features(self) -> tuple[str, ...]:

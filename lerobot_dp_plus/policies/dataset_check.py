@@ -74,6 +74,7 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
             config.dtype,
         )
     config.follow(meta.fps)
+    _say_sizes(config)
     if not config.spoken_features:
         remark_on_tasks(meta, (run or Run()).episodes)
     if missing:
@@ -122,6 +123,16 @@ def _leave_text_out(config: DpPlusConfig, features: Mapping[str, Any]) -> None:
         kinds,
         input_features_flag(kept),
     )
+
+
+def _say_sizes(config: DpPlusConfig) -> None:
+    """Say once what pictures are shrunk to."""
+    seen, said = config.camera_features, []
+    for key, (_, height, width) in config.recorded_cameras.items():
+        if seen[key][1:] != (height, width):
+            said.append(f"{key} from {height}×{width} to {seen[key][1]}×{seen[key][2]}")
+    if said:
+        logger.info("pictures are shrunk before they are encoded (image_encoder.resize): %s", "; ".join(said))
 
 
 def _fitting_flag(config: DpPlusConfig, offered: Mapping[str, Any]) -> str:

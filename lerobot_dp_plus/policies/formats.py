@@ -12,7 +12,7 @@ from typing import Any
 from lerobot_dp_plus.policies import former_names
 
 #: Written into every checkpoint. A checkpoint of a newer format than this is refused by name.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 TYPE, VERSION = "type", "format_version"
 
 #: Fields of every policy type whose default has changed since format 1, with what it was.
@@ -41,6 +41,8 @@ MEMBERS_1: dict[str, dict[str, dict[str, Any]]] = {
     "objective": {"diffusion": {"prediction": "epsilon"}, "flow_matching": {"prediction": "v"}},
     "network": {"transformer": {"patch_size": 1}, "dit": {"patch_size": 1}},
 }
+#: Before format 4 pictures were encoded as they came. Every policy type had this image encoder, if a file names none.
+ENCODER, USUAL_ENCODER, AS_THEY_COME = "image_encoder", "resnet18", {"resize": None}
 
 
 def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FORMAT_VERSION) -> dict[str, Any]:
@@ -55,7 +57,12 @@ def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FOR
         return dict(fields)
     fields = former_names.in_fields(fields)
     version = fields.get(VERSION, unversioned)
-    if not isinstance(version, int) or version >= 2:
+    if not isinstance(version, int) or version >= 4:
+        return fields
+    encoder = fields.get(ENCODER, {TYPE: USUAL_ENCODER})
+    if isinstance(encoder, Mapping):
+        fields[ENCODER] = {TYPE: USUAL_ENCODER} | AS_THEY_COME | dict(encoder)
+    if version >= 2:
         return fields
     full = FIELDS_1 | fields
     for axis, usual in AXES_1[policy_type].items():

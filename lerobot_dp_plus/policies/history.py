@@ -128,6 +128,7 @@ class ObservationHistory:
                 raise ValueError(
                     f"{key} has shape {tuple(batch[key].shape)}; must be (B, {', '.join(map(str, shape))}) "
                     f"or (B, {steps}, {', '.join(map(str, shape))})"
+                    + ("; the preprocessor brings pictures to that size" if len(shape) == 3 else "")
                 )
             if stacked[key] and batch[key].shape[1] != steps:
                 raise ValueError(f"{key} has {batch[key].shape[1]} observation steps; must be n_obs_steps = {steps}")

@@ -56,11 +56,11 @@ def to_floats(
     for key, shape in shapes.items():
         if key not in given:
             continue
-        value = _tensor(key, given[key])
+        value = as_tensor(key, given[key])
         if device is not None:
             value = value.to(device)
         if len(shape) == 3:
-            value = _picture(key, _channels_first(value, tuple(shape)), normalised)
+            value = picture(key, channels_first(value, tuple(shape)), normalised)
         elif tuple(shape) == (1,):
             value = _with_last_axis(value)
         floats[key] = value.to(dtype)
@@ -80,7 +80,12 @@ def with_batch_axis(value: Tensor, shape: tuple[int, ...]) -> Tensor:
     return value[None] if value.dim() == len(shape) else value
 
 
-def _tensor(key: str, value: Any) -> Tensor:
+def as_tensor(key: str, value: Any) -> Tensor:
+    """A feature's value as a tensor.
+
+    Raises:
+        ValueError: it holds no numbers; by name.
+    """
     if isinstance(value, Tensor):
         if value.is_complex():
             raise _no_numbers(key, f"complex numbers ({value.dtype})")
@@ -115,7 +120,7 @@ def _with_last_axis(value: Tensor) -> Tensor:
     return value
 
 
-def _channels_first(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+def channels_first(value: Tensor, shape: tuple[int, ...]) -> Tensor:
     """(…, H, W, C) as (…, C, H, W), if channels come last. H and W may differ from those in `shape`."""
     channels = shape[0]
     if value.dim() < 3 or value.shape[-1] != channels or tuple(value.shape[-3:]) == shape:
@@ -124,8 +129,12 @@ def _channels_first(value: Tensor, shape: tuple[int, ...]) -> Tensor:
     return moved if value.shape[-3] != channels or tuple(moved.shape[-3:]) == shape else value
 
 
-def _picture(key: str, value: Tensor, normalised: bool) -> Tensor:
-    """A picture of bytes as 0 … 1, in single precision; any other as it is."""
+def picture(key: str, value: Tensor, normalised: bool) -> Tensor:
+    """A picture of bytes as 0 … 1, in single precision; any other as it is.
+
+    Raises:
+        ValueError: it has whole numbers beyond 0 … 255; by name.
+    """
     if value.dtype == torch.bool or not value.numel():
         return value
     if not value.is_floating_point():

@@ -18,6 +18,7 @@ from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, NoWords, Words
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
+from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.statistics import (
     NEEDED,
@@ -151,7 +152,7 @@ class AugmentationProcessorStep(ProcessorStep):
 
 
 def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]] | None = None) -> Pipelines:
-    """Rename, numbers, batch, (words,) device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
+    """Rename, (shrink pictures,) numbers, batch, (words,) device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
 
     Numbers come before LeRobot's batch axis: it would take the (B,) of a feature of shape (1,) for one frame, and lets arrays
     of numpy and other features than its own pass.
@@ -165,8 +166,11 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     steps = make_default_policy_processor_steps(config, stats)
     numbers = NumbersProcessorStep(all_features(config))
     words = [] if isinstance(config.words, NoWords) else [WordsProcessorStep(config.words)]
+    pictures = PicturesProcessorStep.of(config)
     inputs: list[ProcessorStep] = [
-        *(steps.rename_observations, numbers, steps.add_batch_dim),
+        steps.rename_observations,
+        *([pictures] if pictures.sizes else []),
+        *(numbers, steps.add_batch_dim),
         *words,
         steps.to_device,
     ]

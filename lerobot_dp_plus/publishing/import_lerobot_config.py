@@ -122,6 +122,7 @@ def image_encoder_of(theirs: DiffusionConfig) -> ResNet18Config:
     weights = theirs.pretrained_backbone_weights
     pretrained = None if theirs.use_group_norm else str(weights or NOMINAL_WEIGHTS).removeprefix("ResNet18_Weights.")
     encoder = ResNet18Config(
+        resize=None,
         crop_ratio=1.0,
         crop_shape=crop,
         num_keypoints=keypoints,

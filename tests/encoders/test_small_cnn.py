@@ -41,7 +41,7 @@ def test_a_small_object_moves_the_features_of_fresh_weights():
 
 @pytest.mark.parametrize(
     ("config", "sharpness", "scale"),
-    [(SmallCnnConfig(), 8.0, 5.0), (SmallCnnConfig(width=16), 8.0, 5.0), (ResNet18Config(), 1.0, 1.0)],
+    [(SmallCnnConfig(), 8.0, 5.0), (SmallCnnConfig(width=16), 8.0, 5.0), (ResNet18Config(), 4.0, 1.0)],
     ids=["small_cnn", "narrow", "resnet18"],
 )
 def test_first_weights_are_as_much_larger_than_torchs_as_is_said(config, sharpness: float, scale: float):

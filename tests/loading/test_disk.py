@@ -188,7 +188,9 @@ def test_training_maps_what_exceeds_the_limit(root, tmp_path, given, heard, came
             train, held_out = lerobot_train.make_train_eval_datasets(CONFIG)
         assert train.mapped_bytes > 100_000 and held_out.mapped_bytes > 100_000
         no_decoding()
-    assert heard() == [f"data: images mapped from {tmp_path / 'cache'}, 19 frames and 6 held out, 0.0 GiB on disk"] * 2
+    sizes = "observation.images.top 64×96, 18,432 bytes a frame; observation.images.wrist 64×64, 12,288 bytes a frame"
+    place = f"{tmp_path / 'cache'}, 19 frames and 6 held out, 0.0 GiB on disk"
+    assert heard() == [f"data: images mapped from {place}; {sizes}"] * 2
 
 
 def test_what_fits_writes_no_file(root, tmp_path, given, heard):

@@ -28,8 +28,18 @@ def test_trains_from_memory_and_says_so(root, given, heard):
 def test_workers_are_named_as_needless(root, given, heard):
     given(make_dataset(root / "state"))
     with fast_loading():
-        lerobot_train.make_train_eval_datasets(SimpleNamespace(**vars(CONFIG) | {"num_workers": 2}))
-    assert "--num_workers=0" in heard()[1]
+        asked = SimpleNamespace(**vars(CONFIG) | {"num_workers": 2})
+        lerobot_train.make_train_eval_datasets(asked)
+    assert "--num_workers=0" in heard()[1] and asked.num_workers == 2
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(True, 0), (False, 4)])
+def test_workers_that_nobody_asked_for_are_left_out_where_data_are_in_memory(root, given, enabled, expected):
+    given(make_dataset(root / "state"))
+    unasked = SimpleNamespace(**vars(CONFIG) | {"num_workers": 4})
+    with fast_loading(enabled, workers_asked=False):
+        lerobot_train.make_train_eval_datasets(unasked)
+    assert unasked.num_workers == expected
 
 
 def test_the_script_is_restored(given, root):
@@ -83,10 +93,12 @@ def test_full_shared_memory(root, given, heard, monkeypatch):
     given(host)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100))
     monkeypatch.setattr("lerobot_dp_plus.loading.install.SHARED_MEMORY", root)
+    crowded = SimpleNamespace(**vars(CONFIG) | {"num_workers": 2})
     with fast_loading():
-        assert lerobot_train.make_train_eval_datasets(SimpleNamespace(**vars(CONFIG) | {"num_workers": 2}))[0] is host
+        assert isinstance(lerobot_train.make_train_eval_datasets(crowded)[0], MemoryDataset)
         assert isinstance(lerobot_train.make_train_eval_datasets(CONFIG)[0], MemoryDataset)
-    assert "num_workers=2 needs" in heard()[0]
+    assert crowded.num_workers == 0
+    assert "num_workers=0 instead of 2" in heard()[1] and not any("instead of 0" in line for line in heard())
 
 
 def test_a_negative_limit_is_refused():

@@ -160,7 +160,7 @@ def test_switches_on_top_of_a_config_file(tmp_path, switch, field, expected):
             {"image_encoder": SmallCnnConfig(crop_shape=(24, 24))},
             ["image_encoder.type=resnet18"],
             "image_encoder",
-            ResNet18Config(crop_shape=(24, 24)),
+            ResNet18Config(resize=160, crop_shape=(24, 24)),
         ),
         (
             {"objective": FlowMatching()},
