@@ -56,6 +56,8 @@ def _threads_of_its_own() -> Iterator[None]:
     """What a command sets in this process does not slow or change those that follow."""
     yield
     torch.set_num_threads(THREADS)
+    if "av" in sys.modules:  # LeRobot leaves libav telling everything when it has written a video
+        sys.modules["av"].logging.set_libav_level(sys.modules["av"].logging.ERROR)
 
 
 @pytest.fixture(autouse=True)

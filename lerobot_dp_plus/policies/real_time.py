@@ -146,6 +146,9 @@ def observe(
     """
     config = policy.config
     delay = _checked_delay(inference_delay)
+    settings = getattr(config, "rtc_config", None)
+    if settings is not None and not settings.enabled:
+        rest = None  # the engine executes its plan to the end, and then this chunk
     width = config.action_feature.shape[0]  # type: ignore[union-attr]
     before = episode.chosen
     executed, ahead = steps_since_last, None

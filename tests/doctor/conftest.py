@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from doctor.made_up_recordings import ACTION, FPS, JOINTS, STATE, clean
@@ -55,6 +54,4 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             dataset.add_frame({**values, VIDEO: frame(state, VIDEO), IMAGE: wrist, "task": task})
         dataset.save_episode()
     dataset.finalize()
-    # LeRobot leaves libav telling everything, also to the tests that follow.
-    av.logging.set_libav_level(av.logging.ERROR)
     return root

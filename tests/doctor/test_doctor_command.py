@@ -94,9 +94,11 @@ def test_the_suggested_training_is_one(recorded: Path, demos, tmp_path: Path) ->
     assert suggest(clean()).training["policy"]["horizon"] == 48
     assert suggest(clean(delay=18)).training["policy"]["horizon"] == 72
     cameras = {"observation.images.front": (480, 640, 3)}
-    assert suggest(clean(cameras=cameras)).flags == () and suggest(clean(60, cameras=cameras)).flags == (
-        "cache_dir=cache",
-    )
+    assert suggest(clean(60, cameras=cameras)).flags == (), "as small as the policy sees them they fit"
+    seen = 120 * 160 * 3
+    assert suggest(clean(60, cameras=cameras)).frame_bytes == seen * len(clean(60, cameras=cameras))
+    many = {f"observation.images.{number}": (480, 640, 3) for number in range(16)}
+    assert suggest(clean(60, cameras=many)).flags == ("cache_dir=cache",)
     brief = rebuilt(clean(), {k: np.arange(k * 150, k * 150 + 48) for k in range(24)})
     assert suggest(brief).training["policy"]["horizon"] == 24
 
@@ -150,11 +152,12 @@ def test_a_training_says_the_gravest_and_nothing_twice(recorded: Path, caplog) -
     with caplog.at_level(logging.INFO, training.__name__):
         found = training.tell(host)
     assert [each.name for each in found] == ["episodes"], "tasks are remarked on by the policy itself"
-    assert "There are 4 episodes" in caplog.messages[0] and f"dp-plus doctor {recorded} says more" in caplog.messages[1]
+    said = [record.getMessage() for record in caplog.records if record.name == training.__name__]
+    assert "There are 4 episodes" in said[0] and f"dp-plus doctor {recorded} says more" in said[1]
     caplog.clear()
     with training.untold():
         training.tell(host)
-    assert caplog.messages == []
+    assert not [record for record in caplog.records if record.name == training.__name__]
 
 
 def test_a_dataset_that_cannot_be_examined_stops_no_training() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lerobot.configs.train import TrainPipelineConfig
 
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
-from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.json"))
@@ -19,6 +19,7 @@ def test_a_config_is_read_whole(file: Path) -> None:
     written = json.loads(file.read_text())
     read = draccus.parse(TrainPipelineConfig, config_path=file, args=[])
     assert isinstance(read.policy, DpPlusConfig)
+    assert written["policy"].pop("format_version", FORMAT_VERSION) <= FORMAT_VERSION == read.policy.format_version
     for field, value in written["policy"].items():
         found = read.policy.type if field == "type" else getattr(read.policy, field)
         if not isinstance(value, dict):

@@ -12,6 +12,7 @@ from lerobot.policies.rtc.configuration_rtc import RTCConfig
 from lerobot.rollout.inference.rtc import RTCInferenceEngine, _normalize_prev_actions_length, supports_rtc_inference
 from tiny import config, frame, noise, policy, trained, training_batch, window
 
+from lerobot_dp_plus.energies import Energies, Goal
 from lerobot_dp_plus.heads import Regression
 from lerobot_dp_plus.objectives import Shortcut
 from lerobot_dp_plus.policies import settling
@@ -20,8 +21,10 @@ from lerobot_dp_plus.policies.real_time import Ongoing, looked_up, with_ongoing,
 from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.real_time import Automatic, Guided, Inpainting, NotContinued, Trained
 from lerobot_dp_plus.samplers import DDIM, Jump
+from lerobot_dp_plus.selection import HoldMode
 
 LONG = {"horizon": 16, "n_action_steps": 4}
+GOAL = Energies(goal=Goal(weight=1.0, target=(0.3, 0.4)))
 MEMBERS = [NotContinued(), Guided(), Guided(jacobian=False), Inpainting(), Automatic()]
 
 
@@ -302,6 +305,31 @@ def test_the_engine_may_ask_for_what_was_not_trained(made) -> None:
     with pytest.raises(ValueError, match=r"inference\.rtc\.mode = trained: this policy has max_delay = 0"):
         made.init_rtc_processor()
     del made.config.rtc_config
+
+
+def test_an_engine_that_does_not_chunk_in_real_time_gets_plain_chunks(made) -> None:
+    made.config.rtc_config = RTCConfig(enabled=False)
+    plan = made.predict_action_chunk(frame(made.config, 1))
+    seen = frame(made.config, 1)
+    told = {"inference_delay": 2, "prev_chunk_left_over": rest(plan, 4)}
+    found = made.predict_action_chunk(seen, noise(made.config, 1), **told)
+    del made.config.rtc_config
+    made.reset()
+    torch.testing.assert_close(found, made.predict_action_chunk(seen, noise(made.config, 1)))
+
+
+def test_a_plan_that_nothing_beats_is_held(made) -> None:
+    """With a mode that is held, the plan is a candidate, too; a large margin keeps it to the end of what was planned."""
+    held = trained(
+        selection=HoldMode(num_candidates=8, energy="goal", margin=1e9, near_margin=1e9), energies=GOAL, **LONG
+    )
+    held.model.units.learn(
+        {"action": (torch.zeros(2), torch.ones(2)), "observation.state": (torch.zeros(4), torch.ones(4))}
+    )
+    held.ema.module.units.load_state_dict(held.model.units.state_dict())
+    plan = held.predict_action_chunk(frame(held.config, 1))
+    found = held.predict_action_chunk(frame(held.config, 1), inference_delay=3, prev_chunk_left_over=rest(plan, 4))
+    torch.testing.assert_close(found[:, :11], plan[:, 4:])
 
 
 @pytest.mark.parametrize("more", [{}, {"max_delay": 3}], ids=["guided", "trained"])
