@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 PLAN = "plan"
 
 
-def held_for(policy: "DpPlusPolicy", executed: int) -> int:
+def held_for(policy: "DpPlusPolicy", executed: int, reach: int) -> int:
     """For how many steps what is chosen now will be held: those that are left of the plan, or of a new one if none is.
+
+    What is chosen now is executed for `reach` steps, so a plan with fewer left is none.
 
     There candidates and plan are judged. Judged where the policy looks next, the one that acts later and better would
     always win, and be put off again.
@@ -31,25 +33,31 @@ def held_for(policy: "DpPlusPolicy", executed: int) -> int:
     length, steps = config.chunk_length, config.n_action_steps
     if episode.chosen is not None:
         left = int(planned(episode, episode.chosen.chunks).max()) - executed
-        length = left if left >= steps else length
+        length = left if left >= reach else length
     return length // steps * steps
 
 
 def with_plan(
-    policy: "DpPlusPolicy", window: Mapping[str, Tensor], proposed: Candidates, executed: int, steps: int | None
+    policy: "DpPlusPolicy",
+    window: Mapping[str, Tensor],
+    proposed: Candidates,
+    executed: int,
+    steps: int | None,
+    reach: int,
 ) -> tuple[Candidates, Tensor | None]:
     """The candidates (B, N, H, A) and, as number N, the plan after `executed` steps more; and what is held, (B, L, A).
 
     Beyond what was planned, the plan's last action is repeated, and what is held is NaN. An observation whose plan is used up
     has its first candidate once more, and holds nothing. Without a plan that is left, the candidates are as they were, and
-    None. Energies tell where the plan leads in so many `steps`.
+    None. Energies tell where the plan leads in so many `steps`. A plan with fewer than `reach` steps left is used up, as so
+    many will be executed before the next choice.
     """
     config, episode = policy.config, policy.episode
     tail = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
     if tail is None or episode.chosen is None:
         return proposed, None
     left = planned(episode, tail) - executed  # (B,)
-    usable = left >= config.n_action_steps
+    usable = left >= reach
     if not usable.any():
         return proposed, None
     whole = _whole(episode.chosen.chunks[:, 0], executed, config.n_obs_steps - 1, config.horizon)

@@ -36,17 +36,17 @@ def next_chunk(
     window = seen
     if config.energies.weights:
         window = candidates.with_last_action(seen, episode.chosen, executed)
-    steps = None
+    steps, reach = None, config.n_action_steps
     if ongoing is not None:
-        window, steps = with_ongoing(config, window, ongoing), ongoing.reach
+        window, steps, reach = with_ongoing(config, window, ongoing), ongoing.reach, ongoing.reach
     if selection.holds:
-        steps = held_for(policy, executed)
+        steps = held_for(policy, executed, reach)
     recipe = Recipe.of(config, selection.energies, executed=steps)
     proposed = policy._candidates(recipe, window, noise, selection.candidates)
     tail = held = candidates.unexecuted(episode.chosen, len(proposed.chunks), executed)
     drawn, former = proposed.from_step(now), episode.replan
     if selection.holds:
-        proposed, held = with_plan(policy, window, proposed, executed, steps)
+        proposed, held = with_plan(policy, window, proposed, executed, steps, reach)
     ahead = proposed.from_step(now)
     if selection.contrast:
         ahead = policy._contrast.told(ahead, policy, seen)

@@ -27,6 +27,7 @@ from lerobot_dp_plus.policies.statistics import (
     training_statistics,
     usable_statistics,
 )
+from lerobot_dp_plus.policies.taking_turns import taking_turns
 
 __all__ = ["NEEDED", "make_pipelines", "normalisation", "training_statistics", "usable_statistics"]
 
@@ -177,9 +178,10 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     if not isinstance(config.augmentation, NoAugmentation):
         inputs.append(AugmentationProcessorStep(config.augmentation))
     actions = NumbersProcessorStep(dict(config.output_features or {}))
-    return make_policy_processor_pipelines(
+    made = make_policy_processor_pipelines(
         input_steps=[*inputs, steps.normalize], output_steps=[actions, steps.unnormalize, steps.to_cpu]
     )
+    return taking_turns(made[0]), taking_turns(made[1])
 
 
 # LeRobot looks for one function per type.

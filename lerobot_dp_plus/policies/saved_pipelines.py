@@ -4,6 +4,7 @@
 |---|---|
 | a pipeline of a version without the step of `numbers.py` | the same with it; for float32 it changes nothing |
 | statistics that an integer made whole | refused: nobody can tell what they were |
+| any pipeline | one that threads may share (`taking_turns.py`) |
 | statistics of a dataset put in by LeRobot's fine-tuning, raw and under the dataset's names | renamed and made usable |
 
 A pipeline is ours if the checkpoint that it lies in is.
@@ -22,6 +23,7 @@ from safetensors import safe_open
 
 from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading import OUR_TYPES
+from lerobot_dp_plus.policies.taking_turns import taking_turns
 
 NORMALISERS = ("normalizer_processor", "unnormalizer_processor")
 
@@ -50,7 +52,7 @@ def load(stock: Any, cls: type, name: str | Path, config_filename: str, options:
             _refuse_whole_numbers(folder, config_filename, step)
     pipeline = stock(cls, name, config_filename, **{**options, "overrides": overrides or None})
     _add_numbers_step(pipeline)
-    return pipeline
+    return taking_turns(pipeline)
 
 
 def is_ours(folder: Path) -> bool:

@@ -330,6 +330,10 @@ def test_a_plan_that_nothing_beats_is_held(made) -> None:
     plan = held.predict_action_chunk(frame(held.config, 1))
     found = held.predict_action_chunk(frame(held.config, 1), inference_delay=3, prev_chunk_left_over=rest(plan, 4))
     torch.testing.assert_close(found[:, :11], plan[:, 4:])
+    # Of its last 7 steps 3 are over when the next chunk takes over, and 4 + 3 more before the one after that.
+    left = held.predict_action_chunk(frame(held.config, 1), inference_delay=3, prev_chunk_left_over=rest(found, 7))
+    torch.testing.assert_close(left[:, :3], plan[:, 11:14])
+    assert not torch.allclose(left[:, 3], plan[:, 14], atol=1e-3), "a plan that will not do is not held"
 
 
 @pytest.mark.parametrize("more", [{}, {"max_delay": 3}], ids=["guided", "trained"])
