@@ -245,7 +245,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("2 * executed > chunk_length", "executed > chunk_length", "a plan of which nothing is left is to be held"),
     ],
     ("policies/holding.py", "policies/test_policy_hold.py"): [
-        ("left >= config.n_action_steps", "left >= 0", "a plan is repeated beyond its end"),
+        ("usable = left >= reach", "usable = left >= 0", "a plan is repeated beyond its end"),
         ("return length // steps * steps", "return steps", "chunks are judged where the policy looks next"),
         (
             "horizon, device=chunks.device) + executed - now",
@@ -412,6 +412,9 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "executed or config.horizon",
             "energies believe that the whole chunk is executed",
         ),
+    ],
+    ("policies/taking_turns.py", "policies/test_policy_taking_turns.py"): [
+        ("with TURN:", "if TURN:", "threads get each other's observation"),
     ],
     ("policies/recipe.py", "policies/test_policy_inference_mode.py"): [
         ("asks or not isinstance", "not isinstance", "in inference mode guidance finds no gradient"),
