@@ -11,7 +11,7 @@ import numpy as np
 from lerobot.utils.constants import ACTION
 
 from lerobot_dp_plus.doctor.finding import Finding, Gravity
-from lerobot_dp_plus.doctor.recording import Recording
+from lerobot_dp_plus.doctor.recording import PLACES, Recording
 from lerobot_dp_plus.policies.timing import chunk_steps, steps_between_observations
 
 NAME = "ambiguity"
@@ -85,9 +85,6 @@ def examine(recording: Recording) -> list[Finding]:
     return [Finding(NAME, Gravity.FINE, f"{said}.", facts=facts)]
 
 
-PLACES = 3
-
-
 def ambiguity(recording: Recording) -> Ambiguity | None:
     """The spread and the splits of chunks among neighbours; None where too few moments have any."""
     if recording.action is None or not recording.observations or len(recording.episodes) < 4:
@@ -100,17 +97,15 @@ def ambiguity(recording: Recording) -> Ambiguity | None:
         return None
     among = rows[np.unique(np.linspace(0, len(rows) - 1, min(AMONG, len(rows))).astype(int))]
     asked = among[np.unique(np.linspace(0, len(among) - 1, min(MOMENTS, len(among))).astype(int))]
-    seen, chunks = _seen(recording, apart), _chunks(recording, horizon)
-    there = seen(among)
+    seen = _seen(recording, apart)
+    there, whole = seen[among], _chunks(recording, horizon, among)
     square = (there**2).sum(1)
-    whole = chunks(among)
     variance = whole.var(0).sum()
     if not there.shape[1] or not variance:
         return None  # nothing moves
     within, forks, kept = [], [], []
     for row in asked:
-        here = seen(np.array([row]))
-        distance = square + (here**2).sum() - 2 * (there @ here[0])
+        distance = square + (seen[row] ** 2).sum() - 2 * (there @ seen[row])
         distance[recording.episode[among] == recording.episode[row]] = np.inf
         near = _one_an_episode(distance, recording.episode[among])
         if near is None or np.sqrt(max(distance[near[-1]], 0) / there.shape[1]) > NEARBY:
@@ -163,8 +158,8 @@ def _two_ways(chunks: np.ndarray, variance: float) -> bool:
     return bool(best > SPLIT * total)
 
 
-def _seen(recording: Recording, apart: int):
-    """A function of rows (n,) that gives what is observed there, in standard deviations, (n, C)."""
+def _seen(recording: Recording, apart: int) -> np.ndarray:
+    """What is observed in every row and how it has moved, in standard deviations, (N, C)."""
     parts = []
     for key in recording.observations:
         values = np.nan_to_num(recording.columns[key])
@@ -177,13 +172,12 @@ def _seen(recording: Recording, apart: int):
     deviation = change.std(0)
     # The way it moves says less than the place: at half the weight.
     change = 0.5 * change / np.where(deviation > 1e-9, deviation, np.inf)
-    both = np.concatenate([values, change], 1)
-    return lambda rows: both[rows]
+    return np.concatenate([values, change], 1)
 
 
-def _chunks(recording: Recording, horizon: int):
-    """A function of rows (n,) that gives the actions that follow, in usual ranges, (n, POINTS · A)."""
+def _chunks(recording: Recording, horizon: int, rows: np.ndarray) -> np.ndarray:
+    """The actions that follow rows (n,), in usual ranges, (n, POINTS · A)."""
     usual = recording.usual(ACTION)
     values = np.nan_to_num(recording.columns[ACTION] / np.where(usual > 0, usual, np.inf))
     offsets = np.linspace(0, horizon - 1, POINTS).round().astype(int)
-    return lambda rows: values[rows[:, None] + offsets].reshape(len(rows), -1)
+    return values[rows[:, None] + offsets].reshape(len(rows), -1)

@@ -1,7 +1,7 @@
 """A bounded sample of what the cameras saw: frames far apart in some episodes, and short stretches of neighbours.
 
-Frames are decoded in order, never whole episodes. What is kept of a frame are the means of squares of k by k
-pixels, so that its longer side has at most `SIDE`: what a codec changes in still pictures averages out.
+Frames are decoded in order, never whole episodes. What is kept of a frame are means over areas, so that its
+longer side has at most `SIDE`: what a codec changes in still pictures averages out.
 """
 
 import io
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow.dataset
+import torch
 from lerobot.datasets.video_utils import decode_video_frames
 from lerobot.utils.constants import ACTION, OBS_STATE
 from PIL import Image
 
 from lerobot_dp_plus.doctor.recording import Recording
+from lerobot_dp_plus.encoders import shrunk, size_for
 
 #: Episodes that are looked at, frames far apart in each; episodes with a stretch, frames of a stretch.
 EPISODES, FRAMES, STRETCHES, STRETCH = 12, 6, 4, 12
@@ -126,8 +128,6 @@ def clipped(pictures: np.ndarray) -> tuple[float, float]:
 
 
 def _small(pictures: np.ndarray) -> np.ndarray:
-    size = -(-max(pictures.shape[1:3]) // SIDE)
-    count, height, width, channels = pictures.shape
-    height, width = height // size, width // size
-    squares = pictures[:, : height * size, : width * size].reshape(count, height, size, width, size, channels)
-    return squares.mean((2, 4)).round().astype(np.uint8)
+    """(n, H, W, 3) bytes with the longer side at most `SIDE`."""
+    size = size_for(SIDE, "picture", pictures.shape[1:3])
+    return shrunk(torch.from_numpy(pictures).movedim(-1, 1), size).movedim(1, -1).numpy()

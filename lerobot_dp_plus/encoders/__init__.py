@@ -11,7 +11,9 @@
 | `none` | instructions are not read | | `words.py` |
 | `hashed` | e(CRC-32 of the word) + e'(place), a token for each word | arXiv 0902.2206 | `hashed_words.py` |
 
-`resize.py` shrinks pictures, before they are cached and in use. `ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
+`resize.py` shrinks pictures, before they are cached and in use.
+
+`ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
 have tokens of their own. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk.
 Features are the keypoints of `spatial_softmax.py`. States need no weights here. `pretrained.py` holds trunks that are
 never trained. Images arrive as the processor normalised them.
@@ -22,7 +24,7 @@ from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
 from lerobot_dp_plus.encoders.keypoints import ImageEncoder
 from lerobot_dp_plus.encoders.observation import ObservationEncoder, spans
 from lerobot_dp_plus.encoders.patches import PatchesConfig
-from lerobot_dp_plus.encoders.resize import shrunk
+from lerobot_dp_plus.encoders.resize import shrunk, size_for
 from lerobot_dp_plus.encoders.resnet import ResNet18Config
 from lerobot_dp_plus.encoders.small_cnn import SmallCnnConfig
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
@@ -44,5 +46,6 @@ __all__ = [
     "WordEncoder",
     "Words",
     "shrunk",
+    "size_for",
     "spans",
 ]

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from lerobot_dp_plus.evaluation.evaluate import policy_switches
+from lerobot_dp_plus.evaluation.folders import pretrained_folder
 from lerobot_dp_plus.evaluation.options import budget_parser
 from lerobot_dp_plus.heads import head_of
+from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.policies.acting import Loaded, load_switched
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
@@ -76,8 +79,8 @@ def seconds_of(loaded: Loaded, seen: dict[str, Any]) -> float:
 
 def measured(
     folder: Path, switches: Sequence[str], hz: float, calls: Sequence[int], candidates: Sequence[int], repeats: int
-) -> list[Row]:
-    """The rows of a checkpoint, measured in turns, so that a busy moment of the machine hits them alike.
+) -> tuple[list[Row], DpPlusConfig]:
+    """The rows of a checkpoint and its config. Settings take turns, so that a busy moment of the machine hits them alike.
 
     Raises:
         ValueError: it is no policy of this package, or a setting is illegal for it.
@@ -102,7 +105,7 @@ def measured(
         most = config.chunk_length // 2 * 1000 / p90
         row = Row(count, config.selection.candidates, float(np.median(spent)), p90, math.ceil(p90 * hz / 1000), most)
         rows.setdefault((row.calls, row.candidates), row)
-    return list(rows.values())
+    return list(rows.values()), first.policy.config
 
 
 def best(rows: Sequence[Row], budget_ms: float) -> Row | None:
@@ -142,17 +145,17 @@ def advice(row: Row | None, config: DpPlusConfig, hz: float, budget_ms: float) -
 
 def main(argv: Sequence[str], run: object = None) -> int:
     """`dp-plus budget CHECKPOINT --hz 30 [--ms 100] [--calls …] [--candidates …] [--policy.…]`."""
-    from lerobot_dp_plus.evaluation.evaluate import policy_switches
-    from lerobot_dp_plus.evaluation.folders import pretrained_folder
-
     options, extra = budget_parser().parse_known_args(argv)
+    if strange := [flag for flag in extra if flag.startswith("--") and not flag.startswith("--policy.")]:
+        raise ValueError(f"{' '.join(strange)}: no option of dp-plus budget; --policy.… are those of the policy")
     for name in ("hz", "ms"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"--{name}={value}: must be above 0")
+    if options.repeats < 1:
+        raise ValueError(f"--repeats={options.repeats}: must be at least 1")
     folder, switches = pretrained_folder(options.checkpoint), policy_switches(extra)
-    rows = measured(folder, switches, options.hz, options.calls, options.candidates, options.repeats)
-    config = load_switched(folder, switches).policy.config
+    rows, config = measured(folder, switches, options.hz, options.calls, options.candidates, options.repeats)
     budget_ms = options.ms or config.chunk_length // 2 * 1000 / options.hz
     print(
         f"chunks of {config.chunk_length} steps, {config.device}, {torch.get_num_threads()} threads; the first row is as it is saved"
@@ -160,5 +163,5 @@ def main(argv: Sequence[str], run: object = None) -> int:
     print(table(rows, config.chunk_length, budget_ms))
     print(advice(best(rows, budget_ms), config, options.hz, budget_ms))
     if options.json:
-        options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
+        write_whole(options.json, json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
     return 0

@@ -1,7 +1,8 @@
 """Decoded frames in files that are mapped into memory: for cameras whose frames do not fit there.
 
-A dataset's camera is decoded once, at the size that the policy sees, into one file of N·C·H·W bytes, and found again by every later training. The operating
-system keeps in memory what is used and drops it when memory runs short, so the same code serves both sides of the limit.
+A dataset's camera is decoded once, at the size that the policy sees, into one file of N·C·H·W bytes, and found again by every
+later training. The operating system keeps in memory what is used and drops it when memory runs short, so the same code
+serves both sides of the limit.
 """
 
 import hashlib

@@ -154,13 +154,10 @@ class DpPlusConfig(PreTrainedConfig):
         Raises:
             ValueError: values do not fit each other; as when the config is made.
         """
-        rate = (fps or timing.USUAL_RATE) / max(self.stride, 1)
-        if "horizon" in self._open:
-            self.horizon = timing.chunk_steps(rate, self.network.chunk_multiple)
-        if "n_action_steps" in self._open:
-            self.n_action_steps = timing.executed_steps(self.horizon, self.n_obs_steps)
-        if "observation_stride" in self._open:
-            self.observation_stride = timing.steps_between_observations(rate)
+        given = None if "horizon" in self._open else self.horizon
+        found = timing.steps_at(fps, self.stride, self.n_obs_steps, self.network.chunk_multiple, given)
+        for name in self._open:
+            setattr(self, name, found[name])
         fitting.check(self)
 
     def check_training(self) -> None:

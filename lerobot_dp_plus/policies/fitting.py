@@ -101,7 +101,7 @@ def _check_real_time(config: "DpPlusConfig") -> None:
     if how.shows and not config.max_delay:
         raise ValueError(
             f"real_time.type = {name}: this policy has max_delay = 0, so it was not trained to be shown what is decided; train "
-            "one with --policy.max_delay=8, or use real_time.type = guided"
+            "one with --policy.max_delay=4, or use real_time.type = guided"
         )
     if how.bends and "sampler" not in heads.head_of(config.objective).uses:
         raise ValueError(

@@ -91,8 +91,8 @@ def judged(
     config, model = policy.config, policy._averaged_model
     recipe = Recipe.of(config, energies, executed=steps)
     if recipe.differentiates and torch.is_inference_mode_enabled():
-        with copied_for_gradients(window) as window:
-            return judged(policy, energies, window, chunks._replace(chunks=chunks.chunks.clone()), place, steps)
+        with copied_for_gradients(window) as copies:
+            return judged(policy, energies, copies, chunks._replace(chunks=chunks.chunks.clone()), place, steps)
     seen = candidates.with_obstacles(window, policy.obstacles, config)
     with policy._evaluating.of(model):
         seen = candidates.beside_the_weights(model, seen)

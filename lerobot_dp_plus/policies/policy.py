@@ -252,8 +252,8 @@ class DpPlusPolicy(PreTrainedPolicy):
         if self.unlearned is not None:
             raise ValueError(self.unlearned)
         if recipe.differentiates and torch.is_inference_mode_enabled():
-            with copied_for_gradients(window) as window:
-                return self._candidates(recipe, window, None if noise is None else noise.clone(), count)
+            with copied_for_gradients(window) as copies:
+                return self._candidates(recipe, copies, None if noise is None else noise.clone(), count)
         model = self._averaged_model
         window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
         self._raw_values.look(window)

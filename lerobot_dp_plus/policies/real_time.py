@@ -103,7 +103,7 @@ def heeded(config: "DpPlusConfig", settings: RTCConfig) -> RealTime:
     if mode.endswith("trained") and not config.max_delay:
         raise ValueError(
             "inference.rtc.mode = trained: this policy has max_delay = 0, so it was not trained to be shown what is "
-            "decided; train one with --policy.max_delay=8, or use mode = guided"
+            "decided; train one with --policy.max_delay=4, or use mode = guided"
         )
     if settings.execution_horizon != usual.execution_horizon:
         logger.warning(
@@ -162,6 +162,8 @@ def observe(
             ahead = without_padding(ahead)
             before = episode.chosen = None
     episode.history.glance(batch, executed)
+    if ahead is not None and len(ahead) != (rows := len(next(iter(episode.history.window().values())))):
+        raise ValueError(f"prev_chunk_left_over is of {len(ahead)} robots, and the observation of {rows}")
     if ahead is None or not ahead.shape[1]:
         return None, executed
     if executed is not None:

@@ -14,6 +14,22 @@ USUAL_RATE = 10.0
 FOLLOWING = ("horizon", "n_action_steps", "observation_stride")
 
 
+def steps_at(
+    fps: float | None, stride: int, n_obs_steps: int, multiple: int, horizon: int | None = None
+) -> dict[str, int]:
+    """The fields of `FOLLOWING` for data of `fps` frames a second, `USUAL_RATE` if None, of which every `stride`-th is a step.
+
+    `multiple` is what a horizon must be a multiple of; `horizon` is the one that is given, if one is.
+    """
+    rate = (fps or USUAL_RATE) / max(stride, 1)
+    horizon = chunk_steps(rate, multiple) if horizon is None else horizon
+    return {
+        "horizon": horizon,
+        "n_action_steps": executed_steps(horizon, n_obs_steps),
+        "observation_stride": steps_between_observations(rate),
+    }
+
+
 def chunk_steps(rate: float, multiple: int = 1) -> int:
     """Steps of a chunk at `rate` steps a second: the nearest multiple of `multiple`, at least one."""
     return max(1, round(CHUNK_SECONDS * rate / multiple)) * multiple

@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 class Simulated(Robot):
     """A robot in a simulator, for `lerobot-rollout --robot.type=simulated`.
 
-    While it is connected its world goes on at the rate of its control steps, and holds the action that was sent last: whoever is late,
-    is late. At the end it says after how many steps the task was done, if it was.
+    While it is connected its world goes on, step by step, whether or not an action comes. Until the next one comes, the last
+    one holds. At the end it says after how many steps the task was done, if it was.
 
     Attributes:
         steps: control steps so far.
         done: the step after which the task was done first; None until then. The world then rests.
-        missed: steps that an action was held for longer than one step, once there had been one.
+        missed: steps for which no new action had come, after the first one.
     """
 
     config_class = SimulatedConfig
@@ -77,7 +77,7 @@ class Simulated(Robot):
         self._connected = False
         went = "not done" if self.done is None else f"done after {self.done}"
         logger.info("simulated %s, seed %d: %s of %d steps", self.config.world, self.config.seed, went, self.steps)
-        logger.info("an action was held for more than one step %d times", self.missed)
+        logger.info("for %d steps no new action had come in time", self.missed)
         self._world.close()
         self.__dict__.pop("_world", None)
 

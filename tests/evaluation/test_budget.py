@@ -38,7 +38,7 @@ def test_the_time_of_each_is_its_own(monkeypatch) -> None:
         return loaded.policy.config.sampler.num_steps * 0.01
 
     monkeypatch.setattr(budget, "seconds_of", counted)
-    found = {each.calls: each for each in measured(FORMAT / "dp_plus_transformer", [], 50.0, [1, 4], [1], 3)}
+    found = {each.calls: each for each in measured(FORMAT / "dp_plus_transformer", [], 50.0, [1, 4], [1], 3)[0]}
     assert found[1].median_ms == pytest.approx(10) and found[4].p90_ms == pytest.approx(40)
     assert found[1].delay == 1 and found[4].delay == 2, "10 and 40 ms of steps that last 20"
     length = load_switched(FORMAT / "dp_plus_transformer").policy.config.chunk_length
@@ -71,5 +71,10 @@ def test_the_command(tmp_path, capsys) -> None:
     assert "the first row is as it is saved" in said and "candidates" in said
     rows = json.loads(place.read_text())
     assert rows[-1]["calls"] == 1 and all(each["median_ms"] > 0 for each in rows)
-    assert main(["budget", str(FORMAT / "dp_plus_transformer"), "--hz=0"]) == 1
-    assert "--hz=0.0: must be above 0" in capsys.readouterr().err
+    for flag, said in (
+        ("--hz=0", "--hz=0.0: must be above 0"),
+        ("--repeats=0", "--repeats=0"),
+        ("--hzz=3", "--hzz=3: no option"),
+    ):
+        assert main(["budget", str(FORMAT / "dp_plus_transformer"), flag]) == 1
+        assert said in capsys.readouterr().err

@@ -153,6 +153,7 @@ def test_a_plan_of_somebody_else_is_gone_on_from_as_well(made) -> None:
         ({"inference_delay": True}, "inference_delay = True"),
         ({"prev_chunk_left_over": torch.zeros(4, 3)}, r"prev_chunk_left_over has shape \(4, 3\)"),
         ({"prev_chunk_left_over": torch.full((4, 2), torch.nan)}, "prev_chunk_left_over: there is a NaN"),
+        ({"prev_chunk_left_over": torch.rand(3, 4, 2)}, "is of 3 robots, and the observation of 1"),
     ],
 )
 def test_what_cannot_be_served_is_refused_by_name(made, told, said) -> None:
@@ -367,8 +368,19 @@ def test_it_is_one_graph(how) -> None:
     torch.testing.assert_close(found[:, :, 1:3], plan.ahead[:, None, :2].expand(1, 3, 2, 2))
 
 
-def test_an_engine_runs_a_robot_with_it(made) -> None:
-    """LeRobot's own engine, its thread and its queue; actions come without a pause and never jump where they are decided."""
+def test_an_engine_runs_a_robot_with_it(made, monkeypatch) -> None:
+    """LeRobot's own engine, its thread and its queue: every chunk begins with what the plan before it has decided."""
+    begun: list[tuple[torch.Tensor, torch.Tensor]] = []
+    drawing = type(made).predict_action_chunk
+
+    def watched_drawing(self, batch, inference_delay=0, prev_chunk_left_over=None):
+        found = drawing(self, batch, inference_delay=inference_delay, prev_chunk_left_over=prev_chunk_left_over)
+        if prev_chunk_left_over is not None:
+            decided = min(inference_delay, self.episode.replan.executed)
+            begun.append((found[0, :decided], prev_chunk_left_over[:decided]))
+        return found
+
+    monkeypatch.setattr(type(made), "predict_action_chunk", watched_drawing)
 
     class Identity:
         steps = ()
@@ -404,3 +416,6 @@ def test_an_engine_runs_a_robot_with_it(made) -> None:
         engine.stop()
     assert not engine.failed and len(actions) == 40
     assert torch.stack(actions).isfinite().all()
+    assert sum(len(chunk) for chunk, _ in begun) > 0
+    for chunk, plan in begun:
+        torch.testing.assert_close(chunk, plan)

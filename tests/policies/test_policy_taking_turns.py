@@ -1,9 +1,9 @@
 """Threads that share a pipeline get what is theirs, although LeRobot's steps remember what they work on."""
 
+import contextlib
 import copy
 import pickle
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -17,8 +17,12 @@ from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.policies.taking_turns import TakingTurns, taking_turns
 
 
-class Slow(RenameObservationsProcessorStep):
-    """LeRobot's step, in which time passes right after it has noted what it works on."""
+class Waiting(RenameObservationsProcessorStep):
+    """LeRobot's step, which waits for another thread, but not for ever, right after it has noted what it works on."""
+
+    def __init__(self, patience: float) -> None:
+        super().__init__()
+        self.patience, self.both = patience, threading.Barrier(2)
 
     @property
     def _current_transition(self) -> Any:
@@ -27,7 +31,8 @@ class Slow(RenameObservationsProcessorStep):
     @_current_transition.setter
     def _current_transition(self, value: Any) -> None:
         self.__dict__["noted"] = value
-        time.sleep(0.05)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.both.wait(self.patience)
 
 
 def shared(pipeline: Any) -> list[float]:
@@ -47,11 +52,11 @@ def shared(pipeline: Any) -> list[float]:
 
 
 def test_each_gets_its_own() -> None:
-    assert shared(taking_turns(DataProcessorPipeline(steps=[Slow()]))) == [0.0, 1.0]
+    assert shared(taking_turns(DataProcessorPipeline(steps=[Waiting(0.3)]))) == [0.0, 1.0]
 
 
 def test_lerobots_own_pipeline_still_needs_it() -> None:
-    found = shared(DataProcessorPipeline(steps=[Slow()]))
+    found = shared(DataProcessorPipeline(steps=[Waiting(30)]))
     assert found[0] == found[1], "both get the same one's: once this fails, `taking_turns.py` may go"
 
 
