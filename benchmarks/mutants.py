@@ -438,7 +438,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("heads/showing.py", "real_time/test_real_time.py"): [
         ("torch.where(which, self.time", "torch.where(~which, self.time", "what is noisy is called clean"),
-        ("self.which.repeat(again, 1)", "self.which.repeat_interleave(again, 0)", "rows are shown others' prefixes"),
+        ("which.repeat(again, 1)", "which.repeat_interleave(again, 0)", "rows are shown others' prefixes"),
     ],
     ("policies/continuing.py", "policies/test_policy_real_time.py"): [
         ("- past.shape[1]\n    committed", "\n    committed", "decided steps begin in the past"),

@@ -4,7 +4,7 @@ A dataset of a robot with six joints and two cameras is made up and written as v
 a held frame is and how long it takes to decode and shrink all of them. Updates a second of LeRobot's own training script in
 this process, at the size that each encoder asks for by itself, and of LeRobot's `diffusion`, whose `resize_shape` makes its
 pictures as large, with a U-Net that gives it our number of parameters, or its smallest. It is fed by its own loader without
-workers, and by ours, which holds whole frames for it. Trainings take turns, and every ratio is between runs of one round. Last,
+workers and with 4, and by ours, which holds whole frames for it. Trainings take turns, and every ratio is between runs of one round. Last,
 milliseconds from two pictures of 480×640 to an action, 10 network calls, one thread, beside the same without shrinking.
 """
 
@@ -30,7 +30,7 @@ from tqdm import tqdm
 from benchmarks import common
 from benchmarks.common import RESULTS
 from benchmarks.contenders import SMALLEST, equal_dims, fresh, host_config, parameters
-from benchmarks.pace import pace, quiet, stopwatch
+from benchmarks.pace import LOADERS, Loader, pace, quiet, stopwatch
 from lerobot_dp_plus.encoders import ImageEncoderConfig, ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.loading import MemoryDataset, fast_loading
 from lerobot_dp_plus.policies import precision
@@ -41,7 +41,8 @@ CAMERAS = ("observation.images.front", "observation.images.wrist")
 #: Frames of fifty episodes that take 41 GB whole.
 FIFTY_EPISODES = 22_250
 #: Who trains: our policy, and LeRobot's through either loader.
-OURS, HOST, HOST_MEMORY = "ours", "LeRobot's diffusion, its loader", "LeRobot's diffusion, our loader"
+OURS, HOST_MEMORY = "ours", "LeRobot's diffusion, our loader"
+HOST, HOST_WORKERS = "LeRobot's diffusion, its loader", "LeRobot's diffusion, its loader, 4 workers"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Scale:
     updates: Mapping[str, tuple[int, int]] | None = None  # warm-up and what counts, by encoder
     encoders: Mapping[str, ImageEncoderConfig] | None = None
     seconds: float = 1.0
+    workers: bool = True  # whether LeRobot's loader runs with its four workers, too, which take half a minute to start
 
 
 USUAL = Scale(
@@ -71,6 +73,7 @@ QUICK = Scale(
     updates={"small_cnn": (1, 1)},
     encoders={"small_cnn": SmallCnnConfig(resize=64, width=16)},
     seconds=0.02,
+    workers=False,
 )
 
 
@@ -183,29 +186,33 @@ def _trained(
     except ValueError:  # its image encoder alone has more
         dims = SMALLEST
     theirs = host_config(down_dims=dims, use_amp=dtype != "float32", **alike)
-    who = {OURS: (ours, True), HOST_MEMORY: (theirs, True), HOST: (theirs, False)}
+    who = {OURS: (ours, LOADERS["memory"]), HOST_MEMORY: (theirs, LOADERS["memory"]), HOST: (theirs, LOADERS["host"])}
+    if scale.workers:
+        who[HOST_WORKERS] = theirs, LOADERS["host4"]
     runs: dict[str, list[dict[str, float]]] = {title: [] for title in who}
     order = [title for _ in range(scale.rounds) for title in who]
     for number, title in enumerate(tqdm(order, desc=f"training at {name}'s size", unit="run", leave=False)):
-        policy, from_memory = who[title]
-        runs[title].append(_train(policy, from_memory, data, name, scale, scratch / f"{name}_{number}"))
+        policy, loader = who[title]
+        runs[title].append(_train(policy, loader, data, name, scale, scratch / f"{name}_{number}"))
     rates = {title: [1 / run["seconds"] for run in found] for title, found in runs.items()}
     return {
         "parameters": {OURS: count, HOST: parameters(fresh(theirs).policy)},
         "updates_per_s": {title: common.summary(found) for title, found in rates.items()},
         "share_waiting": {t: common.summary([run["share_waiting"] for run in found]) for t, found in runs.items()},
-        "ratios": {f"{OURS} ÷ {other}": common.ratios(rates[OURS], rates[other]) for other in (HOST_MEMORY, HOST)},
+        "ratios": {f"{OURS} ÷ {other}": common.ratios(rates[OURS], rates[other]) for other in who if other != OURS},
     }
 
 
-def _train(policy: Any, from_memory: bool, data: Path, name: str, scale: Scale, output: Path) -> dict[str, float]:
+def _train(policy: Any, loader: Loader, data: Path, name: str, scale: Scale, output: Path) -> dict[str, float]:
     """One short training by LeRobot's script; the pace is that after the warm-up."""
     warm_up, steps = (scale.updates or {})[name]
+    if loader.workers:  # which begin with batches of their own each, and give them in bursts
+        warm_up, steps = loader.warm_up, loader.updates
     config = TrainPipelineConfig(
         dataset=DatasetConfig("made/up", root=str(data), video_backend="pyav"),
         policy=copy.deepcopy(policy),  # the script writes into it
         output_dir=output,
-        num_workers=0,
+        num_workers=loader.workers,
         batch_size=scale.batch_size,
         steps=warm_up + steps,
         log_freq=warm_up + steps + 1,
@@ -213,7 +220,7 @@ def _train(policy: Any, from_memory: bool, data: Path, name: str, scale: Scale, 
         save_checkpoint=False,
         seed=1,
     )
-    with stopwatch() as seen, fast_loading(from_memory), quiet():
+    with stopwatch() as seen, fast_loading(loader.memory), quiet():
         lerobot_train.train(config)
     return pace(seen, warm_up)
 

@@ -30,7 +30,8 @@ class Showing:
     def __call__(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
         """As the network's `forward`, without jumps."""
         assert end is None  # the config refuses jumps
-        again = len(x_t) // len(self.which)
-        which, chunks = self.which.repeat(again, 1), self.chunks.repeat(again, 1, 1)
+        which, chunks = self.which, self.chunks
+        if (again := len(x_t) // len(which)) > 1:
+            which, chunks = which.repeat(again, 1), chunks.repeat(again, 1, 1)
         shown = torch.where(which[..., None], chunks.to(x_t.dtype), x_t)
         return self.network(shown, torch.where(which, self.time.to(time.dtype), time[:, None]), condition)

@@ -94,8 +94,7 @@ def score(draws: Draws, seed: int = 0) -> Scores:
     return Scores(
         averaged(off.mean(1)), np.sqrt(averaged(middle**2)), averaged(off.mean(1) - gaps / (count * (count - 1))),
         repeating, spread, moving, relative, interval, best_of(off / scale, valid, moving),
-        (count + 1 - 2 * ranks) / (count + 1), by_dimension[:, moving].mean(1), by_dimension,
-ratio, ratios,
+        (count + 1 - 2 * ranks) / (count + 1), by_dimension[:, moving].mean(1), by_dimension, ratio, ratios,
     )  # fmt: skip
 
 
