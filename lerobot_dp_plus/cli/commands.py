@@ -43,7 +43,7 @@ class Command:
             refuse_missing_dataset(known.dataset)
         main = _called(f"{self.module}:main")
         # Such a command parses options of LeRobot's before it runs a script.
-        parsing = plain_parsing() if self.runs_host and self.reads_dataset else nullcontext()
+        parsing = plain_parsing() if self.runs_host else nullcontext()
         with plain_bars(), parsing:
             return main(arguments, host.run) if self.runs_host else main(arguments)
 
@@ -108,7 +108,7 @@ OURS: dict[str, Command | Demos] = {
         reads_dataset=True,
     ),
     "evaluate": Command(
-        "LeRobot's eval on PushT, plus interval, latency and a picture of the actions",
+        "play episodes as LeRobot's eval does: success with its interval, failures, films, latency",
         "evaluation.options:evaluate_parser",
         "evaluation.evaluate",
         runs_host=True,

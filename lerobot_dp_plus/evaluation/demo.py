@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,12 @@ import torch
 from rich.console import Console
 
 import lerobot_dp_plus
-from lerobot_dp_plus.evaluation.evaluate import Run, evaluate
+from lerobot_dp_plus.evaluation.evaluate import evaluate
 from lerobot_dp_plus.evaluation.options import DEMO_CONFIG, demo_parser
 from lerobot_dp_plus.evaluation.report import print_report
 from lerobot_dp_plus.hub.files import write_whole
+
+Run = Callable[[str, list[str]], None]  # a script of LeRobot's, by name, with its arguments
 
 PACKAGE = Path(lerobot_dp_plus.__file__).parent
 DATASET = PACKAGE / "assets" / "pusht_demos"
@@ -58,7 +60,7 @@ def main(argv: Sequence[str], run: Run) -> int:
             train(config, root, options.output_dir / "train", overrides, run)
         with clock.stage("evaluate"):
             report = evaluate(
-                options.output_dir / "train", options.output_dir / "eval", run, options.episodes, options.eval_seed
+                options.output_dir / "train", options.output_dir / "eval", options.episodes, options.eval_seed
             )
     console.print()
     print_report(report, console)

@@ -11,22 +11,39 @@ DEMO_CONFIG = Path("configs") / "demo_pusht.json"
 
 
 def evaluate_parser() -> argparse.ArgumentParser:
-    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
+    """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     parser = command(
         "dp-plus evaluate",
-        "Evaluate a policy on PushT: LeRobot's eval, then interval, latency and a picture of the actions.\n"
+        "Play episodes as LeRobot's eval does, in the environment of the training: success with its interval, how episodes\n"
+        "fail, how smoothly and how fast, films of failures. A second call goes on where a first was stopped.\n"
         "Options of LeRobot's eval may follow.",
         [
-            "dp-plus evaluate policy=outputs/demo/train",
-            "dp-plus evaluate policy=outputs/demo/train --episodes=200 --policy.sampler.num_steps=5",
-            "dp-plus evaluate policy=outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
+            "dp-plus evaluate outputs/demo/train --episodes=200",
+            "dp-plus evaluate outputs/a outputs/b --episodes=200 --policy.sampler.num_steps=5",
+            "dp-plus evaluate outputs/mine env=aloha_lite --env.task=AlohaInsertion-v0 --workers=4",
+            "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
-    parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
+    parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="checkpoint or training folder")
+    parser.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
     parser.add_argument("--output-dir", "--output_dir", type=Path, help="where to write; outputs/evaluate/NAME")
-    parser.add_argument("--episodes", type=int, default=50, help="how many to play")
+    parser.add_argument("--episodes", type=int, default=50, help="how many to play of each task")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
-    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
+    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of PushT's picture")
+    parser.add_argument("--workers", type=int, help="processes that play batches; one on each core")
+    parser.add_argument(
+        "--one-stream",
+        "--one_stream",
+        action="store_true",
+        help="random numbers go on from batch to batch, as in one call of LeRobot's eval; one process",
+    )
+    parser.add_argument(
+        "--films",
+        type=int,
+        nargs=2,
+        metavar=("FIRST", "FAILURES"),
+        help="films of so many first episodes and so many failures; 10 12, or 3 3 where drawing is slow",
+    )
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
     )

@@ -28,7 +28,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the demo's training and the evaluation were called with; nothing runs."""
     found: dict[str, Any] = {}
 
-    def evaluate(policy: Path, output_dir: Path, run: Any, episodes: int, first_seed: int, *more: Any) -> None:
+    def evaluate(policy: Path, output_dir: Path, episodes: int, first_seed: int, *more: Any) -> None:
         found.update(output_dir=output_dir, first_seed=first_seed, extra=more[1] if more else ())
         raise Stop
 
