@@ -69,18 +69,20 @@ TABLE: dict[str, set[str]] = {
     "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
     **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    "comparing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # Pictures of the method, and a person who steers; neither knows the other.
     **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},
     # A policy against held-out actions; a recording and what is wrong with it.
     "offline": BASICS | PARTS | HANDS | EYES | {"explaining", "hub", "options"},
     "doctor": BASICS | PARTS | HOOKS | HANDS | EYES | {"explaining", "offline", "hub", "options"},
+    "reporting": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "cli": BASICS
     | PARTS
     | HOOKS
     | HANDS
     | EYES
-    | {"explaining", "steering", "offline", "doctor", "hub", "publishing", "options"},
+    | {"comparing", "explaining", "steering", "offline", "doctor", "hub", "publishing", "reporting", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"explaining", "offline", "doctor", "publishing", "cli"}
 

@@ -88,6 +88,12 @@ OURS: dict[str, Command | Demos] = {
         "evaluation.calibrate",
         runs_host=True,
     ),
+    "compare": Command(
+        "is policy A better than B? exact test, interval and a plain sentence, on the same episodes",
+        "comparing.options:compare_parser",
+        "comparing.compare",
+        runs_host=True,
+    ),
     "demo": Command(
         "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs",
         "evaluation.options:demo_parser",
@@ -135,9 +141,9 @@ OURS: dict[str, Command | Demos] = {
         "publishing.publish",
     ),
     "report": Command(
-        "success with its 95 % interval and score of an eval_info.json LeRobot wrote",
-        "evaluation.options:report_parser",
-        "evaluation.report",
+        "a training or an evaluation as one page: curves, success, failures, films; reads LeRobot's, too",
+        "reporting.options:report_parser",
+        "reporting.report",
     ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",

@@ -75,7 +75,7 @@ def evaluate(
         return finished
     from lerobot_dp_plus.evaluation.playing import play
 
-    facts = {"weights": weights, "arguments": sorted(arguments_that_count(arguments))}
+    facts = facts_of(weights, arguments)
     observation = play(arguments, output_dir, facts, workers, one_stream, films)
     told = None
     if calibration is not None:
@@ -104,6 +104,11 @@ def eval_arguments(
         f"--seed={first_seed}",
         *extra,
     ]
+
+
+def facts_of(weights: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What the episodes of an evaluation depend on: the digest of the weights, and the arguments that count."""
+    return {"weights": weights, "arguments": sorted(arguments_that_count(arguments))}
 
 
 def arguments_that_count(arguments: Sequence[str]) -> list[str]:
@@ -226,9 +231,7 @@ def name_of(policy: Path) -> str:
 def main(argv: Sequence[str], run: Any = None) -> int:
     """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
-    policies = [*options.checkpoints, *([options.policy] if options.policy else [])]
-    if not policies:
-        raise ValueError("no checkpoint is named: dp-plus evaluate CHECKPOINT [CHECKPOINT …]")
+    policies = options.checkpoints or [options.policy]
     names = [name_of(each) for each in policies]
     if len(set(names)) < len(names):
         names = [f"{index + 1}-{name}" for index, name in enumerate(names)]

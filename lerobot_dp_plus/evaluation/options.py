@@ -24,8 +24,11 @@ def evaluate_parser() -> argparse.ArgumentParser:
             "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
-    parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="checkpoint or training folder")
-    parser.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
+    named = parser.add_mutually_exclusive_group(required=True)
+    named.add_argument(
+        "checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", default=[], help="checkpoint or training folder"
+    )
+    named.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
     parser.add_argument("--output-dir", "--output_dir", type=Path, help="where to write; outputs/evaluate/NAME")
     parser.add_argument("--episodes", type=int, default=50, help="how many to play of each task")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
@@ -120,17 +123,4 @@ def demo_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--eval-seed", "--eval_seed", type=int, default=FIRST_SEED, help="environment seed of the first episode"
     )
-    return parser
-
-
-def report_parser() -> argparse.ArgumentParser:
-    """`dp-plus report eval_info.json [--seed N] [--json report.json]`."""
-    parser = command(
-        "dp-plus report",
-        "Read an eval_info.json of LeRobot's eval with its uncertainty.",
-        ["dp-plus report outputs/eval/pusht", "dp-plus report outputs/eval/pusht --seed=100000 --json=report.json"],
-    )
-    parser.add_argument("eval_info", type=Path, help="the file, or the output_dir of LeRobot's eval")
-    parser.add_argument("--seed", type=int, help="the --seed the evaluation was run with")
-    parser.add_argument("--json", type=Path, help="also write the report to this file")
     return parser

@@ -24,6 +24,24 @@ from lerobot_dp_plus.hub.intervals import wilson_percent
 VERSIONS = ("lerobot", "torch", "gymnasium")
 
 
+def prepared(
+    arguments: Sequence[str], output_dir: Path, facts: Mapping[str, Any], one_stream: bool = False
+) -> tuple[Player, list[Batch], Parts]:
+    """Who plays, what is played, and where finished batches of the same facts are kept.
+
+    Args:
+        arguments: of LeRobot's `eval`.
+        facts: what the episodes depend on, besides versions and how many are played together.
+    """
+    player = Player(arguments, one_stream)
+    cfg = player.cfg
+    batches = batches_of(player.tasks, cfg.eval.n_episodes, cfg.eval.batch_size, int(cfg.seed or 0))
+    versions = {name: importlib.metadata.version(name) for name in VERSIONS}
+    versions |= {"lerobot_dp_plus": lerobot_dp_plus.__version__}
+    key = key_of({**facts, **versions, "one_stream": one_stream, "together": cfg.eval.batch_size})
+    return player, batches, Parts(output_dir / PARTS / key)
+
+
 def play(
     arguments: Sequence[str],
     output_dir: Path,
@@ -35,29 +53,22 @@ def play(
     """Play what is missing, film, and write everything but the report; returns an observation of the environment.
 
     Args:
-        arguments: of LeRobot's `eval`.
-        facts: what the episodes depend on; finished batches of the same facts are kept.
+        arguments, facts: as `prepared` takes them.
         workers, one_stream, films: as `evaluate` takes them.
     """
     console = Console()
-    player = Player(arguments, one_stream)
+    player, batches, parts = prepared(arguments, output_dir, facts, one_stream)
     try:
-        cfg = player.cfg
-        batches = batches_of(player.tasks, cfg.eval.n_episodes, cfg.eval.batch_size, int(cfg.seed or 0))
-        versions = {name: importlib.metadata.version(name) for name in VERSIONS}
-        versions |= {"lerobot_dp_plus": lerobot_dp_plus.__version__}
-        key = key_of({**facts, **versions, "one_stream": one_stream, "together": cfg.eval.batch_size})
-        parts = Parts(output_dir / PARTS / key)
         for _ in finished(batches, parts, player, workers, one_stream, console):
             pass
         episodes = [episode for batch in batches for episode in parts.read(batch)]
-        first, failures = films or (FAST if cfg.env.type in FAST_ONES else SLOW)
+        first, failures = films or (FAST if player.cfg.env.type in FAST_ONES else SLOW)
         chosen = to_film(episodes, first, failures)
         shown = _films(player, parts, batches, chosen, output_dir, console)
         _write(output_dir, batches, parts, episodes, shown)
         group, task = player.tasks[0]
         vector: Any = player.envs[group][task]
-        return vector.envs[0].reset(seed=int(cfg.seed or 0))[0]
+        return vector.envs[0].reset(seed=int(player.cfg.seed or 0))[0]
     finally:
         player.close()
 

@@ -6,7 +6,6 @@ score differ by tens of points in success.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 from lerobot_dp_plus.evaluation.failures import IN_WORDS
-from lerobot_dp_plus.evaluation.options import report_parser
 from lerobot_dp_plus.hub.card_results import PUSHT, pusht_score, read_episodes
 from lerobot_dp_plus.hub.files import write_whole
 
@@ -143,14 +141,3 @@ def _alarms(told: dict[str, Any]) -> str:
 def write_report(report: Report, path: Path) -> None:
     """Writes `report` as JSON, complete or not at all."""
     write_whole(path, json.dumps(asdict(report), indent=2) + "\n")
-
-
-def main(argv: Sequence[str]) -> int:
-    """`dp-plus report eval_info.json [--seed N] [--json report.json]`."""
-    options = report_parser().parse_args(argv)
-    path = options.eval_info / "eval_info.json" if options.eval_info.is_dir() else options.eval_info
-    report = read_report(path, first_seed=options.seed)
-    print_report(report)
-    if options.json:
-        write_report(report, options.json)
-    return 0

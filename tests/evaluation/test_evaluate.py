@@ -36,7 +36,7 @@ def stock(folder: Path, seed: int, episodes: int, size: int) -> list[tuple]:
 
 def ours(folder: Path, *, size: int, episodes: int, **more) -> list[tuple]:
     arguments = evaluation.eval_arguments(STATE, folder, episodes, FIRST, [*QUICK, f"--eval.batch_size={size}"])
-    facts = {"arguments": evaluation.arguments_that_count(arguments)}
+    facts = evaluation.facts_of("these", arguments)
     play(arguments, folder, facts, films=(0, 0), **{"workers": 1, **more})
     return [(each["success"], each["sum_reward"], each["max_reward"]) for each in lines(folder)]
 
@@ -121,8 +121,7 @@ def test_a_command_measures_films_failures_and_is_found_again(tmp_path: Path, ca
     assert "exists already" in capsys.readouterr().out
 
 
-def test_what_cannot_be_is_refused(tmp_path: Path, capsys) -> None:
-    assert entry.main(["evaluate"]) == 2 and "no checkpoint is named" in capsys.readouterr().err
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"workers = 2: with one_stream"):
         ours(tmp_path, size=1, episodes=2, workers=2, one_stream=True)
     with pytest.raises(ValueError, match=r"needs observation\.environment_state, which env\.type = aloha"):

@@ -1,0 +1,108 @@
+"""How episodes ended, how long they were, how far they came, and how late decisions are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from lerobot_dp_plus.evaluation.failures import IN_WORDS
+from lerobot_dp_plus.hub.intervals import wilson_percent
+from lerobot_dp_plus.reporting.themes import Chart, Theme, chart
+
+Episodes = Sequence[Mapping[str, Any]]
+
+
+def charts(episodes: Episodes, latency: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """All that these episodes allow."""
+    found = [endings(episodes)]
+    if all("steps" in each for each in episodes):
+        found.append(lengths(episodes))
+    if all("best" in each for each in episodes):
+        found.append(reached(episodes))
+    if latency:
+        found.append(lateness(latency))
+    return found
+
+
+def endings(episodes: Episodes) -> Chart:
+    """The share of each way to end, with its interval."""
+    counts = Counter(each["kind"] for each in episodes)
+    kinds = [kind for kind in IN_WORDS if counts[kind]]
+    total = len(episodes)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for row, kind in enumerate(kinds):
+            share = 100 * counts[kind] / total
+            low, high = wilson_percent(counts[kind], total)
+            axes.barh(row, share, 0.62, color=theme.good if kind == "success" else theme.bad)
+            axes.plot([low, high], [row, row], color=theme.ink, lw=1.4)
+            said = f"{counts[kind]} = {share:.1f} % ({low:.1f} to {high:.1f})"
+            axes.text(max(high, share) + 2, row, said, color=theme.ink, size=10, va="center")
+        axes.set(yticks=range(len(kinds)), yticklabels=[IN_WORDS[kind] for kind in kinds])
+        axes.set(xlim=(0, 165), xticks=(0, 25, 50, 75, 100), ylim=(len(kinds) - 0.4, -0.6), xlabel="% of episodes")
+
+    failed = [kind for kind in kinds if kind != "success"]
+    most = max(failed, key=lambda kind: counts[kind], default=None)
+    title = f"{counts['success']} of {total} succeed"
+    title += f"; most failures: {IN_WORDS[most]}" if most not in (None, "failed") else ""
+    return chart(title, "How episodes ended; lines are 95 % Wilson intervals.", draw, 1.0 + 0.45 * len(kinds))
+
+
+def lengths(episodes: Episodes) -> Chart:
+    """Steps of episodes that succeeded, and of those that did not."""
+    good = [each["steps"] for each in episodes if each["success"]]
+    bad = [each["steps"] for each in episodes if not each["success"]]
+    edges = np.linspace(0, max(each["steps"] for each in episodes), 25)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        shown = [(each, colour, word) for each, colour, word in
+                 ((good, theme.good, "succeeded"), (bad, theme.bad, "failed")) if each]  # fmt: skip
+        axes.hist(
+            [each for each, _, _ in shown],
+            edges.tolist(),
+            stacked=True,
+            color=[colour for _, colour, _ in shown],
+            label=[word for _, _, word in shown],
+        )
+        axes.set(xlabel="control steps", ylabel="episodes")
+        axes.legend()
+
+    title = f"Half of the successes take at most {np.median(good):.0f} steps" if good else "No episode succeeded"
+    return chart(title, "How long episodes were, in control steps.", draw)
+
+
+def reached(episodes: Episodes) -> Chart:
+    """How far episodes came at best and where they ended: the share that came at least so far."""
+    best, final = (np.sort([each[name] for each in episodes]) for name in ("best", "final"))
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        above = 100 * (1 - np.arange(len(best)) / len(best))
+        for values, colour, word in ((best, theme.lines[0], "at best"), (final, theme.lines[1], "at the end")):
+            axes.step(values, above, where="pre", color=colour, lw=2, label=word)
+        axes.set(xlabel="coverage, or share of the task's reward", ylabel="% of episodes", ylim=(0, 103))
+        axes.legend(loc="lower left")
+
+    title = f"Half of the episodes reach {np.median(best):.2f} or more"
+    return chart(title, "The share of episodes that came at least so far.", draw)
+
+
+def lateness(latency: Sequence[Mapping[str, Any]]) -> Chart:
+    """The percentiles of each episode's decisions."""
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        names = ("p50", "p95", "p99")
+        values = [np.array([each[name] for each in latency]) for name in names]
+        parts = axes.boxplot(values, orientation="horizontal", widths=0.5, patch_artist=True, whis=(0, 100))
+        for box in parts["boxes"]:
+            box.set(facecolor=theme.lines[0], edgecolor=theme.ink)
+        for name in ("medians", "whiskers", "caps"):
+            for line in parts[name]:
+                line.set(color=theme.ink)
+        least = min(float(each.min()) for each in values)
+        axes.set(yticklabels=names, xscale="log" if least > 0 else "linear", xlabel="milliseconds", ylim=(3.6, 0.4))
+
+    middle = float(np.median([each["p99"] for each in latency]))
+    said = "From observation to action, of all episodes of a batch together; boxes are quartiles over episodes. Most steps take the next action of a plan that is there."
+    return chart(f"The slowest decision in a hundred takes {middle:.0f} ms", said, draw, 2.3)
