@@ -11,6 +11,7 @@ Episodes are those of LeRobot's `eval`, number by number; the files here keep th
 | `environment_of.py` | which environment a checkpoint is evaluated in                                  |
 | `signals.py`, `failures.py` | what an environment tells of a step; how an episode failed              |
 | `motion.py`, `statistics.py`, `summary.py` | path, jerk, collisions; intervals of means; all of it in figures |
+| `robustness.py`, `perturbing/` | success under every level of what makes it harder; what that may be   |
 | `films.py`      | films of first episodes and of failures, played again by their actions              |
 | `report.py`     | `eval_info.json` → success, interval, score, seeds, latency; table and JSON         |
 | `checkpoint.py` | a saved policy with its processors: observation in, chunks of actions out           |

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_dp_plus.evaluation.perturbing.base import Untouched
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.units import ACTION
 
@@ -12,12 +13,15 @@ from lerobot_dp_plus.units import ACTION
 class Clock:
     """The processors of a policy, with a look at the time from an observation to its action, and at new plans.
 
+    What makes an episode harder acts here as well, and takes no time of the policy's.
+
     Attributes:
         seconds: of every step, for the whole batch.
     """
 
-    def __init__(self, policy: Any, preprocess: Any, postprocess: Any):
+    def __init__(self, policy: Any, preprocess: Any, postprocess: Any, harder: Untouched):
         self._policy, self._preprocess, self._postprocess = policy, preprocess, postprocess
+        self._harder = harder
         self.seconds: list[float] = []
         self._newest: Any = None
         self._plans: list[np.ndarray] = []
@@ -25,12 +29,13 @@ class Clock:
 
     def preprocess(self, observation: Any) -> Any:
         """The clock starts."""
+        observation = self._harder.observed(observation)
         self._begun = time.perf_counter()
-        return self._preprocess(observation)
+        return self._harder.seen(self._preprocess(observation))
 
     def postprocess(self, action: Any) -> Any:
         """The clock stops when the action is on the CPU."""
-        done = self._postprocess(action)
+        done = self._postprocess(self._harder.decided(action))
         done.to("cpu")
         self.seconds.append(time.perf_counter() - self._begun)
         self._see_plan()

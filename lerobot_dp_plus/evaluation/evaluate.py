@@ -7,6 +7,7 @@ Episodes are played batch by batch as LeRobot's `eval` plays them (`player.py`),
     latency.jsonl              a line for each episode: milliseconds of its decisions
     summary.json               rates and means with their intervals, how episodes failed
     eval_info.json, videos/    as LeRobot's `eval` writes them; films of failures too
+    robustness.json            with `--perturb`, and nothing else: success under each level (`robustness.py`)
     action_distribution.png    PushT: what the policy may do next
     report.json                last: a report means that everything before it is there
 """
@@ -240,6 +241,9 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     films = None if options.films is None else tuple(options.films)
     for policy, name in zip(policies, names, strict=True):
         output_dir = root if alone else root / name
+        if options.perturb:
+            _perturbed(policy, output_dir, options, extra)
+            continue
         report = evaluate(
             policy,
             output_dir,
@@ -255,3 +259,15 @@ def main(argv: Sequence[str], run: Any = None) -> int:
         print_report(report)
         print(f"open it as a page: dp-plus report {output_dir}")
     return 0
+
+
+def _perturbed(policy: Path, output_dir: Path, options: Any, extra: Sequence[str]) -> None:
+    """Success under every level that was asked for, in the terminal and in a file."""
+    from lerobot_dp_plus.evaluation.perturbing import parsed
+    from lerobot_dp_plus.evaluation.robustness import FILE, robustness
+
+    asked = [each for text in options.perturb for each in parsed(text)]
+    for row in robustness(policy, output_dir, asked, options.episodes, options.seed, extra, options.workers):
+        low, high = row["interval_percent"]
+        print(f"{row['name']} = {row['level']:g}: success {row['percent']:.1f} % ({low:.1f} to {high:.1f} %)")
+    print(f"written: {output_dir / FILE}; draw it with dp-plus report {output_dir}")

@@ -21,6 +21,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
             "dp-plus evaluate outputs/demo/train --episodes=200",
             "dp-plus evaluate outputs/a outputs/b --episodes=200 --policy.sampler.num_steps=5",
             "dp-plus evaluate outputs/mine env=aloha_lite --env.task=AlohaInsertion-v0 --workers=4",
+            "dp-plus evaluate outputs/demo/train --perturb delay=0,1,2,4 --perturb action_noise=0,0.05,0.1",
             "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
@@ -46,6 +47,14 @@ def evaluate_parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("FIRST", "FAILURES"),
         help="films of so many first episodes and so many failures; 10 12, or 3 3 where drawing is slow",
+    )
+    parser.add_argument(
+        "--perturb",
+        action="append",
+        default=[],
+        metavar="NAME=LEVEL,…",
+        help="success under each level of observation_noise, action_noise, delay, dropped_frames, brightness, "
+        "n_action_steps or network_calls; may be given again",
     )
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"

@@ -29,6 +29,8 @@ from lerobot_dp_plus.evaluation.batches import Batch
 from lerobot_dp_plus.evaluation.clock import Clock
 from lerobot_dp_plus.evaluation.failures import kind_of
 from lerobot_dp_plus.evaluation.motion import collisions, jerk, path_length
+from lerobot_dp_plus.evaluation.perturbing import Perturbation
+from lerobot_dp_plus.evaluation.perturbing.base import Untouched
 from lerobot_dp_plus.evaluation.tracked import Track, Tracked
 from lerobot_dp_plus.patches import replaced
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -55,13 +57,14 @@ class Player:
     Args:
         arguments: of LeRobot's `eval`, with `--policy.path`.
         one_stream: whether random numbers go on from batch to batch.
+        perturbation: what makes the episodes harder.
 
     Raises:
         ValueError: the policy does not fit the environment.
     """
 
-    def __init__(self, arguments: Sequence[str], one_stream: bool = False):
-        self.arguments = list(arguments)
+    def __init__(self, arguments: Sequence[str], one_stream: bool = False, perturbation: Perturbation | None = None):
+        self.arguments, self.perturbation = list(arguments), perturbation
         self.cfg = eval_config(arguments)
         if isinstance(self.cfg.policy, DpPlusConfig):
             check_environment(self.cfg.policy, self.cfg.env, self.cfg.rename_map)
@@ -112,7 +115,9 @@ class Player:
         if random is not None:
             set_state(random)
         policy, env_processors, processors = self._made
-        clock = Clock(policy, *processors)
+        clock = Clock(
+            policy, *processors, self.perturbation.begin(batch.first_seed) if self.perturbation else Untouched()
+        )
         tracks: list[Tracked] = vector.envs  # type: ignore[attr-defined]
         half = torch.autocast(device_type=self._device.type) if self.cfg.policy.use_amp else nullcontext()  # type: ignore[union-attr]
         with replaced(lerobot_eval, "inside_slurm", lambda: True), torch.no_grad(), half:

@@ -14,6 +14,7 @@ from rich.console import Console
 import lerobot_dp_plus
 from lerobot_dp_plus.evaluation.batches import PARTS, Batch, Parts, batches_of, key_of
 from lerobot_dp_plus.evaluation.films import FAST, FAST_ONES, SLOW, film_of, to_film, write_films
+from lerobot_dp_plus.evaluation.perturbing import Perturbation
 from lerobot_dp_plus.evaluation.player import Player
 from lerobot_dp_plus.evaluation.summary import eval_info, percentiles, summary
 from lerobot_dp_plus.evaluation.workers import played, workers_for
@@ -25,15 +26,20 @@ VERSIONS = ("lerobot", "torch", "gymnasium")
 
 
 def prepared(
-    arguments: Sequence[str], output_dir: Path, facts: Mapping[str, Any], one_stream: bool = False
+    arguments: Sequence[str],
+    output_dir: Path,
+    facts: Mapping[str, Any],
+    one_stream: bool = False,
+    perturbation: Perturbation | None = None,
 ) -> tuple[Player, list[Batch], Parts]:
     """Who plays, what is played, and where finished batches of the same facts are kept.
 
     Args:
         arguments: of LeRobot's `eval`.
         facts: what the episodes depend on, besides versions and how many are played together.
+        perturbation: what makes them harder; it must be among the facts or the arguments.
     """
-    player = Player(arguments, one_stream)
+    player = Player(arguments, one_stream, perturbation)
     cfg = player.cfg
     batches = batches_of(player.tasks, cfg.eval.n_episodes, cfg.eval.batch_size, int(cfg.seed or 0))
     versions = {name: importlib.metadata.version(name) for name in VERSIONS}
@@ -97,7 +103,7 @@ def finished(
     else:
         threads = max(1, len(os.sched_getaffinity(0)) // several)
         console.print(f"{len(waiting)} batches of {waiting[0].size} episodes in {several} processes", highlight=False)
-        coming = played(waiting, parts, player.arguments, several, threads)
+        coming = played(waiting, parts, player.arguments, several, threads, player.perturbation)
     for batch in coming:
         done.append(batch)
         successes = [episode["success"] for each in done for episode in parts.read(each)]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from lerobot_dp_plus.evaluation.batches import Batch, Parts
+from lerobot_dp_plus.evaluation.perturbing import Perturbation
 from lerobot_dp_plus.evaluation.player import Player
 
 _here: Any = None  # the player of this process, and where it writes
@@ -32,7 +33,12 @@ def workers_for(batches: int, asked: int | None, one_stream: bool) -> int:
 
 
 def played(
-    batches: Sequence[Batch], parts: Parts, arguments: Sequence[str], workers: int, threads: int
+    batches: Sequence[Batch],
+    parts: Parts,
+    arguments: Sequence[str],
+    workers: int,
+    threads: int,
+    perturbation: Perturbation | None = None,
 ) -> Iterator[Batch]:
     """Play the batches in `workers` processes with `threads` of torch's each; yields each one that is written.
 
@@ -40,7 +46,7 @@ def played(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])  # what takes seconds to import is imported once for all
-    pool = ProcessPoolExecutor(workers, context, _begin, (list(arguments), str(parts.folder), threads))
+    pool = ProcessPoolExecutor(workers, context, _begin, (list(arguments), str(parts.folder), threads, perturbation))
     try:
         waiting = {pool.submit(_play, batch): batch for batch in batches}
         for done in as_completed(waiting):
@@ -50,10 +56,10 @@ def played(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(arguments: list[str], folder: str, threads: int) -> None:
+def _begin(arguments: list[str], folder: str, threads: int, perturbation: Perturbation | None) -> None:
     global _here
     torch.set_num_threads(threads)
-    _here = Player(arguments), Parts(Path(folder))
+    _here = Player(arguments, perturbation=perturbation), Parts(Path(folder))
 
 
 def _play(batch: Batch) -> None:

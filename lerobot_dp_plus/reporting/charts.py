@@ -106,3 +106,27 @@ def lateness(latency: Sequence[Mapping[str, Any]]) -> Chart:
     middle = float(np.median([each["p99"] for each in latency]))
     said = "From observation to action, of all episodes of a batch together; boxes are quartiles over episodes. Most steps take the next action of a plan that is there."
     return chart(f"The slowest decision in a hundred takes {middle:.0f} ms", said, draw, 2.3)
+
+
+def robustness(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """A curve of success over the levels of each perturbation, with Wilson's band."""
+    names = dict.fromkeys(row["name"] for row in rows)
+    return [
+        _curve(name, sorted((r for r in rows if r["name"] == name), key=lambda row: row["level"])) for name in names
+    ]
+
+
+def _curve(name: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
+    levels, rates = ([row[key] for row in rows] for key in ("level", "percent"))
+    low, high = zip(*(row["interval_percent"] for row in rows), strict=True)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        axes.fill_between(levels, low, high, color=theme.lines[0], alpha=0.25, lw=0)
+        axes.plot(levels, rates, "o-", color=theme.lines[0], lw=2, ms=5)
+        axes.set(ylim=(0, 102), xlabel=rows[0]["unit"], ylabel="success, %")
+
+    words = name.replace("_", " ")
+    title = f"{words.capitalize()}: success from {rates[0]:.0f} % to {rates[-1]:.0f} %"
+    return chart(
+        title, f"Success under {words}; the band is the 95 % Wilson interval of {rows[0]['of']} episodes.", draw
+    )

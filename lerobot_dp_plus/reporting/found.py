@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lerobot_dp_plus
+from lerobot_dp_plus.evaluation.robustness import FILE as ROBUSTNESS
 from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT, read_episodes
 from lerobot_dp_plus.hub.files import by_number, read_json, training_step
 from lerobot_dp_plus.policies.folders import pretrained_folder
@@ -29,6 +30,7 @@ class Found:
         report, summary: its files.
         episodes, latency: a dict for each of its episodes.
         films: of episodes, {(task, episode): file}.
+        robustness: rows of robustness.json, success under each level of what makes it harder.
         picture: of PushT's distribution of actions.
         config, train_config: of the checkpoint; step: of the checkpoint.
         versions: of what this runs on now.
@@ -43,6 +45,7 @@ class Found:
     episodes: list[dict[str, Any]] = field(default_factory=list)
     latency: list[dict[str, Any]] = field(default_factory=list)
     films: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    robustness: list[dict[str, Any]] = field(default_factory=list)
     picture: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     train_config: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +60,9 @@ def look(folder: Path) -> Found:
     Raises:
         FileNotFoundError: neither a training nor an evaluation is there.
     """
-    evaluation = folder if any((folder / name).is_file() for name in (EVAL_INFO, "episodes.jsonl")) else None
+    evaluation = (
+        folder if any((folder / name).is_file() for name in (EVAL_INFO, "episodes.jsonl", ROBUSTNESS)) else None
+    )
     training, checkpoint = _training(folder), _checkpoint(folder)
     if evaluation is None and training is None and checkpoint is None:
         raise FileNotFoundError(
@@ -78,6 +83,7 @@ def look(folder: Path) -> Found:
         _episodes(evaluation, report) if evaluation else [],
         _lines(evaluation / "latency.jsonl") if evaluation else [],
         dict(_films(evaluation)) if evaluation else {},
+        read_json(evaluation / ROBUSTNESS).get("rows", []) if evaluation else [],
         picture if evaluation and (picture := evaluation / "action_distribution.png").is_file() else None,
         read_json(checkpoint / "config.json") if checkpoint else {},
         read_json(checkpoint / "train_config.json") if checkpoint else {},

@@ -9,7 +9,7 @@ import jinja2
 
 from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.hub.intervals import wilson_percent
-from lerobot_dp_plus.reporting.charts import charts
+from lerobot_dp_plus.reporting.charts import charts, robustness
 from lerobot_dp_plus.reporting.curves import curves
 from lerobot_dp_plus.reporting.found import Found
 from lerobot_dp_plus.reporting.gallery import shelves
@@ -49,6 +49,7 @@ def told(found: Found) -> dict[str, Any]:
         "ending": charts(episodes, found.latency) if episodes else [],
         "means": list(_means(found)),
         "shelves": shelves(episodes, found.films) if episodes else [],
+        "robustness": robustness(found.robustness),
         "picture": _png(found.picture) if found.picture else "",
         "versions": list(found.versions.items()),
         "commands": found.commands,
