@@ -68,7 +68,7 @@ TABLE: dict[str, set[str]] = {
     "loading": BASICS | PARTS | HOOKS,
     "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
-    **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    **{room: BASICS | PARTS | HOOKS | HANDS | {"hub", "options"} for room in EYES},
     "comparing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # Pictures of the method, and a person who steers; neither knows the other.
     **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},

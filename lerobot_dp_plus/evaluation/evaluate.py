@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.evaluation.environment_of import environment_arguments, environment_of
-from lerobot_dp_plus.evaluation.folders import pretrained_folder, training_step, weights_digest
+from lerobot_dp_plus.evaluation.folders import ROBUSTNESS, pretrained_folder, training_step, weights_digest
 from lerobot_dp_plus.evaluation.options import FIRST_SEED, evaluate_parser
 from lerobot_dp_plus.evaluation.report import Report, print_report, read_report, write_report
 from lerobot_dp_plus.evaluation.together import ELSEWHERE, TOGETHER, batch_size
@@ -264,10 +264,10 @@ def main(argv: Sequence[str], run: Any = None) -> int:
 def _perturbed(policy: Path, output_dir: Path, options: Any, extra: Sequence[str]) -> None:
     """Success under every level that was asked for, in the terminal and in a file."""
     from lerobot_dp_plus.evaluation.perturbing import parsed
-    from lerobot_dp_plus.evaluation.robustness import FILE, robustness
+    from lerobot_dp_plus.evaluation.robustness import robustness
 
     asked = [each for text in options.perturb for each in parsed(text)]
     for row in robustness(policy, output_dir, asked, options.episodes, options.seed, extra, options.workers):
         low, high = row["interval_percent"]
         print(f"{row['name']} = {row['level']:g}: success {row['percent']:.1f} % ({low:.1f} to {high:.1f} %)")
-    print(f"written: {output_dir / FILE}; draw it with dp-plus report {output_dir}")
+    print(f"written: {output_dir / ROBUSTNESS}; draw it with dp-plus report {output_dir}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from lerobot.envs.utils import NEW_ROLLOUT_OPTION
 from lerobot.utils.io_utils import write_video
 from PIL import Image, ImageDraw, ImageFont
 
@@ -54,7 +55,7 @@ def film(
         arrays: of its batch; row: its place there.
     """
     tracked = env if isinstance(env, Tracked) else Tracked(env, environment)
-    tracked.reset(seed=episode["seed"])
+    tracked.reset(seed=episode["seed"], options={NEW_ROLLOUT_OPTION: True})
     plans, plan_steps = arrays.get("plans"), arrays.get("plan_steps")
     frames = []
     for step in range(episode["steps"]):

@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from lerobot.envs.utils import NEW_ROLLOUT_OPTION
 from rich.console import Console
 
 import lerobot_dp_plus
@@ -17,7 +17,7 @@ from lerobot_dp_plus.evaluation.films import FAST, FAST_ONES, SLOW, film_of, to_
 from lerobot_dp_plus.evaluation.perturbing import Perturbation
 from lerobot_dp_plus.evaluation.player import Player
 from lerobot_dp_plus.evaluation.summary import eval_info, percentiles, summary
-from lerobot_dp_plus.evaluation.workers import played, workers_for
+from lerobot_dp_plus.evaluation.workers import cores, played, workers_for
 from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.hub.intervals import wilson_percent
 
@@ -74,7 +74,7 @@ def play(
         _write(output_dir, batches, parts, episodes, shown)
         group, task = player.tasks[0]
         vector: Any = player.envs[group][task]
-        return vector.envs[0].reset(seed=int(player.cfg.seed or 0))[0]
+        return vector.envs[0].reset(seed=int(player.cfg.seed or 0), options={NEW_ROLLOUT_OPTION: True})[0]
     finally:
         player.close()
 
@@ -101,7 +101,7 @@ def finished(
     if several == 1:
         coming = _in_turn(batches, waiting, parts, player, one_stream, console)
     else:
-        threads = max(1, len(os.sched_getaffinity(0)) // several)
+        threads = max(1, cores() // several)
         console.print(f"{len(waiting)} batches of {waiting[0].size} episodes in {several} processes", highlight=False)
         coming = played(waiting, parts, player.arguments, several, threads, player.perturbation)
     for batch in coming:

@@ -12,13 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from lerobot_dp_plus.evaluation.evaluate import eval_arguments, facts_of
-from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
+from lerobot_dp_plus.evaluation.folders import ROBUSTNESS, pretrained_folder, weights_digest
 from lerobot_dp_plus.evaluation.perturbing import Perturbation
 from lerobot_dp_plus.evaluation.playing import finished, prepared
 from lerobot_dp_plus.evaluation.summary import rate
 from lerobot_dp_plus.hub.files import write_whole
-
-FILE = "robustness.json"
 
 
 def robustness(
@@ -56,5 +54,5 @@ def robustness(
         "extra": list(extra),
         "rows": rows,
     }
-    write_whole(output_dir / FILE, json.dumps(told, indent=2) + "\n")
+    write_whole(output_dir / ROBUSTNESS, json.dumps(told, indent=2) + "\n")
     return rows

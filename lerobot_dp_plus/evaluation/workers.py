@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -29,7 +30,12 @@ def workers_for(batches: int, asked: int | None, one_stream: bool) -> int:
             f"workers = {asked}: with one_stream each batch goes on with the random numbers of the batch before, so one "
             "process plays all; leave one of the two out"
         )
-    return 1 if one_stream else max(1, min(batches, asked or len(os.sched_getaffinity(0))))
+    return 1 if one_stream else max(1, min(batches, asked or cores()))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def played(
@@ -58,8 +64,17 @@ def played(
 
 def _begin(arguments: list[str], folder: str, threads: int, perturbation: Perturbation | None) -> None:
     global _here
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     torch.set_num_threads(threads)
     _here = Player(arguments, perturbation=perturbation), Parts(Path(folder))
+
+
+def _end_with_the_parent() -> None:
+    """Who is killed cannot end its processes; they see to it themselves."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _play(batch: Batch) -> None:

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from lerobot_dp_plus.evaluation.failures import IN_WORDS
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.reporting.themes import Chart, Theme, chart
+
+#: Kinds of failure that say something.
+NAMED = tuple(kind for kind in IN_WORDS if kind not in ("success", "failed"))
 
 Episodes = Sequence[Mapping[str, Any]]
 
@@ -38,15 +42,15 @@ def endings(episodes: Episodes) -> Chart:
             low, high = wilson_percent(counts[kind], total)
             axes.barh(row, share, 0.62, color=theme.good if kind == "success" else theme.bad)
             axes.plot([low, high], [row, row], color=theme.ink, lw=1.4)
-            said = f"{counts[kind]} = {share:.1f} % ({low:.1f} to {high:.1f})"
-            axes.text(max(high, share) + 2, row, said, color=theme.ink, size=10, va="center")
+            said = f"{counts[kind]}:  {share:.1f} % ({low:.1f} to {high:.1f})"
+            axes.text(106, row, said, color=theme.ink, size=10, va="center")
         axes.set(yticks=range(len(kinds)), yticklabels=[IN_WORDS[kind] for kind in kinds])
-        axes.set(xlim=(0, 165), xticks=(0, 25, 50, 75, 100), ylim=(len(kinds) - 0.4, -0.6), xlabel="% of episodes")
+        axes.set(xlim=(0, 212), xticks=(0, 25, 50, 75, 100), ylim=(len(kinds) - 0.4, -0.6), xlabel="% of episodes")
 
-    failed = [kind for kind in kinds if kind != "success"]
-    most = max(failed, key=lambda kind: counts[kind], default=None)
     title = f"{counts['success']} of {total} succeed"
-    title += f"; most failures: {IN_WORDS[most]}" if most not in (None, "failed") else ""
+    first, *others = sorted((kind for kind in kinds if kind != "success"), key=lambda kind: -counts[kind]) or [""]
+    if first in NAMED and all(counts[first] > counts[other] for other in others):
+        title += f"; most failures: {IN_WORDS[first]}"
     return chart(title, "How episodes ended; lines are 95 % Wilson intervals.", draw, 1.0 + 0.45 * len(kinds))
 
 
@@ -100,11 +104,20 @@ def lateness(latency: Sequence[Mapping[str, Any]]) -> Chart:
         for name in ("medians", "whiskers", "caps"):
             for line in parts[name]:
                 line.set(color=theme.ink)
-        least = min(float(each.min()) for each in values)
-        axes.set(yticklabels=names, xscale="log" if least > 0 else "linear", xlabel="milliseconds", ylim=(3.6, 0.4))
+        least, most = (float(end([end(each) for each in values])) for end in (np.min, np.max))
+        if least > 0 and most > 20 * least:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        for row, each in enumerate(values, 1):
+            said = f"{np.median(each):.3g}"
+            axes.annotate(said, (each.max(), row), (6, 0), textcoords="offset points", color=theme.ink, va="center")
+        axes.set(yticklabels=names, xlabel="milliseconds", ylim=(3.6, 0.4))
+        axes.margins(x=0.16)
 
     middle = float(np.median([each["p99"] for each in latency]))
-    said = "From observation to action, of all episodes of a batch together; boxes are quartiles over episodes. Most steps take the next action of a plan that is there."
+    said = "From observation to action, of all episodes of a batch together; boxes are quartiles over episodes, figures medians. Most steps take the next action of a plan that is there."
     return chart(f"The slowest decision in a hundred takes {middle:.0f} ms", said, draw, 2.3)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lerobot_dp_plus
-from lerobot_dp_plus.evaluation.robustness import FILE as ROBUSTNESS
+from lerobot_dp_plus.evaluation.folders import ROBUSTNESS
 from lerobot_dp_plus.hub.card_results import EVAL_INFO, REPORT, read_episodes
 from lerobot_dp_plus.hub.files import by_number, read_json, training_step
 from lerobot_dp_plus.policies.folders import pretrained_folder

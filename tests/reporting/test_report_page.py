@@ -44,7 +44,7 @@ def test_a_training_finds_its_evaluation_and_an_evaluation_its_training(folders:
         assert any(f"--episodes=40 --seed={FIRST} --policy.n_action_steps=4" in each for each in typed)
         assert f"dp-plus compare {beside} OTHER" in typed
     with pytest.raises(FileNotFoundError, match="holds neither an evaluation"):
-        look(run / "checkpoints" / "last" / "training_state")
+        look(run.parents[1])
 
 
 def test_what_the_page_tells(folders: tuple[Path, Path]) -> None:
@@ -55,7 +55,7 @@ def test_what_the_page_tells(folders: tuple[Path, Path]) -> None:
         "Success reached 80 % at update 4,000",
         "21 updates a second",
     ]
-    assert content["ending"][0].title == "32 of 40 succeed; most failures: out of time near the goal"
+    assert content["ending"][0].title == "32 of 40 succeed"  # two failures of each kind
     assert all(each.light != each.dark for each in (*content["learning"], *content["ending"]))
     assert dict(content["meanings"])["loss_executed"] == meaning("loss_executed") and not content["missing"]
     # Failures first, each with its seed; failures of a later episode too, not only the first ones.
