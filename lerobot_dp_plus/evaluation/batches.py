@@ -89,7 +89,7 @@ class Parts:
     def write(self, batch: Batch, episodes: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]) -> None:
         """Keep a batch that is finished."""
         with whole(self.arrays(batch)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         write_whole(self.lines(batch), "".join(json.dumps(each) + "\n" for each in episodes))
 
     def read(self, batch: Batch) -> list[dict[str, Any]]:

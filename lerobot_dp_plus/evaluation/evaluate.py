@@ -232,7 +232,7 @@ def name_of(policy: Path) -> str:
 def main(argv: Sequence[str], run: Any = None) -> int:
     """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
-    policies = options.checkpoints or [options.policy]
+    policies = options.checkpoints
     names = [name_of(each) for each in policies]
     if len(set(names)) < len(names):
         names = [f"{index + 1}-{name}" for index, name in enumerate(names)]

@@ -37,4 +37,5 @@ def measure_latency(checkpoint: Checkpoint, observation: Observation, repeats: i
         checkpoint.act(observation)
         seconds.append(time.perf_counter() - start)
     milliseconds = 1000 * np.asarray(seconds[warm_up:])
-    return Latency(*(float(each) for each in np.percentile(milliseconds, (50, 90, 95, 99))), repeats)
+    p50, p90, p95, p99 = (float(each) for each in np.percentile(milliseconds, (50, 90, 95, 99)))
+    return Latency(p50, p90, p95, p99, repeats)

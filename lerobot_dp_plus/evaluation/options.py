@@ -2,18 +2,29 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from lerobot_dp_plus.options import command
+from lerobot_dp_plus.options import command, describe
 
 FIRST_SEED = 100_000  # far from LeRobot's default 1000 and from the demonstrations' seeds
 SELECTION_SEED = 90_000  # of what is chosen or calibrated; what is reported never sees these
 DEMO_CONFIG = Path("configs") / "demo_pusht.json"
 
 
+class _OfCheckpoints(argparse.ArgumentParser):
+    """Needs a checkpoint, by position or by `--policy`, as LeRobot's eval has it."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        found, others = super().parse_known_args(args, namespace)
+        found.checkpoints = found.checkpoints or ([found.policy] if found.policy else [])
+        if not found.checkpoints:
+            self.error("the following arguments are required: CHECKPOINT")
+        return found, others
+
+
 def evaluate_parser() -> argparse.ArgumentParser:
     """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
-    parser = command(
-        "dp-plus evaluate",
+    told = describe(
         "Play episodes as LeRobot's eval does, in the environment of the training: success with its interval, how episodes\n"
         "fail, how smoothly and how fast, films of failures. A second call goes on where a first was stopped.\n"
         "Options of LeRobot's eval may follow.",
@@ -25,11 +36,9 @@ def evaluate_parser() -> argparse.ArgumentParser:
             "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
-    named = parser.add_mutually_exclusive_group(required=True)
-    named.add_argument(
-        "checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", default=[], help="checkpoint or training folder"
-    )
-    named.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
+    parser = _OfCheckpoints(prog="dp-plus evaluate", **told)
+    parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="checkpoint or training folder")
+    parser.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
     parser.add_argument("--output-dir", "--output_dir", type=Path, help="where to write; outputs/evaluate/NAME")
     parser.add_argument("--episodes", type=int, default=50, help="how many to play of each task")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")

@@ -23,7 +23,7 @@ from lerobot.scripts import lerobot_eval
 from lerobot.utils.device_utils import get_safe_torch_device
 from lerobot.utils.random_utils import set_seed
 
-import lerobot_dp_plus.environments
+import lerobot_dp_plus.environments.aloha_config  # (registers aloha_lite)
 import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
 from lerobot_dp_plus.evaluation.batches import Batch
 from lerobot_dp_plus.evaluation.clock import Clock
@@ -86,7 +86,8 @@ class Player:
                 trust_remote_code=self.cfg.trust_remote_code,
             )
             for vector in (each for group in self._envs.values() for each in group.values()):
-                vector.envs = [Tracked(env, self.cfg.env.type) for env in vector.envs]  # type: ignore[attr-defined]
+                sync: Any = vector
+                sync.envs = [Tracked(env, self.cfg.env.type) for env in sync.envs]
         return self._envs
 
     @property
@@ -114,10 +115,9 @@ class Player:
             self._made = self._make()
         if random is not None:
             set_state(random)
-        policy, env_processors, processors = self._made
-        clock = Clock(
-            policy, *processors, self.perturbation.begin(batch.first_seed) if self.perturbation else Untouched()
-        )
+        policy, env_processors, (preprocess, postprocess) = self._made
+        harder = self.perturbation.begin(batch.first_seed) if self.perturbation else Untouched()
+        clock = Clock(policy, preprocess, postprocess, harder)
         tracks: list[Tracked] = vector.envs  # type: ignore[attr-defined]
         half = torch.autocast(device_type=self._device.type) if self.cfg.policy.use_amp else nullcontext()  # type: ignore[union-attr]
         with replaced(lerobot_eval, "inside_slurm", lambda: True), torch.no_grad(), half:

@@ -43,9 +43,9 @@ def drawn(random, shared: np.ndarray, gap: float, trainings: int, spread: float)
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    """Of 600 comparisons 95 % are asked for; below 93 % would be two standard errors and a half."""
+    """Of 300 comparisons 95 % are asked for; below 92 % would be more than two standard errors."""
     random = np.random.default_rng(1)
-    hits, scores, seeds, tries = 0, 0, 0, 600
+    hits, scores, seeds, tries = 0, 0, 0, 300
     for _ in range(tries):
         shared = random.choice([-1.0, 1.0], 60)
         truth = 0.1
@@ -53,13 +53,13 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         _, low, high = difference(Counts.of(a, b))
         hits += low <= truth <= high
         x, y = random.beta(2, 1, 60), random.beta(2, 1.5, 60)
-        _, *ends = score_difference(x, y) if scores < tries else (0, 0, 0)
+        _, *ends = score_difference(x, y)
         scores += ends[0] <= 2 / 3 - 2 / 3.5 <= ends[1]
         level = over_trainings(*(drawn(random, shared, gap, 3, 0.06) for gap in (truth, 0.0)))
         seeds += level.low <= truth <= level.high
-    assert 0.93 <= hits / tries <= 0.99
+    assert 0.92 <= hits / tries <= 0.99
     assert 0.92 <= scores / tries <= 0.98
-    assert 0.93 <= seeds / tries <= 0.995
+    assert 0.92 <= seeds / tries <= 1
 
 
 def test_trainings_are_a_level_of_their_own() -> None:
@@ -81,13 +81,13 @@ def test_trainings_are_a_level_of_their_own() -> None:
 def test_looking_after_every_episode_keeps_the_error_rate() -> None:
     random = np.random.default_rng(4)
     for differ in (1.0, 0.2, 0.05):
-        d = random.choice([-1, 0, 1], (1000, 400), p=[differ / 2, 1 - differ, differ / 2])
+        d = random.choice([-1, 0, 1], (1000, 250), p=[differ / 2, 1 - differ, differ / 2])
         false = (decided_at(d) > 0).mean()
         assert false <= 0.05
         # An exact test that is looked at as often would be wrong far more often.
         if differ == 1.0:
-            wins = (d[:200] > 0).cumsum(1)
-            looks = range(20, 400, 10)
+            wins = (d[:80] > 0).cumsum(1)
+            looks = range(20, 250, 10)
             often = np.mean([any(binomtest(int(w[n]), n + 1).pvalue < 0.05 for n in looks) for w in wins])
             assert often > 0.15
     with_gain = random.choice([-1, 0, 1], (200, 400), p=[0.05, 0.65, 0.3])
@@ -164,7 +164,7 @@ def test_folders_of_evaluations(tmp_path: Path, capsys) -> None:
 
 def test_checkpoints_are_played_until_it_is_decided(tmp_path: Path, capsys) -> None:
     state = CARDS / "pusht_state"
-    quick = ["--policy.selection.num_candidates=1", "--policy.sampler.num_steps=1", "--env.episode_length=16"]
+    quick = ["--policy.selection.num_candidates=2", "--policy.sampler.num_steps=1", "--env.episode_length=16"]
     flags = ["--until-decided", "--episodes=20", "--output-dir", str(tmp_path), *quick]
     assert entry.main(["compare", str(state), str(state), *flags]) == 0
     said = " ".join(capsys.readouterr().out.split())

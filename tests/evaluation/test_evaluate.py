@@ -18,7 +18,7 @@ from lerobot_dp_plus.evaluation.playing import play
 STATE = Path(__file__).parents[2] / "hub_cards" / "pusht_state"
 FIRST = 90_700
 #: Few candidates, calls and steps; some episodes succeed in so many steps and some do not.
-QUICK = ["--policy.selection.num_candidates=2", "--policy.sampler.num_steps=2", "--env.episode_length=30"]
+QUICK = ["--policy.selection.num_candidates=2", "--policy.sampler.num_steps=2", "--env.episode_length=20"]
 
 
 def lines(folder: Path) -> list[dict]:
@@ -114,7 +114,7 @@ def test_a_command_measures_films_failures_and_is_found_again(tmp_path: Path, ca
     late = [json.loads(line) for line in (tmp_path / "latency.jsonl").read_text().splitlines()]
     assert [each["seed"] for each in late] == [each["seed"] for each in episodes] and late[0]["p99"] > 0
     for each in episodes:
-        assert 0 <= each["final"] <= each["best"] <= 1 and each["steps"] <= 30
+        assert 0 <= each["final"] <= each["best"] <= 1 and each["steps"] <= 20
         assert each["path_length"] > 0 and each["jerk"] > 0 and each["collisions"] is None
         assert each["max_reward"] == pytest.approx(min(each["best"] / 0.95, 1))
     assert entry.main(["evaluate", str(STATE), *flags, *short]) == 0

@@ -38,6 +38,8 @@ def made_up(folder: Path, inputs: dict[str, PolicyFeature], joints: int) -> Path
         model.units.learn({key: (torch.zeros(width), torch.ones(width)) for key, width in widths.items()})
     made.save_pretrained(folder)
     stats = {key: {"min": -torch.ones(width), "max": torch.ones(width)} for key, width in widths.items()}
+    for key in set(inputs) - set(widths):
+        stats[key] = {"mean": torch.full((3, 1, 1), 0.5), "std": torch.full((3, 1, 1), 0.5)}
     for pipeline in make_pre_post_processors(config, dataset_stats=stats):
         pipeline.save_pretrained(folder)
     return folder

@@ -60,7 +60,7 @@ def test_levels_are_read_and_refused() -> None:
     assert parsed("n_action_steps=4")[0].switches() == ["--policy.n_action_steps=4"]
     assert parsed("network_calls=5")[0].switches() == ["--policy.sampler.num_steps=5"]
     for text, message in [
-        ("wind=1", "legal are observation_noise"),
+        ("wind=1", "legal are brightness, delay, "),
         ("delay=fast", "expected numbers after the name"),
         ("delay=1.5", "delay = 1.5: must be a whole number of at least 0"),
         ("dropped_frames=2", "dropped_frames = 2: must be from 0 to 1"),
@@ -81,7 +81,7 @@ def test_the_table_names_every_member() -> None:
 
 def test_success_under_every_level(tmp_path: Path, capsys) -> None:
     """Level 0 plays the episodes of no perturbation, and actions of pure noise other ones."""
-    quick = ["--policy.selection.num_candidates=1", "--policy.sampler.num_steps=1", "--env.episode_length=10"]
+    quick = ["--policy.selection.num_candidates=2", "--policy.sampler.num_steps=1", "--env.episode_length=10"]
     flags = ["--episodes=2", "--seed=90800", "--output-dir", str(tmp_path), "--perturb", "action_noise=0,5", *quick]
     assert entry.main(["evaluate", str(STATE), *flags, "--perturb", "delay=0"]) == 0
     said = capsys.readouterr().out

@@ -2,11 +2,11 @@
 
 | member | level | what is done | file |
 |---|---|---|---|
-| `observation_noise` | σ | N(0, σ²) is added to every state, normalised as the policy sees it | `noise.py` |
-| `action_noise` | σ | the same to every action, before it is turned into the data's units | `noise.py` |
+| `brightness` | factor | pictures times the factor, at most white | `brightness.py` |
 | `delay` | d steps | the policy sees what was observed d control steps before | `lateness.py` |
 | `dropped_frames` | p | with probability p an observation is lost, and the policy sees the one before again | `lateness.py` |
-| `brightness` | factor | pictures times the factor, at most white | `brightness.py` |
+| `observation_noise` | σ | N(0, σ²) is added to every state, normalised as the policy sees it | `noise.py` |
+| `action_noise` | σ | the same to every action, before it is turned into the data's units | `noise.py` |
 | `n_action_steps` | T_a | so many steps of a chunk are executed before the policy looks again | `switches.py` |
 | `network_calls` | calls | the sampler's steps | `switches.py` |
 

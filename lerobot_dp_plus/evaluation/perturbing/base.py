@@ -48,6 +48,7 @@ class Perturbation:
         return []
 
 
+#: By name, in the order of the folder's table.
 PERTURBATIONS: dict[str, type[Perturbation]] = {}
 
 
