@@ -1,6 +1,7 @@
 """The options of `dp-plus evaluate`, `calibrate`, `budget`, `demo` and `report`."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ DEMO_CONFIG = Path("configs") / "demo_pusht.json"
 
 
 class _OfCheckpoints(argparse.ArgumentParser):
-    """Needs a checkpoint, by position or by `--policy`, as LeRobot's eval has it."""
+    """`--policy DIR`, as LeRobot's eval has it, is a checkpoint like those named by position."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
-        found, others = super().parse_known_args(args, namespace)
-        found.checkpoints = found.checkpoints or ([found.policy] if found.policy else [])
-        if not found.checkpoints:
-            self.error("the following arguments are required: CHECKPOINT")
-        return found, others
+        rest, named = [], []
+        given = iter(sys.argv[1:] if args is None else args)
+        for each in given:
+            flag, equals, value = each.partition("=")
+            if flag in ("--policy", "--policy.path"):
+                named.append(value if equals else next(given, ""))
+            else:
+                rest.append(each)
+        return super().parse_known_args([*named, *rest], namespace)
 
 
 def evaluate_parser() -> argparse.ArgumentParser:
@@ -37,8 +42,13 @@ def evaluate_parser() -> argparse.ArgumentParser:
         ],
     )
     parser = _OfCheckpoints(prog="dp-plus evaluate", **told)
-    parser.add_argument("checkpoints", type=Path, nargs="*", metavar="CHECKPOINT", help="checkpoint or training folder")
-    parser.add_argument("--policy", "--policy.path", type=Path, help="the same, as LeRobot's eval has it")
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="checkpoint or training folder; policy=DIR is the same",
+    )
     parser.add_argument("--output-dir", "--output_dir", type=Path, help="where to write; outputs/evaluate/NAME")
     parser.add_argument("--episodes", type=int, default=50, help="how many to play of each task")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")

@@ -11,6 +11,7 @@ from lerobot.policies import get_policy_class, make_policy_config, make_pre_post
 
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.evaluation.evaluate import eval_arguments, evaluate
+from lerobot_dp_plus.evaluation.failures import IN_WORDS
 from lerobot_dp_plus.evaluation.films import film
 from lerobot_dp_plus.evaluation.playing import prepared
 from lerobot_dp_plus.networks import TransformerConfig
@@ -58,7 +59,8 @@ def test_aloha_is_evaluated_whole(tmp_path: Path) -> None:
     assert report.latency_p99_ms is not None and report.latency_ms is not None
     episodes = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
     for each in episodes:
-        assert (each["task"], each["steps"], each["kind"], each["best"]) == ("aloha_lite_0", 8, "lost_contact", 0)
+        assert (each["task"], each["steps"]) == ("aloha_lite_0", 8) and each["kind"] in set(IN_WORDS) - {"failed"}
+        assert each["best"] == each["max_reward"] / 4 in (0, 0.25, 0.5, 0.75, 1)
         assert each["path_length"] > 0 and each["jerk"] > 0
     assert (out / "videos" / "aloha_lite_0" / "eval_episode_0.mp4").stat().st_size > 500
 

@@ -71,3 +71,12 @@ def test_the_helps_eval_of_the_demo_gives_its_policy_what_it_reads() -> None:
     check_environment(policy, PushtEnv(**({"obs_type": obs_type} if obs_type else {})))
     with pytest.raises(ValueError, match=r"needs observation\.environment_state"):
         check_environment(policy, PushtEnv())
+
+
+def test_checkpoints_by_position_or_as_lerobots_eval_names_them() -> None:
+    from lerobot_dp_plus.evaluation.options import evaluate_parser
+
+    for given in (["a"], ["--episodes=3", "a"], ["--policy=a"], ["--policy.path", "a", "--episodes", "3"]):
+        found, others = evaluate_parser().parse_known_args([*given, "--policy.n_action_steps=4"])
+        assert found.checkpoints == [Path("a")] and others == ["--policy.n_action_steps=4"]
+    assert evaluate_parser().parse_args(["a", "b"]).checkpoints == [Path("a"), Path("b")]
