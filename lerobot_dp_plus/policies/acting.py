@@ -17,7 +17,7 @@ from lerobot.policies import get_policy_class, make_pre_post_processors
 from torch import Tensor
 
 import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
-from lerobot_dp_plus.policies.folders import pretrained_folder
+from lerobot_dp_plus.policies.folders import at_hand, pretrained_folder
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS
 
 #: One robot's or environment's values by name, or those of several, (B, ...).
@@ -61,7 +61,8 @@ def load_policy(path: str | Path, **switches: Any) -> Loaded:
         policy, preprocess, postprocess = load_policy("outputs/train/run", n_action_steps=4, sampler={"num_steps": 5})
 
     Args:
-        path: a folder with config.json, a training's output folder (its last checkpoint), or USER/NAME on the Hub.
+        path: a folder with config.json, a training's output folder (its last checkpoint), a policy that comes along, such as
+            `hub_cards/pusht_state`, or USER/NAME on the Hub.
         switches: fields of the policy's config, those of a part as a mapping, and options of the Hub: revision, token,
             cache_dir, force_download, local_files_only.
 
@@ -75,7 +76,7 @@ def load_policy(path: str | Path, **switches: Any) -> Loaded:
 
 def load_switched(path: str | Path, switches: Sequence[str] = (), **hub: Any) -> Loaded:
     """The same with switches as the command line spells them, such as `--sampler.num_steps=5`; of any policy type."""
-    place = pretrained_folder(Path(path)) if Path(path).is_dir() else path
+    place = pretrained_folder(Path(path)) if at_hand(Path(path)).is_dir() else path
     with _worded(switches):
         config = PreTrainedConfig.from_pretrained(place, cli_overrides=list(switches), **hub)
     policy = get_policy_class(config.type).from_pretrained(place, config=config, **hub).eval()
