@@ -41,7 +41,7 @@ lint: $(DEV)
 	$(BIN)/mypy
 
 docs: $(DEV)
-	$(BIN)/mkdocs build --strict --quiet --site-dir outputs/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir outputs/site
 
 package: $(DEV)
 	@scripts/check_package.sh
