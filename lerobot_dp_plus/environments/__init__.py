@@ -6,6 +6,11 @@ aloha_lite  gym_aloha's two tasks, physics bit for bit, at many times the speed 
             (the environment itself)                                               aloha_lite.py
             (the physics, without rendering; rewards; when a goal counts as held)  aloha_physics.py
             (pictures: one camera, any size, in the stock look or a cheap one)     aloha_render.py
+blocks      a table with three things, and a sentence that says which to bring     blocks_config.py
+            (the environment itself, kinematic)                                    blocks.py
+            (its pictures)                                                         blocks_picture.py
+
+`sentences.py` holds what is said, in training and in tests only; `vector.py` makes vectors of environments.
 
 How aloha_lite differs from LeRobot's `aloha`: one camera is rendered, only when it is asked for, at 120×160 unless told
 otherwise, without shadows, reflections and multisampling (`look=stock` brings them back); the objects' poses can be
