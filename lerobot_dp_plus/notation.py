@@ -46,6 +46,8 @@ class FlowMap(Protocol):
 
 #: The kinds of tokens: one vector for each observation step, places in a picture, words of an instruction.
 STEPS, PATCHES, WORDS = "steps", "patches", "words"
+#: Where a dataset says what its demonstrator looked at, (x, y, half side) as shares of the picture. No policy acts on it.
+GAZE = "observation.gaze"
 
 
 class Tokens(NamedTuple):

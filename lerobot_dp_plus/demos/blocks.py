@@ -12,8 +12,9 @@ from lerobot_dp_plus.demos.production import Demonstrations, produce
 from lerobot_dp_plus.demos.publication import exit_status
 from lerobot_dp_plus.environments.blocks import FPS, SHAPES
 from lerobot_dp_plus.environments.sentences import COLOURS
+from lerobot_dp_plus.notation import GAZE
 
-IMAGE, GAZE = "observation.image", "observation.gaze"
+IMAGE = "observation.image"
 STATE_NAMES = ("x", "y", "closed")
 
 

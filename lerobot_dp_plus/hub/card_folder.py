@@ -138,7 +138,7 @@ class Upload:
     @property
     def reads_words(self) -> bool:
         """Whether it is told what to do."""
-        return (self.config.get("words") or {}).get("type", "none") != "none"
+        return (self.config.get("words") or {}).get("type", "none") not in ("none", "automatic")
 
     @property
     def hub_dataset(self) -> str | None:

@@ -45,6 +45,10 @@ _WORDS = {
     },
     "words": {
         "none": "not used",
+        "automatic": "not used",
+        "ngrams": f"words of the instruction by the hashes of their parts {_paper('1607.04606')}",
+        "sentence": f"the instruction as one vector of a frozen encoder of sentences {_paper('1907.04307')}",
+        "pretrained": f"the instruction as a frozen text tower sees it {_paper('2103.00020')}",
         "hashed": f"words of the instruction by their hash {_paper('0902.2206')}",
     },
     "state_estimation": {

@@ -10,9 +10,10 @@ from lerobot.utils.constants import ACTION
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics, remark_on_tasks
+from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics
 from lerobot_dp_plus.policies.fitting import DTYPES
 from lerobot_dp_plus.policies.host_data import Run, run_of
+from lerobot_dp_plus.policies.instructions import adopt_instructions
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
@@ -75,8 +76,7 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
         )
     config.follow(meta.fps)
     _say_sizes(config)
-    if not config.spoken_features:
-        remark_on_tasks(meta, (run or Run()).episodes)
+    adopt_instructions(config, meta, (run or Run()).episodes)
     if missing:
         return
     if names:
