@@ -46,7 +46,7 @@ class Blocks(gym.Env):
     the option `instruction`, a kind of sentence, which is said instead of the usual one in the same scene.
 
     `task_description` is the sentence of this episode. `info` holds `named`, the number of the thing that it names, or −1
-    if it fits several; `target`, one that is meant in this scene, whatever is said; `grasped`, the first thing that was
+    if it fits several; `fits`, the numbers of all that it fits; `target`, one that is meant in this scene, whatever is said; `grasped`, the first thing that was
     grasped, and `delivered`, the last one put on the tray, both −1 if there is none; and `is_success`, whether what was
     delivered fits the sentence, which ends an episode.
     """
@@ -152,7 +152,7 @@ class Blocks(gym.Env):
         return {"agent_pos": self.agent_pos, "environment_state": self.environment_state}
 
     def _info(self) -> dict[str, Any]:
-        numbers = {"named": self.said.named, "target": self.target}
+        numbers = {"named": self.said.named, "fits": self.said.fits, "target": self.target}
         met = {"grasped": self.grasped, "delivered": self.delivered}
         return {**numbers, **met, "is_success": self.delivered in self.said.fits}
 
