@@ -114,6 +114,31 @@ def blocks_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def metaworld_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos metaworld --task TASK --root DIR`."""
+    parser = _player(
+        "dp-plus demos metaworld",
+        "MetaWorld's experts on its tasks, or three pucks of which a sentence names one. Extra metaworld.",
+        [
+            "dp-plus demos metaworld --task three-pucks --episodes 400 --root data/pucks",
+            "dp-plus demos metaworld --task mt10 --episodes 500 --images --root data/mt10",
+        ],
+        episodes=400,
+    )
+    parser.add_argument(
+        "--task",
+        required=True,
+        help="three-pucks; a task of MetaWorld, several with commas, mt10, mt50, easy … very_hard",
+    )
+    parser.add_argument("--images", action="store_true", help="also record pictures")
+    parser.add_argument("--size", type=int, default=96, help="height and width of the pictures")
+    parser.add_argument("--camera", default="corner2", help="corner2 or near; three-pucks has its own")
+    parser.add_argument("--ambiguous", type=float, default=AMBIGUOUS, help="share of sentences that fit all pucks")
+    parser.add_argument("--disturbed", type=float, default=0.5, help="share of disturbed executions")
+    _add_production_arguments(parser)
+    return parser
+
+
 def _player(prog: str, description: str, examples: list[str], episodes: int) -> argparse.ArgumentParser:
     """A command that plays `episodes` unless told otherwise: where to, how many, and whether to push them."""
     parser = command(prog, description, examples)
@@ -150,6 +175,7 @@ DEMOS = {
     "pusht_rollouts": (rollouts_parser, "a trained PushT policy, the best of its candidates"),
     "aloha": (aloha_parser, "the ALOHA expert"),
     "blocks": (blocks_parser, "things on a table, and sentences"),
+    "metaworld": (metaworld_parser, "MetaWorld's experts, and three pucks"),
     "push": (push_parser, "a finished dataset to the Hub"),
 }
 

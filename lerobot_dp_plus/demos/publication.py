@@ -20,6 +20,10 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("policy", "episodes", "seed", "candidates", "disturbed"),
     ),
     "lerobot_dp_plus.demos.blocks": ("blocks", ("episodes", "seed", "images", "size", "ambiguous", "disturbed")),
+    "lerobot_dp_plus.demos.metaworld": (
+        "metaworld",
+        ("task", "episodes", "seed", "images", "size", "camera", "ambiguous", "disturbed"),
+    ),
     "lerobot_dp_plus.demos.aloha": (
         "aloha",
         ("task", "episodes", "seed", "cameras", "resolution", "look", "environment-state"),

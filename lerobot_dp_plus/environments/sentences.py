@@ -25,24 +25,24 @@ COLOURS = ("red", "green", "blue")
 KINDS = ("named", "swapped", "paraphrase", "none", "ambiguous", "synonym", "typo", "chinese", "german")
 
 TRAINING = (
-    "put {it} on the tray",
-    "move {it} to the tray",
-    "pick up {it} and place it on the tray",
-    "bring {it} to the tray",
-    "grab {it} and carry it over to the tray",
-    "take {it} to the tray please",
-    "please put {it} onto the tray",
-    "I want {it} on the tray",
-    "the tray needs {it}",
-    "{it} goes on the tray",
+    "put {it} on the {place}",
+    "move {it} to the {place}",
+    "pick up {it} and place it on the {place}",
+    "bring {it} to the {place}",
+    "grab {it} and carry it over to the {place}",
+    "take {it} to the {place} please",
+    "please put {it} onto the {place}",
+    "I want {it} on the {place}",
+    "the {place} needs {it}",
+    "{it} goes on the {place}",
 )
 HELD_OUT = (
-    "could you place {it} on the tray",
-    "lift {it} and set it down on the tray",
-    "carry {it} across to the tray",
-    "drop {it} on the tray, will you",
-    "get {it} and leave it on the tray",
-    "transport {it} over there, to the tray",
+    "could you place {it} on the {place}",
+    "lift {it} and set it down on the {place}",
+    "carry {it} across to the {place}",
+    "drop {it} on the {place}, will you",
+    "get {it} and leave it on the {place}",
+    "transport {it} over there, to the {place}",
 )
 ANY = ("one of them", "any of them", "something", "one of the things")
 SYNONYMS = {
@@ -50,14 +50,16 @@ SYNONYMS = {
     "green": ("emerald", "lime", "greenish"),
     "blue": ("navy", "azure", "bluish"),
 }
-#: (templates, colours) of other languages.
+#: (templates, colours, places) of other languages.
 CHINESE = (
-    ("把{it}的放到托盘上", "拿{it}的物体", "请移动{it}的到托盘"),
+    ("把{it}的放到{place}上", "拿{it}的物体", "请移动{it}的到{place}"),
     {"red": "红色", "green": "绿色", "blue": "蓝色"},
+    {"tray": "托盘", "mark": "目标"},
 )
 GERMAN = (
-    ("lege das {it} Ding auf das Tablett", "bring bitte das {it} zum Tablett", "nimm das {it} Objekt"),
+    ("lege das {it} Ding auf das {place}", "bring bitte das {it} zum {place}", "nimm das {it} Objekt"),
     {"red": "rote", "green": "grüne", "blue": "blaue"},
+    {"tray": "Tablett", "mark": "Ziel"},
 )
 
 
@@ -81,8 +83,12 @@ class Instruction:
         return self.fits[0] if len(self.fits) == 1 else -1
 
 
-def instruct(kind: str, target: int, things: Sequence[Thing], rng: np.random.Generator) -> Instruction:
+def instruct(
+    kind: str, target: int, things: Sequence[Thing], rng: np.random.Generator, place: str = "tray"
+) -> Instruction:
     """A sentence of this kind that fits the thing with the number `target`; `swapped` names another one.
+
+    `place` is where things are brought, `tray` or `mark`.
 
     Raises:
         ValueError: there is no such kind.
@@ -99,27 +105,29 @@ def instruct(kind: str, target: int, things: Sequence[Thing], rng: np.random.Gen
     if kind == "ambiguous":
         alike = tuple(number for number in everything if things[number].shape == thing.shape)
         if len(alike) > 1 and rng.random() < 0.5:
-            return Instruction(_say(TRAINING, f"the {thing.shape}", rng), alike)
-        return Instruction(_say(TRAINING, _one(ANY, rng), rng), everything)
+            return Instruction(_say(TRAINING, f"the {thing.shape}", place, rng), alike)
+        return Instruction(_say(TRAINING, _one(ANY, rng), place, rng), everything)
     if kind in ("chinese", "german"):
-        templates, colours = CHINESE if kind == "chinese" else GERMAN
-        return Instruction(_say(templates, colours[thing.colour], rng), (target,))
+        templates, colours, places = CHINESE if kind == "chinese" else GERMAN
+        return Instruction(_say(templates, colours[thing.colour], places[place], rng), (target,))
     colour = thing.colour
     if kind == "synonym":
         colour = _one(SYNONYMS[colour], rng)
     elif kind == "typo":
-        place = int(rng.integers(1, len(colour) - 1))
-        colour = colour[:place] + colour[place + 1] + colour[place] + colour[place + 2 :]
+        apart = [number for number in range(1, len(colour) - 1) if colour[number] != colour[number + 1]]
+        at = apart[int(rng.integers(len(apart)))]
+        colour = colour[:at] + colour[at + 1] + colour[at] + colour[at + 2 :]
     names = [f"the {colour} one", f"the {colour} {thing.shape}", f"the {colour} thing"]
     alone = sum(other.shape == thing.shape for other in things) == 1
     if alone and kind in ("named", "swapped", "paraphrase"):
         names.append(f"the {thing.shape}")
-    return Instruction(_say(HELD_OUT if kind == "paraphrase" else TRAINING, _one(names, rng), rng), (target,))
+    templates = HELD_OUT if kind == "paraphrase" else TRAINING
+    return Instruction(_say(templates, _one(names, rng), place, rng), (target,))
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:
     return choices[int(rng.integers(len(choices)))]
 
 
-def _say(templates: Sequence[str], it: str, rng: np.random.Generator) -> str:
-    return _one(templates, rng).format(it=it)
+def _say(templates: Sequence[str], it: str, place: str, rng: np.random.Generator) -> str:
+    return _one(templates, rng).format(it=it, place=place)

@@ -10,6 +10,8 @@ ENVIRONMENTS = {
     "aloha": (PIXELS, PIXELS),
     "aloha_lite": (PIXELS, KEYPOINTS),
     "blocks": (PIXELS, KEYPOINTS),
+    "three_pucks": (PIXELS, KEYPOINTS),
+    "metaworld_lite": (PIXELS, KEYPOINTS),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
+import numpy as np
 import pyarrow.parquet as pq
 from lerobot.datasets.language import LANGUAGE_PERSISTENT
 
@@ -65,8 +65,8 @@ def _of_column(meta: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in sorted(Path(meta.root).glob("data/**/*.parquet")):
         table = pq.read_table(file, columns=["frame_index", "task_index", LANGUAGE_PERSISTENT])
-        first = table.filter(pc.equal(table["frame_index"], 0))
-        for index, rows in zip(first["task_index"].to_pylist(), first[LANGUAGE_PERSISTENT].to_pylist(), strict=True):
-            said = [row["content"] for row in rows or () if row["style"] == STYLE and row["content"]]
-            found.setdefault(str(names[index]), []).extend(said)
+        for row in np.flatnonzero(table["frame_index"].to_numpy() == 0).tolist():
+            told = table[LANGUAGE_PERSISTENT][row].as_py() or ()
+            said = [each["content"] for each in told if each["style"] == STYLE and each["content"]]
+            found.setdefault(str(names[table["task_index"][row].as_py()]), []).extend(said)
     return found

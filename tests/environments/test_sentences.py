@@ -60,8 +60,8 @@ def test_a_swapped_sentence_names_one_of_the_others():
 def test_other_words_for_a_colour_and_other_languages():
     for target, colour in enumerate(COLOURS):
         assert all(any(name in each.sentence for name in SYNONYMS[colour]) for each in said("synonym", target))
-        assert all(colour not in each.sentence for each in said("synonym", target) + said("typo", target))
-        for kind, (_, colours) in (("chinese", CHINESE), ("german", GERMAN)):
+        assert all(colour not in each.sentence.split() for each in said("synonym", target) + said("typo", target))
+        for kind, (_, colours, _) in (("chinese", CHINESE), ("german", GERMAN)):
             assert all(colours[colour] in each.sentence for each in said(kind, target))
     assert [each.sentence for each in said("none", 0, 2)] == ["", ""] and said("none", 0)[0].fits == (0, 1, 2)
 
