@@ -80,6 +80,16 @@ def unseen(tokens: Sequence[Tokens], rows: Tensor | None = None) -> tuple[Tokens
     return tuple(span._replace(values=dropped(span.values)) for span in tokens)
 
 
+def unsaid(tokens: Sequence[Tokens]) -> tuple[Tokens, ...]:
+    """The spans of an observation for which nothing was said: its words are not there."""
+
+    def silent(span: Tokens) -> Tokens:
+        there = torch.zeros(span.values.shape[:2], dtype=torch.bool, device=span.values.device)
+        return span._replace(values=torch.zeros_like(span.values), valid=there)
+
+    return tuple(silent(span) if span.kind == WORDS else span for span in tokens)
+
+
 class Span(NamedTuple):
     """The shape of the tokens of one kind: how many, and how wide."""
 
