@@ -16,7 +16,7 @@
 | `pretrained` | W · h of a text tower's last layer, a token for each of its own | arXiv 2103.00020 | `text_tower.py` |
 
 `frozen_words.py` holds what members share whose vectors come from an encoder that is not trained.
-`resize.py` shrinks pictures, before they are cached and in use.
+`things.py` gives each thing that a state lists a token. `resize.py` shrinks pictures, before they are cached and in use.
 
 `ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
 have tokens of their own. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk.

@@ -18,6 +18,8 @@ from lerobot.envs import EnvConfig
 from rich.console import Console
 from rich.table import Table
 
+import lerobot_dp_plus.environments.blocks_config
+import lerobot_dp_plus.environments.pucks_config  # noqa: F401  (registers an environment, as does the line above)
 from lerobot_dp_plus.environments.sentences import KINDS
 from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
 from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures

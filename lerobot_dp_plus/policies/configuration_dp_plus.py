@@ -79,6 +79,7 @@ class DpPlusConfig(PreTrainedConfig):
     sampler: Sampler = field(default_factory=DPMpp2M)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
     words: Words = field(default_factory=AutomaticWords)
+    things: int = 0  # that observation.environment_state lists; each has a token (`encoders/things.py`)
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
@@ -111,9 +112,8 @@ class DpPlusConfig(PreTrainedConfig):
     # The longest delay, in steps, for which the policy is trained to go on from a plan (`real_time`). In training up to so
     # many first steps of a chunk are shown to the network as decided.
     max_delay: int = 0
-    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are less varied and
-    # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
-    # the way, and need 1.
+    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are nearer to the middle
+    # of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on the way, and need 1.
     noise_scale: float = 1.0
     # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
     symmetrise: bool = False

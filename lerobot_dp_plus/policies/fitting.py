@@ -149,7 +149,9 @@ def _check_choice(config: "DpPlusConfig") -> None:
         )
     if config.guidance.contrasts and config.guidance.drops_words:
         if isinstance(config.words, NoWords):
-            raise ValueError("guidance.of = words: words.type = none reads no sentence to stress; legal is of = observation")
+            raise ValueError(
+                "guidance.of = words: words.type = none reads no sentence to stress; legal is of = observation"
+            )
         if config.words.reads and not config.words.dropped:
             raise ValueError(
                 f"guidance.weight = {config.guidance.weight}: must be 1 with this policy, whose words.dropped = 0: it was not "  # type: ignore[attr-defined]
@@ -243,7 +245,7 @@ def check_observation(config: "DpPlusConfig") -> None:
                 "are resnet18 and small_cnn"
             )
         member.check(data)
-    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words)
+    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     config.network.check_observation(kinds)
 
 
