@@ -14,7 +14,8 @@ def table(rng: np.random.Generator, size: int) -> np.ndarray:
     """A wooden table seen from above, (size, size, 3) uint8: grain along one side, and light that differs from place to place."""
     grain = rng.normal(0, 12, (size, max(size // 16, 1))).astype(np.float32)
     light = rng.normal(0, 14, (4, 4)).astype(np.float32)
-    shade = sum(cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC) for part in (grain, light))
+    over, across = (cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC) for part in (grain, light))
+    shade = np.add(over, across)
     wood = np.array([150, 120, 90]) + rng.normal(0, 10, 3)
     return np.clip(wood + shade[..., None], 0, 255).astype(np.uint8)
 

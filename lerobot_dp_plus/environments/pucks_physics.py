@@ -66,7 +66,7 @@ class PucksPhysics:
         self.sim = _kind()()
         self.sim._set_task_called, self.sim._freeze_rand_vec = True, False
         self.sim._partially_observable = False
-        self.goal = np.zeros(3)
+        self.goal: np.ndarray = np.zeros(3)
 
     @property
     def model(self) -> Any:

@@ -108,8 +108,8 @@ def instruct(
             return Instruction(_say(TRAINING, f"the {thing.shape}", place, rng), alike)
         return Instruction(_say(TRAINING, _one(ANY, rng), place, rng), everything)
     if kind in ("chinese", "german"):
-        templates, colours, places = CHINESE if kind == "chinese" else GERMAN
-        return Instruction(_say(templates, colours[thing.colour], places[place], rng), (target,))
+        foreign, colours, places = CHINESE if kind == "chinese" else GERMAN
+        return Instruction(_say(foreign, colours[thing.colour], places[place], rng), (target,))
     colour = thing.colour
     if kind == "synonym":
         colour = _one(SYNONYMS[colour], rng)

@@ -19,6 +19,9 @@ from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 
 logger = logging.getLogger(__name__)
 
+#: Instructions that a checkpoint tells of.
+TOLD = 6
+
 
 @ProcessorStepRegistry.register("dp_plus_words_processor")
 @dataclass
@@ -32,12 +35,14 @@ class WordsProcessorStep(ProcessorStep):
     Attributes:
         words: how instructions are read.
         paraphrases: an instruction of the data -> other sentences that mean the same.
+        told: some of the data's instructions, for a reader of the checkpoint and for its card.
         centre: (D,), the mean vector of the data's instructions, which is taken off vectors of a frozen encoder of
             sentences: what all instructions have in common says nothing. None if there is none.
     """
 
     words: Words | dict[str, Any] = field(default_factory=NoWords)
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    told: Sequence[str] = ()
     stream: Tensor = field(default_factory=new_stream, init=False, repr=False)
     centre: Tensor | None = field(default=None, init=False, repr=False)
     _silent: bool = field(default=False, init=False, repr=False)
@@ -50,7 +55,8 @@ class WordsProcessorStep(ProcessorStep):
     def of(cls, config: DpPlusConfig) -> "WordsProcessorStep":
         """The step of a config, with what the dataset of its training says."""
         told = instructions_of(config)
-        step = cls(config.words, {said: others for said, others in told.items() if others})
+        some = list(told)[:: max(1, len(told) // TOLD)][:TOLD]
+        step = cls(config.words, {said: others for said, others in told.items() if others}, some)
         if config.words.centred and told:
             vectors, valid = config.words.ids([each for said, others in told.items() for each in (said, *others)])
             if valid.any():
@@ -106,7 +112,8 @@ class WordsProcessorStep(ProcessorStep):
 
     def get_config(self) -> dict[str, Any]:
         paraphrases = {said: list(others) for said, others in self.paraphrases.items()}
-        return {"words": draccus.encode(self.words, Words)} | ({"paraphrases": paraphrases} if paraphrases else {})
+        optional = {"paraphrases": paraphrases, "told": list(self.told)}
+        return {"words": draccus.encode(self.words, Words)} | {name: each for name, each in optional.items() if each}
 
     def state_dict(self) -> dict[str, Tensor]:
         centre = {} if self.centre is None else {"centre": self.centre.clone()}

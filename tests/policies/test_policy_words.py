@@ -298,6 +298,7 @@ def test_its_card_says_that_it_is_told(learned):
     assert "acts on states and an instruction, without a camera" in card
     assert "words of the instruction by their hash" in card
     assert '#   "task": the instruction, a sentence' in card
+    assert "in sentences such as “go left”; “go right”." in card
 
 
 def test_pipelines_of_ours_take_one_sentence_for_one_observation(learned):
