@@ -142,7 +142,7 @@ def _renderer(size: int) -> Any:
 def _apart(rng: np.random.Generator) -> np.ndarray:
     """Places of pucks on the table, (3, 2), each `APART` from the others."""
     while True:
-        places = rng.uniform(*TABLE, size=(len(COLOURS), 2))
+        places = rng.uniform(TABLE[0], TABLE[1], (len(COLOURS), 2))
         distances = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(len(COLOURS))
         if distances.min() >= APART:
             return places

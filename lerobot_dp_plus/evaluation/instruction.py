@@ -166,7 +166,7 @@ def environment_of(folder: Path, name: str | None) -> EnvConfig:
     if name is None and saved.is_file():
         name = (json.loads(saved.read_text()).get("env") or {}).get("type")
     known = EnvConfig.get_known_choices()
-    if name not in known:
+    if name is None or name not in known:
         raise ValueError(
             f"--env {name}: give the environment, for example --env blocks; known are {', '.join(sorted(known))}"
         )
