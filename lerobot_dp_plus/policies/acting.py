@@ -39,18 +39,19 @@ class Loaded(NamedTuple):
     postprocess: Any
 
     @torch.no_grad()
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Observation, task: str | Sequence[str] | None = None) -> np.ndarray:
         """The action for this control step in the data's units, (A,), or (B, A) of a batch of observations (B, ...).
 
         Observations are named as in the data, {"observation.state": (D,), "observation.image": (H, W, 3) or (3, H, W)},
         or as LeRobot's environments give them, {"agent_pos": (D,), "pixels": (H, W, 3)}: arrays or tensors, not
-        normalised, pictures of bytes or of numbers up to 1. A policy that reads instructions is given one as "task": a
-        sentence, or for a batch one for each. `policy.reset()` starts an episode.
+        normalised, pictures of bytes or of numbers up to 1. A policy that reads instructions is given one as `task`, or as
+        the observation's "task": a sentence, or for a batch one for each. `policy.reset()` starts an episode.
 
         Raises:
             ValueError: as `select_action` of the policy; or it reads instructions, and there is none.
         """
-        batch, alone = batched(observation, self.policy.config)
+        told = observation if task is None else {**observation, "task": task}
+        batch, alone = batched(told, self.policy.config)
         action = self.postprocess(self.policy.select_action(self.preprocess(batch))).cpu().numpy()
         return action[0] if alone else action
 
