@@ -22,6 +22,7 @@ Episodes are those of LeRobot's `eval`, number by number; the files here keep th
 | `scenes.py`     | PushT states to look at, two of them exactly symmetric, so that both ways are right |
 | `plots.py`      | sampled chunks drawn into the scene, coloured by time step                          |
 | `evaluate.py`   | all of it: `dp-plus evaluate`                                                       |
+| `instruction.py` | the same scenes with other sentences: `dp-plus evaluate --swap-task`                |
 | `watched_runs.py` | episodes of PushT side by side, with somebody watching or interfering              |
 | `calibrate.py`  | thresholds of surprise and strangeness: `dp-plus calibrate`                         |
 | `arena.py`       | one run, step by step, and what the policy has observed of it                      |

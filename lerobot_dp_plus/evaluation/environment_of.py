@@ -10,8 +10,10 @@ from lerobot_dp_plus.hub.files import read_json
 
 #: What an action's dimensions tell where a training names no environment.
 BY_ACTION = {2: "pusht", 4: "metaworld", 14: "aloha"}
-#: The picture of LeRobot's `aloha`; others are of `aloha_lite`.
-STOCK_PICTURE = (480, 640)
+#: The pictures of LeRobot's environments; others are of our fast ones.
+STOCK_PICTURE = {"aloha": (480, 640), "metaworld": (480, 480)}
+#: What of the environment of a training stays as it was.
+KEPT = ("task", "observation_height", "observation_width", "observation_size", "camera", "look")
 
 
 def environment_arguments(folder: Path, given: Sequence[str] = ()) -> list[str]:
@@ -29,8 +31,8 @@ def environment_arguments(folder: Path, given: Sequence[str] = ()) -> list[str]:
     env = said.get("type") or trained.get("type") or _by_features(config, folder)
     pictures = policy_sees_pictures(config.get("input_features"))
     found: dict[str, Any] = {"type": env, "obs_type": obs_type(env, bool(pictures))}
-    if env == trained.get("type") and env != "pusht":
-        found["task"] = trained.get("task")
+    if env == trained.get("type") and env != "pusht":  # whose sizes LeRobot states and does not render
+        found |= {name: trained.get(name) for name in KEPT}
     picture = _picture(config)
     if env == "aloha_lite" and picture is not None:
         found |= {"observation_height": picture[0], "observation_width": picture[1]}
@@ -61,7 +63,7 @@ def _by_features(config: Mapping[str, Any], folder: Path) -> str:
             f"{', '.join(BY_ACTION.values())}; name one with env=TYPE"
         )
     env = BY_ACTION[size]
-    return "aloha_lite" if env == "aloha" and _picture(config) != STOCK_PICTURE else env
+    return f"{env}_lite" if env in STOCK_PICTURE and _picture(config) != STOCK_PICTURE[env] else env
 
 
 def _picture(config: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -3,13 +3,12 @@
 | kind | in words | what is so |
 |---|---|---|
 | `success` | succeeded | the environment says so |
+| `wrong_object` | wrong object | what it grasped first is nothing that the sentence fits |
 | `near` | out of time near the goal | it is near the goal (`signals.py`) in its last step |
 | `lost_contact` | lost contact | nothing was touched in its last `UNTOUCHED` seconds |
 | `wrong_way` | wrong way | it had been near the goal and is no more, or is further from it than at the start |
 | `never_near` | never got near | it has never been near the goal, and none of the above |
-| `failed` | failed | the environment tells nothing but success |
-
-An instruction of another task than the environment's (`wrong object`) is measured where instructions are.
+| `failed` | failed | none of these, and the environment tells no progress |
 """
 
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from lerobot_dp_plus.evaluation.signals import NEAR, Signals
 UNTOUCHED = 3.0
 IN_WORDS = {
     "success": "succeeded",
+    "wrong_object": "wrong object",
     "near": "out of time near the goal",
     "lost_contact": "lost contact",
     "wrong_way": "wrong way",
@@ -32,6 +32,8 @@ def kind_of(success: bool, told: Sequence[Signals], environment: str, fps: float
     """The kind of an episode. `told` holds the signals of its reset and of every step."""
     if success:
         return "success"
+    if told[-1].wrong_object:
+        return "wrong_object"
     progress = [each.progress for each in told[1:] if each.progress is not None]
     near = NEAR.get(environment)
     if near is None or not progress:

@@ -38,6 +38,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
             "dp-plus evaluate outputs/a outputs/b --episodes=200 --policy.sampler.num_steps=5",
             "dp-plus evaluate outputs/mine env=aloha_lite --env.task=AlohaInsertion-v0 --workers=4",
             "dp-plus evaluate outputs/demo/train --perturb delay=0,1,2,4 --perturb action_noise=0,0.05,0.1",
+            "dp-plus evaluate outputs/blocks_words --swap-task --episodes=200",
             "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
@@ -78,6 +79,14 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
     )
+    parser.add_argument(
+        "--swap-task", action="store_true", help="does it do what it is told? The same scenes with other sentences"
+    )
+    parser.add_argument("--env", help="where to play; where the training evaluated")
+    parser.add_argument(
+        "--kinds", nargs="+", default=["named", "swapped", "paraphrase", "none", "ambiguous"], metavar="KIND",
+        help="sentences of --swap-task; also synonym, typo, chinese, german",
+    )  # fmt: skip
     return parser
 
 

@@ -23,8 +23,7 @@ from lerobot.scripts import lerobot_eval
 from lerobot.utils.device_utils import get_safe_torch_device
 from lerobot.utils.random_utils import set_seed
 
-import lerobot_dp_plus.environments.aloha_config  # (registers aloha_lite)
-import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
+import lerobot_policy_dp_plus  # noqa: F401  (registers environments and policy types)
 from lerobot_dp_plus.evaluation.batches import Batch
 from lerobot_dp_plus.evaluation.clock import Clock
 from lerobot_dp_plus.evaluation.failures import kind_of

@@ -4,8 +4,10 @@
 |---|---|---|---|
 | `pusht` | coverage of the goal, at most 1 | agent and T, or wall, touch in the step | of the T: √(‖Δp‖² + (60 px · Δθ)²), px |
 | `aloha`, `aloha_lite` | reward / 4, the stages of the task | reward of at least 1: a gripper touches an object | – |
-| `metaworld` | reward / 10 | `near_object` of the environment | `obj_to_target` of the environment, m |
+| `metaworld`, `metaworld_lite` | reward / 10 | `near_object` of the environment | `obj_to_target` of the environment, m |
 | another | – | – | – |
+
+`blocks` and `three_pucks` tell instead which thing was grasped first, and whether the sentence fits it.
 
 A task is near its goal from a progress of `NEAR` on.
 """
@@ -19,7 +21,7 @@ import numpy as np
 #: The T's mean distance from its body's origin is about this, px: what turns an angle into a length.
 T_RADIUS = 60.0
 #: ALOHA: the cube is held by the second gripper, or the peg is before its socket. PushT: five sixths of success's coverage.
-NEAR = {"pusht": 0.8, "aloha": 0.75, "aloha_lite": 0.75, "metaworld": 0.8}
+NEAR = {"pusht": 0.8, "aloha": 0.75, "aloha_lite": 0.75, "metaworld": 0.8, "metaworld_lite": 0.8}
 
 
 class Signals(NamedTuple):
@@ -28,6 +30,7 @@ class Signals(NamedTuple):
     progress: float | None = None
     touching: bool | None = None
     distance: float | None = None
+    wrong_object: bool | None = None
 
 
 def _pusht(reward: float, info: Mapping[str, Any]) -> Signals:
@@ -46,11 +49,18 @@ def _metaworld(reward: float, info: Mapping[str, Any]) -> Signals:
     return Signals(reward / 10, None if near is None else bool(near), None if distance is None else float(distance))
 
 
+def _told(reward: float, info: Mapping[str, Any]) -> Signals:
+    return Signals(wrong_object=info["grasped"] >= 0 and info["grasped"] not in info["fits"])
+
+
 SIGNALS: dict[str, Callable[[float, Mapping[str, Any]], Signals]] = {
     "pusht": _pusht,
     "aloha": _aloha,
     "aloha_lite": _aloha,
     "metaworld": _metaworld,
+    "metaworld_lite": _metaworld,
+    "blocks": _told,
+    "three_pucks": _told,
 }
 
 

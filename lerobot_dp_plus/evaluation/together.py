@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 #: Episodes played at once: each step of all of them is one call of the policy. ALOHA's hold a renderer each.
-TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10}
+TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10, "blocks": 50, "three_pucks": 10, "metaworld_lite": 2}
 #: The same in an environment that is not in the table.
 ELSEWHERE = 10
 EPISODES = 50  # LeRobot's eval.n_episodes

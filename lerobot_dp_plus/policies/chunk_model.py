@@ -33,6 +33,7 @@ class ChunkModel(nn.Module):
             config.image_encoder,
             n_obs_steps=config.n_obs_steps,
             words=config.words,
+            things=config.things,
             fetch_pretrained=fetch,
         )
         self.network = config.network.build(

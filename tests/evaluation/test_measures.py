@@ -42,6 +42,11 @@ def test_the_kinds_of_failure(seen: list[Signals], kind: str) -> None:
     assert kind_of(False, seen, "elsewhere", 10) == "failed"
 
 
+def test_the_wrong_object_is_one_that_the_sentence_does_not_fit() -> None:
+    met = [signals("blocks", 0.0, {"grasped": thing, "fits": [2]}) for thing in (-1, 2, 1)]
+    assert [kind_of(False, [met[0], each], "blocks", 10) for each in met] == ["failed", "failed", "wrong_object"]
+
+
 def test_contact_is_lost_after_three_seconds_without() -> None:
     touched = [*[Signals(0.1, True, 9.0)] * 2, *[Signals(0.1, False, 9.0)] * 29]
     assert kind_of(False, touched, "pusht", 10) == "never_near"
