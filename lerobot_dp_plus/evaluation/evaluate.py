@@ -103,6 +103,7 @@ def eval_arguments(
         f"--eval.batch_size={batch_size(episodes, together)}",
         "--eval.use_async_envs=false",
         f"--seed={first_seed}",
+        "--job_name=evaluate",  # LeRobot warns where there is none
         *extra,
     ]
 
@@ -117,7 +118,14 @@ def arguments_that_count(arguments: Sequence[str]) -> list[str]:
 
     Episodes of a batch share random numbers, so the size of one counts as well; `play` adds it as LeRobot reads it.
     """
-    apart = ("--policy.path=", "--output_dir=", "--eval.n_episodes=", "--eval.batch_size=", "--eval.use_async_envs=")
+    apart = (
+        "--policy.path=",
+        "--output_dir=",
+        "--eval.n_episodes=",
+        "--eval.batch_size=",
+        "--eval.use_async_envs=",
+        "--job_name=",
+    )
     return [each for each in arguments if not each.startswith(apart)]
 
 

@@ -7,6 +7,7 @@ from batch to batch as within one call of LeRobot's `eval`; batches must then be
 
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -119,7 +120,8 @@ class Player:
         clock = Clock(policy, preprocess, postprocess, harder)
         tracks: list[Tracked] = vector.envs  # type: ignore[attr-defined]
         half = torch.autocast(device_type=self._device.type) if self.cfg.policy.use_amp else nullcontext()  # type: ignore[union-attr]
-        with replaced(lerobot_eval, "inside_slurm", lambda: True), torch.no_grad(), half:
+        with warnings.catch_warnings(), replaced(lerobot_eval, "inside_slurm", lambda: True), torch.no_grad(), half:
+            warnings.filterwarnings("ignore", "The environment does not have 'task_description'")
             data = lerobot_eval.rollout(
                 vector,
                 policy,
