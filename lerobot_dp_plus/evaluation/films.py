@@ -24,7 +24,7 @@ from lerobot_dp_plus.evaluation.tracked import Tracked
 #: Films of first episodes and of failures, where drawing is fast, and where an episode takes a minute.
 FAST, SLOW = (10, 12), (3, 3)
 FAST_ONES = ("pusht", "aloha_lite")
-PLAN, PAST = (122, 31, 31), (160, 160, 160)
+INK, PLAN, PAST = (28, 34, 48), (122, 31, 31), (160, 160, 160)
 #: How far a reward may be from the one that was written down: single precision, nothing more.
 SAME = 1e-4
 
@@ -84,7 +84,7 @@ def labelled(
     """A picture with step and progress in a corner, and the plan (L, 2) over the scene, what is done of it in grey."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
-    high = max(12, image.height // 24)
+    high = max(12, image.height // 18)
     font = ImageFont.load_default(high)
     if plan is not None:
         points, done = plan
@@ -95,7 +95,7 @@ def labelled(
         said = f"{said}   {100 * progress:.0f} %"
     for text, y in ((said, high // 3), (outcome, image.height - 3 * high // 2)):
         if text:
-            draw.text((high // 2, y), text, font=font, fill=(255, 255, 255), stroke_width=2, stroke_fill=(20, 24, 32))
+            draw.text((high // 2, y), text, font=font, fill=INK, stroke_width=2, stroke_fill=(255, 255, 255))
     return np.asarray(image)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from lerobot_dp_plus.evaluation.failures import IN_WORDS
 from lerobot_dp_plus.hub.intervals import wilson_percent
@@ -71,6 +71,7 @@ def lengths(episodes: Episodes) -> Chart:
             label=[word for _, _, word in shown],
         )
         axes.set(xlabel="control steps", ylabel="episodes")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
 
     title = f"Half of the successes take at most {np.median(good):.0f} steps" if good else "No episode succeeded"
