@@ -109,11 +109,10 @@ class DpPlusConfig(PreTrainedConfig):
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
     condition_dropout: float = 0.0
-    # The longest delay, in steps, for which the policy is trained to go on from a plan (`real_time`). In training up to so
-    # many first steps of a chunk are shown to the network as decided.
+    # The longest delay, in steps, of `real_time`. In training up to so many first steps of a chunk are shown as decided.
     max_delay: int = 0
-    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are nearer to the middle
-    # of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on the way, and need 1.
+    # Standard deviation of the noise that chunks start from; training uses 1, stochastic samplers need 1. With less, chunks
+    # are nearer to the middle of what demonstrators do; with 0 there is one chunk.
     noise_scale: float = 1.0
     # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
     symmetrise: bool = False
@@ -160,6 +159,8 @@ class DpPlusConfig(PreTrainedConfig):
         for name in self._open:
             setattr(self, name, found[name])
         fitting.check(self)
+        if fps is not None or given is not None:  # a chunk at the data's rate may hold what one at PushT's does not
+            fitting.check_lengths(self)
 
     def check_training(self) -> None:
         """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained."""
