@@ -89,8 +89,10 @@ def told(quality: Quality, longest: int) -> list[tuple[str, str]]:
         ("mean squared error of a picture, colours in 0 … 1", f"{quality.reconstruction:.2g}"),
         ("of the pictures are explained better by another turn of the thing", f"{quality.turned:.2%}"),
     ]
-    if quality.far is not None and quality.apart is not None and quality.contradicted is not None:
+    if None not in (quality.mirrored, quality.far, quality.apart, quality.contradicted):
+        assert quality.mirrored is not None and quality.far is not None
         figures += [
+            ("of what differs is explained in mirror images", f"{quality.mirrored:.1%}"),
             ("of the picture's side: median disagreement with the mirror image", f"{quality.far / longest:.3%}"),
             ("median disagreement of the direction", f"{quality.apart:.2f}°"),
             (f"of the pictures disagree by more than {CONTRADICTION:g}°", f"{quality.contradicted:.2%}"),

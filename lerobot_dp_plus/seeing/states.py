@@ -80,7 +80,7 @@ def see(
         thing = _first_look(known, seen.scene)
         seen.sprite = Sprite(seen.scene.background, thing, seen.scene.robot)
         learn(
-            seen.sprite, known, seen.scene, mirror, learning, torch.Generator().manual_seed(seed),
+            seen.sprite, known, seen.scene, learning, torch.Generator().manual_seed(seed),
             lambda progress: tell("learning", progress.round, learning.rounds),
         )  # fmt: skip
         total, done = len(frames) * (2 if mirror else 1), 0

@@ -3,7 +3,8 @@
     min over looks, and poses p_i, of mean_i ‖Î(p_i) − I_i‖²
 
 In turns: poses of some pictures are found and refined with the looks as they are (`searching.py`, `refining.py`), and then
-the looks go downhill with the poses held. A picture and its mirror image count as two.
+the looks go downhill with the poses held. Mirror images are not learned from, so that they can tell whether a thing is its
+own (`assumptions.py`).
 Source: a template and its transformations estimated in turns, Frey and Jojic 1999 (transformed mixtures).
 """
 
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.sprites.mirroring import Mirror
 from lerobot_dp_plus.sprites.refining import refined
 from lerobot_dp_plus.sprites.scene import Frames, Scene
 from lerobot_dp_plus.sprites.searching import found
@@ -61,55 +61,38 @@ def learn(
     sprite: Sprite,
     frames: Frames,
     scene: Scene,
-    mirror: Mirror | None,
     learning: Learning,
     generator: torch.Generator,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
-    """Teach a sprite on some of the frames, and on their mirror images if the task has a mirror."""
+    """Teach a sprite on some of the frames."""
     some = frames.spread(learning.pictures)
     pictures, robots = some.bright, some.robots
-    sides = [(pictures, robots, sprite.background)]
-    if mirror:
-        places = None if robots is None else mirror.places(robots, sprite.size)
-        sides.append((mirror.pictures(pictures), places, mirror.pictures(sprite.background[None])[0]))
-    poses: list[Pose | None] = [None] * len(sides)
+    pose: Pose | None = None
     optimizer = torch.optim.Adam(sprite.parameters(), lr=learning.lr)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1 ** (1 / learning.rounds))
     for number in range(learning.rounds):
-        known = [
-            _poses(sprite, scene, *side, None if number < learning.searches else pose, learning.steps)
-            for side, pose in zip(sides, poses, strict=True)
-        ]
-        poses = [pose for pose, _ in known]
+        pose = _poses(sprite, scene, pictures, robots, None if number < learning.searches else pose, learning.steps)
         errors = []
         for _ in range(learning.passes):
             for rows in torch.randperm(len(some), generator=generator).split(BATCH):
-                for (shown, places, background), (pose, _) in zip(sides, known, strict=True):
-                    picture = sprite(pose.rows(rows), None if places is None else places[rows], background)
-                    error = (picture - shown[rows]).square().mean()
-                    optimizer.zero_grad(set_to_none=True)
-                    error.backward()
-                    optimizer.step()
-                    errors.append(float(error.detach()))
+                picture = sprite(pose.rows(rows), None if robots is None else robots[rows])
+                error = (picture - pictures[rows]).square().mean()
+                optimizer.zero_grad(set_to_none=True)
+                error.backward()
+                optimizer.step()
+                errors.append(float(error.detach()))
         schedule.step()
         tell(Progress(number + 1, sum(errors) / len(errors)))
 
 
 def _poses(
-    sprite: Sprite,
-    scene: Scene,
-    pictures: Tensor,
-    robots: Tensor | None,
-    background: Tensor,
-    start: Pose | None,
-    steps: int,
-) -> tuple[Pose, Tensor]:
-    """Poses of pictures (N, 3, h, w) with the looks as they are, and the errors (N,): from a start, or searched for."""
+    sprite: Sprite, scene: Scene, pictures: Tensor, robots: Tensor | None, start: Pose | None, steps: int
+) -> Pose:
+    """Poses of pictures (N, 3, h, w) with the looks as they are: from a start, or searched for."""
     each = []
     for rows in torch.arange(len(pictures)).split(BATCH):
         shown, places = pictures[rows], None if robots is None else robots[rows]
-        at = start.rows(rows) if start else found(sprite, scene, shown, places, background)[0]
-        each.append(refined(sprite, at, shown, places, background, steps))
-    place, angle = (torch.cat([getattr(pose, name) for pose, _ in each]) for name in ("place", "angle"))
-    return Pose(place, angle), torch.cat([error for _, error in each])
+        at = start.rows(rows) if start else found(sprite, scene, shown, places, sprite.background)[0]
+        each.append(refined(sprite, at, shown, places, sprite.background, steps)[0])
+    return Pose(torch.cat([pose.place for pose in each]), torch.cat([pose.angle for pose in each]))

@@ -18,14 +18,16 @@ class Quality:
         reconstruction: mean squared error of a picture in 0 … 1.
         explained: 1 − reconstruction over the error of pictures with the thing left out; 1 is perfect.
         turned: the share of pictures that another turn of the thing explains better.
+        mirrored: `explained` of the mirror images, which were not learned from.
         far, apart: the median disagreement of picture and mirror image, in pixels of the explained picture and degrees.
-        contradicted: the share of pictures in which they are more than `CONTRADICTION` apart. These three are None
+        contradicted: the share of pictures in which they are more than `CONTRADICTION` apart. These four are None
             without a mirror.
     """
 
     reconstruction: float
     explained: float
     turned: float
+    mirrored: float | None
     far: float | None
     apart: float | None
     contradicted: float | None
@@ -34,17 +36,9 @@ class Quality:
 def quality_of(reading: Reading) -> Quality:
     """The figures of a reading."""
     fit = reading.fit
-    mirrored = None
-    if reading.far is not None and reading.apart is not None:
-        degrees = torch.rad2deg(reading.apart)
-        mirrored = (
-            float(reading.far.median()),
-            float(degrees.median()),
-            float((degrees > CONTRADICTION).float().mean()),
-        )
-    return Quality(
-        float(fit.error.mean()),
-        float(1 - fit.error.sum() / fit.without.sum().clamp_min(1e-12)),
-        float(fit.turned.float().mean()),
-        *(mirrored or (None, None, None)),
-    )
+    own = (float(fit.error.mean()), fit.explained, float(fit.turned.float().mean()))
+    if reading.image is None or reading.far is None or reading.apart is None:
+        return Quality(*own, None, None, None, None)
+    degrees = torch.rad2deg(reading.apart)
+    contradicted = float((degrees > CONTRADICTION).float().mean())
+    return Quality(*own, reading.image.explained, float(reading.far.median()), float(degrees.median()), contradicted)

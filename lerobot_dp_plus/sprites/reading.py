@@ -35,6 +35,11 @@ class Fit:
     without: Tensor
     turned: Tensor
 
+    @property
+    def explained(self) -> float:
+        """1 − Σ error / Σ error with the thing left out; 1 is perfect."""
+        return float(1 - self.error.sum() / self.without.sum().clamp_min(1e-12))
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -44,12 +49,14 @@ class Reading:
         pose: (N,) poses of the thing's own frame: the mean of picture and mirror image where there is one.
         gauge: that frame in the sprite's.
         fit: what was made of the pictures as they are.
+        image: what was made of their mirror images; None without a mirror.
         far, apart: (N,) by how much picture and mirror image disagree, in pixels and radians; None without a mirror.
     """
 
     pose: Pose
     gauge: Gauge
     fit: Fit
+    image: Fit | None
     far: Tensor | None
     apart: Tensor | None
 
@@ -65,12 +72,12 @@ def read(
     fit = _fit(sprite, scene, frames, None, tell)
     if mirror is None:
         gauge = gauge_of_look(sprite.thing)
-        return Reading(gauge.fixed(fit.pose), gauge, fit, None, None)
+        return Reading(gauge.fixed(fit.pose), gauge, fit, None, None, None)
     # An own search in the mirror image: only so is it a check.
     image = _fit(sprite, scene, frames, mirror, tell)
     gauge = gauge_of(sprite.thing, fit.pose, image.pose, mirror, sprite.size)
     pose, far, apart = middle(gauge.fixed(fit.pose), gauge.fixed(image.pose), mirror, sprite.size)
-    return Reading(pose, gauge, fit, far, apart)
+    return Reading(pose, gauge, fit, image, far, apart)
 
 
 @torch.no_grad()

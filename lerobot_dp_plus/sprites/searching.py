@@ -9,7 +9,7 @@ from lerobot_dp_plus.sprites.scene import Scene, centres, half
 from lerobot_dp_plus.sprites.sprite import Pose, Sprite
 
 #: Turns that are tried; those that are refined for a few steps before one is chosen.
-TURNS, FEW, STEPS = 16, 3, 3
+TURNS, FEW, STEPS = 16, 2, 2
 
 
 @torch.no_grad()
