@@ -13,6 +13,8 @@ from lerobot_dp_plus.sprites import Patch, View
 
 #: Frames in a row of pictures.
 SHOWN = 8
+#: The order in which the eight points go around.
+RING = [0, 1, 2, 5, 6, 7, 4, 3, 0]
 
 
 def draw(seen: Seen, view: View, output: Path) -> list[Chapter]:
@@ -79,8 +81,7 @@ def frames(seen: Seen, view: View, rows: Tensor, title: str, said: str, path: Pa
             height, width = seen.frames.size
             axes.imshow(_shown(picture), extent=(0, width, height, 0), interpolation="nearest")
             if line == 0:
-                outline = np.concatenate([points[column], points[column][:1]])
-                axes.plot(*outline.T, color=colour(1), lw=0.9)
+                axes.plot(*points[column][RING].T, color=colour(1), lw=0.9)
                 axes.set_title(f"{int(rows[column])}", size=7.5, color=SOFT, pad=2)
                 axes.set(xlim=(0, width), ylim=(height, 0))
             axes.axis("off")

@@ -87,7 +87,7 @@ def told(quality: Quality, longest: int) -> list[tuple[str, str]]:
     figures = [
         ("of what differs from the background is explained", f"{quality.explained:.1%}"),
         ("mean squared error of a picture, colours in 0 … 1", f"{quality.reconstruction:.2g}"),
-        ("of the pictures are explained better by another turn of the thing", f"{quality.turned:.2%}"),
+        ("of the pictures are explained as well by another turn of the thing", f"{quality.turned:.2%}"),
     ]
     if None not in (quality.mirrored, quality.far, quality.apart, quality.contradicted):
         assert quality.mirrored is not None and quality.far is not None

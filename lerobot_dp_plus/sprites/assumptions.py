@@ -8,7 +8,7 @@
 | one thing moves | more than `TWO` of the pictures show a second part, at least `SECOND` as large as the thing usually is |
 | it is seen whole | no picture shows it away from the robot and the picture's edges |
 | it is rigid, and turns in the picture's plane | placing it explains less than `EXPLAINED` of what differs from the background |
-| it looks different from each side | another turn explains more than `TURNED` of the pictures better |
+| it looks different from each side | another turn explains more than `TURNED` of the pictures as well |
 | it is its own mirror image, as the task is | of mirror images, which were not learned from, much more stays unexplained, \
 or more than `CONTRADICTED` contradict the picture |
 """
@@ -99,7 +99,7 @@ def check_reading(reading: Reading, quality: Quality) -> None:
     if quality.turned > TURNED:
         raise Unseeable(
             "the thing looks different from each side",
-            f"{quality.turned:.0%} of the pictures are explained better if it is turned",
+            f"{quality.turned:.0%} of the pictures are explained as well if it is turned",
             _some(fit.turned.nonzero()[:, 0]),
         )
     if quality.mirrored is None or quality.contradicted is None or reading.apart is None:

@@ -15,8 +15,8 @@ from lerobot_dp_plus.sprites.sprite import Pose, Sprite
 
 #: Steps of refinement; turns that are tried afterwards; pictures that are worked on at once.
 STEPS, TURNS, BATCH = 6, 8, 64
-#: Another turn explains a picture better if its error is smaller by more than this share.
-BETTER = 0.02
+#: Another turn explains a picture as well if its error is at most so many times as large.
+AS_WELL = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Fit:
         pose: (N,) the sprite's poses.
         error: (N,) mean squared error of every picture.
         without: (N,) the same with the thing left out.
-        turned: (N,) whether another turn of the thing explains the picture better.
+        turned: (N,) whether another turn of the thing explains the picture as well, or better.
     """
 
     pose: Pose
@@ -102,17 +102,14 @@ def _fit_batch(
     """place, angle, error, without, turned of some pictures."""
     start, _ = found(sprite, scene, pictures, robots, background)
     pose, error = refined(sprite, start, pictures, robots, background, STEPS)
-    turned = None
-    for last in (False, True):
-        errors = turn_errors(sprite, pose, pictures, robots, background, TURNS)
-        best = errors.argmin(1)
-        turned = errors.gather(1, best[:, None])[:, 0] < (1 - BETTER) * errors[:, 0]
-        if last or not turned.any():
-            break
+    errors = turn_errors(sprite, pose, pictures, robots, background, TURNS)
+    best = errors.argmin(1)
+    if best.any():
         other = Pose(pose.place, pose.angle + best * (2 * torch.pi / TURNS))
         again, worth = refined(sprite, other, pictures, robots, background, STEPS)
         pose, error = pose.instead(again, worth < error), torch.minimum(error, worth)
-    assert turned is not None
+        errors = turn_errors(sprite, pose, pictures, robots, background, TURNS)
+    turned = errors[:, 1:].amin(1) < AS_WELL * errors[:, 0]
     nowhere = Pose(pose.place + 1e4, pose.angle)
     without = (sprite(nowhere, robots, background) - pictures).square().mean((1, 2, 3))
     return pose.place, pose.angle, error, without, turned

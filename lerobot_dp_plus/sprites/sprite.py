@@ -43,7 +43,7 @@ class Patch(nn.Module):
     def __init__(self, colours: Tensor, opacity: Tensor, side: float):
         super().__init__()
         self.colours = nn.Parameter(colours.clone())
-        self.logits = nn.Parameter(opacity.clamp(0.1, 0.9).logit())
+        self.logits = nn.Parameter(opacity.clamp(0.03, 0.97).logit())
         self.side = float(side)
 
     @property

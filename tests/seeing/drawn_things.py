@@ -12,9 +12,10 @@ from lerobot_dp_plus.sprites import Frames, Mirror, View
 ARENA, SIDE, FINE = 512, 48, 8
 VIEW = View(0, ARENA, 0, ARENA)
 MIRROR = Mirror(PushTMirror(), VIEW)
-#: Outlines in the thing's frame, in units of the arena: a T, and an L, which is not its own mirror image.
+#: Outlines in the thing's frame, in units of the arena. An L is not its own mirror image; a square is in four ways.
 T = ((-60, 0), (60, 0), (60, 30), (15, 30), (15, 120), (-15, 120), (-15, 30), (-60, 30))
 L = ((-15, -60), (15, -60), (15, 30), (75, 30), (75, 60), (-15, 60))
+SQUARE = ((-45, -45), (45, -45), (45, 45), (-45, 45))
 GREY, RED, BLUE = (119, 136, 153), (200, 60, 60), (65, 105, 225)
 
 
