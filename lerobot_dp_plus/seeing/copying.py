@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.compute_stats import compute_episode_stats
 from lerobot.datasets.dataset_tools import modify_features, recompute_stats
@@ -48,11 +49,14 @@ def copy_with(dataset: LeRobotDataset, root: Path, points: np.ndarray, note: Map
 def _episode_statistics(root: Path, values: np.ndarray, feature: Mapping[str, Any]) -> None:
     """Statistics of the new state in the table of episodes, where LeRobot's tools look for them."""
     for file in sorted(root.glob("meta/episodes/*/*.parquet")):
-        table = pd.read_parquet(file)
+        table = pq.read_table(file)
+        bounds = zip(*(table[f"dataset_{end}_index"].to_pylist() for end in ("from", "to")), strict=True)
         stats = [
             compute_episode_stats({OBS_ENV_STATE: values[start:stop]}, {OBS_ENV_STATE: dict(feature)})[OBS_ENV_STATE]
-            for start, stop in zip(table["dataset_from_index"], table["dataset_to_index"], strict=True)
+            for start, stop in bounds
         ]
         for kind in stats[0]:
-            table[f"stats/{OBS_ENV_STATE}/{kind}"] = [each[kind].tolist() for each in stats]
-        table.to_parquet(file, index=False)
+            name, column = f"stats/{OBS_ENV_STATE}/{kind}", pa.array([each[kind].tolist() for each in stats])
+            place = table.schema.get_field_index(name)
+            table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
+        pq.write_table(table, file)
