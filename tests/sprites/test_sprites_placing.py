@@ -1,6 +1,7 @@
 """Drawing and its slopes: closed forms and finite differences are the oracles."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -105,6 +106,6 @@ def test_no_step_makes_a_picture_worse(sprite: Sprite) -> None:
     pictures = torch.rand(4, 3, *SIZE)
     start = Pose(torch.rand(4, 2) * 20, torch.rand(4) * 6)
     errors = [refined(sprite, start, pictures, None, sprite.background, steps)[1] for steps in (0, 1, 3, 8)]
-    for before, after in zip(errors, errors[1:], strict=False):
+    for before, after in pairwise(errors):
         # Windows are fixed around the start, so what lies beyond them may differ by what a template's rim shows there.
         assert (after <= before + 1e-5).all()
