@@ -29,6 +29,7 @@ PARTS = {
     "real_time",
     "ema",
     "heads",
+    "sprites",
 }
 HANDS = {"policies", "demos", "loading", "environments", "robots"}
 EYES = {"evaluation"}
@@ -54,6 +55,8 @@ TABLE: dict[str, set[str]] = {
     "asking": set(),
     "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
+    # States found in pictures; torch only.
+    "sprites": {"encoders", "augmentation", "auxiliary"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
     "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood", "real_time"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
@@ -74,15 +77,17 @@ TABLE: dict[str, set[str]] = {
     # A policy against held-out actions; a recording and what is wrong with it.
     "offline": BASICS | PARTS | HANDS | EYES | {"explaining", "hub", "options"},
     "doctor": BASICS | PARTS | HOOKS | HANDS | EYES | {"explaining", "offline", "hub", "options"},
+    # The command around `sprites`.
+    "seeing": BASICS | PARTS | HANDS | {"explaining", "hub", "options"},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "cli": BASICS
     | PARTS
     | HOOKS
     | HANDS
     | EYES
-    | {"explaining", "steering", "offline", "doctor", "hub", "publishing", "options"},
+    | {"explaining", "steering", "offline", "doctor", "seeing", "hub", "publishing", "options"},
 }
-KNOW_LEROBOT = HANDS | EYES | {"explaining", "offline", "doctor", "publishing", "cli"}
+KNOW_LEROBOT = HANDS | EYES | {"explaining", "offline", "doctor", "seeing", "publishing", "cli"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

@@ -139,6 +139,12 @@ OURS: dict[str, Command | Demos] = {
         "evaluation.options:report_parser",
         "evaluation.report",
     ),
+    "see": Command(
+        "states that nobody labelled, learned from a recording's pictures",
+        "seeing.options:see_parser",
+        "seeing.see",
+        reads_dataset=True,
+    ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",
         "steering.options:steer_parser",
