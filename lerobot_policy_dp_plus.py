@@ -5,7 +5,13 @@ The processors come along because a saved pipeline names its steps, which must b
 """
 
 from lerobot_dp_plus.environments import aloha_config
-from lerobot_dp_plus.policies import configuration_dp_plus, processor_dp_plus
+from lerobot_dp_plus.policies import configuration_baselines, configuration_dp_plus, processor_dp_plus
 from lerobot_dp_plus.robots import config_simulated
 
-__all__ = ["aloha_config", "config_simulated", "configuration_dp_plus", "processor_dp_plus"]
+__all__ = [
+    "aloha_config",
+    "config_simulated",
+    "configuration_baselines",
+    "configuration_dp_plus",
+    "processor_dp_plus",
+]
