@@ -198,7 +198,7 @@ _PAPERS = {
 }""",
     "mixture_density": """@inproceedings{mandlekar2021what,
   title     = {What Matters in Learning from Offline Human Demonstrations for Robot Manipulation},
-  author    = {Mandlekar, Ajay and Xu, Danfei and Wong, Josiah and Nasiriany, Soroush and Wang, Chen and Kulkarni, Rohun and Fei-Fei, Li and Savarese, Silvio and Zhu, Yuke and Mart{\'\i}n-Mart{\'\i}n, Roberto},
+  author    = {Mandlekar, Ajay and Xu, Danfei and Wong, Josiah and Nasiriany, Soroush and Wang, Chen and Kulkarni, Rohun and Fei-Fei, Li and Savarese, Silvio and Zhu, Yuke and Martín-Martín, Roberto},
   booktitle = {Conference on Robot Learning},
   year      = {2021},
   note      = {arXiv:2108.03298}
