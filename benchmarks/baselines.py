@@ -64,13 +64,16 @@ class Contender:
 
 
 CHOICE = DYNAMICS | {"dynamics.frame.type": "pusht_block"}
-FEW = {"objective.counter_examples": 32}
-LANGEVIN = {"type": "langevin", "samples": 16, "iterations": 25}
+#: An energy costs as many network calls as there are chunks to compare; so many are what a processor can bear.
+FEW = {"objective.counter_examples": 16}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "derivative-free": {"type": "derivative_free", "samples": 128},
+    "Langevin": {"type": "langevin", "samples": 8, "iterations": 25},
+}
 CONTENDERS = {
     "regression": Contender("dp_plus_bc"),
     "mixture density": Contender("dp_plus_gmm"),
-    "implicit, derivative-free": Contender("dp_plus_ibc", FEW),
-    "implicit, Langevin": Contender("dp_plus_ibc", FEW, {"objective": {"search": LANGEVIN}}),
+    **{f"implicit, {how}": Contender("dp_plus_ibc", FEW, {"objective": {"search": s}}) for how, s in SEARCHES.items()},
     "discretised": Contender("dp_plus_bet"),
     "diffusion": Contender("dp_plus_transformer", CHOICE),
     "diffusion, chosen of 16": Contender(
@@ -124,7 +127,7 @@ def draw(folders: dict[str, Path], seed: int, count: int = 64) -> Figure:
     figure = Figure(figsize=(2.5 * len(folders), 3.0))
     panels = figure.subplots(1, len(folders), sharey=True)
     for axes, (name, folder) in zip(np.atleast_1d(panels), folders.items(), strict=True):
-        made = load_policy(folder)
+        made = load_policy(folder, **CONTENDERS[name].used)
         panel(axes, fork_chunks(made, seed, count), seed)
         axes.set_title(name.split(",")[0], fontsize=10)
     figure.suptitle("Two ways round the T are exactly as good: where 64 chunks go", y=1.02, fontsize=11)

@@ -54,7 +54,7 @@ class Mixture(NamedTuple):
     stds: Tensor
 
     def of_components(self, chunks: Tensor, counted: Tensor) -> Tensor:
-        """log N_k of chunks (B, N, H, A), over the numbers `counted`, which is true or false and broadcasts: (B, N, K).
+        """log N_k of chunks (B, N, H, A), over the numbers `counted`, bool, 1 where it broadcasts: (B, N, K).
 
         What does not count is integrated out. It may be anything, also NaN.
         """
