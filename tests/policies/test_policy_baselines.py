@@ -106,7 +106,8 @@ def test_the_search_is_switched_on_a_checkpoint_and_the_head_is_not(tmp_path):
 
 def test_log_densities_of_candidates_are_those_of_torch():
     made = trained("dp_plus_gmm")
-    made.ema.module.units.known.fill_(True)
+    for model in (made.model, made.ema.module):
+        model.units.known.fill_(True)
     seen = frame(made.config)
     found = made.candidates(seen, 5, log_prob=True)
     shown = {key: value[:, None].repeat_interleave(2, 1) for key, value in seen.items()}
