@@ -89,8 +89,8 @@ def at_forks(made: Any, options: argparse.Namespace) -> dict[str, Any]:
     kept, middle = [], []
     for seed in range(REPORTING_SEED, REPORTING_SEED + options.forks):
         chunks = fork_chunks(made, seed, options.candidates)
-        positive_share = float((side(chunks) > 0).mean())
-        kept.append(min(positive_share, 1 - positive_share) >= 0.2)
+        one, other = (int((way * side(chunks) > 0).sum()) for way in (1, -1))
+        kept.append(5 * min(one, other) >= len(chunks))
         middle.append(float((np.abs(chunks.sum(-1) - 512).max(-1) / np.sqrt(2) < AGENT_RADIUS).mean()))
     return {"both_ways": share(kept), "middle_percent": 100 * float(np.mean(middle))}
 

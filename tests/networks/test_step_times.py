@@ -108,6 +108,8 @@ def test_the_order_of_times_matters_between_tokens_and_not_within_one(config: Ne
 def test_the_unet_refuses_and_says_which_networks_take_them() -> None:
     network = awake(build(UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)))
     x_t, time, condition = inputs(network)
-    with pytest.raises(ValueError, match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer and dit"):
+    with pytest.raises(
+        ValueError, match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer, dit and lstm take both"
+    ):
         network(x_t, time, condition)
     assert network(x_t, time[:, 0], condition).shape == x_t.shape
