@@ -12,13 +12,15 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help demo test browser lint newest format clean
+.PHONY: help demo test browser lint docs package newest format clean
 
 help:
 	@echo "make demo    train on the packaged PushT demonstrations, evaluate, draw (goes on where it was interrupted)"
 	@echo "make test    the tests"
 	@echo "make browser install Chromium for the test of the page, where root and apt-get are at hand"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    the pages of docs/ as a site, in outputs/site"
+	@echo "make package build the wheel, install it elsewhere and try it"
 	@echo "make newest  try the newest lerobot, if one is newer than the tested; reports only"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make clean   remove the environment and caches; outputs/ stays"
@@ -37,6 +39,12 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir outputs/site
+
+package: $(DEV)
+	@scripts/check_package.sh
 
 newest:
 	@$(BIN)/python scripts/newest_lerobot.py $(BIN)/python $(ARGS)

@@ -1,16 +1,19 @@
 """Generative robot policies for LeRobot: distributions over chunks of actions, learned from demonstrations.
 
-`load_policy` gives a trained policy with its processors (`policies/acting.py`); it is imported when asked for, as torch and
-LeRobot take seconds.
+`load_policy` gives a trained policy with its processors (`policies/acting.py`). `DpPlusPolicy` is the class of every policy of
+this package (`policies/policy.py`). Both are imported when asked for, as torch and LeRobot take seconds.
 """
 
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: What the package offers, and where it is.
-OFFERS = {"load_policy": "lerobot_dp_plus.policies.acting"}
+OFFERS = {
+    "load_policy": "lerobot_dp_plus.policies.acting",
+    "DpPlusPolicy": "lerobot_dp_plus.policies.policy",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -46,6 +46,8 @@ class FlowMap(Protocol):
 
 #: The kinds of tokens: one vector for each observation step, places in a picture, words of an instruction.
 STEPS, PATCHES, WORDS = "steps", "patches", "words"
+#: Where a dataset says what its demonstrator looked at, (x, y, half side) as shares of the picture. No policy acts on it.
+GAZE = "observation.gaze"
 
 
 class Tokens(NamedTuple):
@@ -76,6 +78,16 @@ def unseen(tokens: Sequence[Tokens], rows: Tensor | None = None) -> tuple[Tokens
         return nothing if rows is None else torch.where(rows[:, None, None], nothing, values)
 
     return tuple(span._replace(values=dropped(span.values)) for span in tokens)
+
+
+def unsaid(tokens: Sequence[Tokens]) -> tuple[Tokens, ...]:
+    """The spans of an observation for which nothing was said: its words are not there."""
+
+    def silent(span: Tokens) -> Tokens:
+        there = torch.zeros(span.values.shape[:2], dtype=torch.bool, device=span.values.device)
+        return span._replace(values=torch.zeros_like(span.values), valid=there)
+
+    return tuple(silent(span) if span.kind == WORDS else span for span in tokens)
 
 
 class Span(NamedTuple):

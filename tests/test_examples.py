@@ -1,9 +1,13 @@
 """Members of one's own: the examples run, and what their README says of lines is so."""
 
+import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -34,6 +38,38 @@ def test_the_examples_run_and_the_sampler_has_its_order() -> None:
     assert "Midpoint(num_steps=5)" in done.stdout and "step 5: tensor" in done.stdout
     ratio = float(done.stdout.split("ratio ")[1])
     assert 3.0 < ratio < 5.5, "halving the steps of a second-order method quarters its error"
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("ways.py", r"way 1: \d+ % of the candidates"),
+        ("keep_clear.py", r"as it is: success True, nearest -[\s\S]*keeping clear: success True, nearest [3-9]"),
+        ("own_data.py", r"-> action \["),
+    ],
+)
+def test_the_short_scripts_run(
+    script: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    said = capsys.readouterr().out
+    assert re.search(says, said), said[-2000:]
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = json.loads((EXAMPLES / "first_look.ipynb").read_text())["cells"]
+    scope: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), scope)
+    assert scope["info"]["is_success"] and len(scope["pictures"]) > 2  # type: ignore[index, arg-type]
+    assert set(scope["found"].mode[0].tolist()) == {0, 1}  # type: ignore[attr-defined]
+
+
+def test_scripts_are_short() -> None:
+    assert len(list(EXAMPLES.glob("*.py"))) == 5
+    assert all(len(file.read_text().splitlines()) <= 60 for file in EXAMPLES.glob("*.py"))
 
 
 def test_lines_are_as_the_readme_says() -> None:

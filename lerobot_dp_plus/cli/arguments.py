@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
-from lerobot_dp_plus.policies.folders import local_name
+from lerobot_dp_plus.policies.folders import at_hand, local_name
 
 # What a bare `name=value` means for the config fields that are objects rather than numbers.
 SHORTHANDS = {
@@ -101,6 +101,14 @@ def trained(value: str) -> str:
         return str(pretrained_folder(Path(value)))
     except FileNotFoundError:
         return value
+
+
+def own_config(arguments: Sequence[str]) -> list[str]:
+    """With the file of `configs/` that comes along, where `config_path` names one that is not there."""
+    named = value_of(arguments, "config_path")
+    if named is None or (found := at_hand(Path(named))) == Path(named):
+        return list(arguments)
+    return [*without(arguments, "config_path"), f"--config_path={found}"]
 
 
 def _with_following(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures, obs_type, 
 from lerobot_dp_plus.hub.files import read_json
 
 #: Episodes played at once: each step of all of them is one call of the policy. ALOHA's hold a renderer each.
-TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10}
+TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10, "blocks": 50, "three_pucks": 10, "metaworld_lite": 2}
 EPISODES = 50  # LeRobot's eval.n_episodes
 
 

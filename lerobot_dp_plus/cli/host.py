@@ -70,7 +70,7 @@ def run(name: str, arguments: list[str]) -> None:
     Raises:
         UsageError, ValueError, …: whatever the script raises, parsing errors with their reason.
     """
-    arguments = args.translate(arguments)
+    arguments = args.own_config(args.translate(arguments))
     asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
     loading = None
     show_config, arguments = args.pop_bool(arguments, "show_config", default=False)

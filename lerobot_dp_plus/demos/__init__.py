@@ -16,6 +16,8 @@ pusht_episodes.py   one episode from (seed, index): its start, its style, its fi
 pusht_rollouts.py   `dp-plus demos pusht_rollouts`: a trained policy, its candidates judged in the simulator
 pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable, then one dataset
 aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, its joints replayed
+blocks*.py          `dp-plus demos blocks`: things on a table, and a sentence for every episode
+metaworld*.py       `dp-plus demos metaworld`: MetaWorld's experts, on its tasks and on three pucks
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
 options.py          the options of every command, readable without imports

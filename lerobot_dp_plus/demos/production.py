@@ -37,6 +37,7 @@ class Demonstrations:
     Attributes:
         generator: last part of the module that plays the episodes, as provenance.json names it.
         features: LeRobot's feature table.
+        task: the instruction; None if every episode has its own, which is then among its columns.
         columns: what is recorded of an episode -> its columns; `record["action"]` is (T, A).
         simulator: distributions whose versions are noted.
     """
@@ -45,9 +46,9 @@ class Demonstrations:
     repo_id: str
     fps: int
     features: Mapping[str, Mapping[str, Any]]
-    task: str
+    task: str | None
     robot_type: str
-    columns: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+    columns: Callable[[dict[str, np.ndarray]], dict[str, Any]]
     simulator: tuple[str, ...]
 
     def write(
@@ -66,7 +67,7 @@ class Demonstrations:
         steps: list[int] = []
         provenance: dict[str, Any] = {}
 
-        def columns() -> Iterator[dict[str, np.ndarray]]:
+        def columns() -> Iterator[dict[str, Any]]:
             for record in records:
                 steps.append(len(record["action"]))
                 yield self.columns(record)

@@ -19,6 +19,11 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "pusht_rollouts",
         ("policy", "episodes", "seed", "candidates", "disturbed"),
     ),
+    "lerobot_dp_plus.demos.blocks": ("blocks", ("episodes", "seed", "images", "size", "ambiguous", "disturbed")),
+    "lerobot_dp_plus.demos.metaworld": (
+        "metaworld",
+        ("task", "episodes", "seed", "images", "size", "camera", "ambiguous", "disturbed"),
+    ),
     "lerobot_dp_plus.demos.aloha": (
         "aloha",
         ("task", "episodes", "seed", "cameras", "resolution", "look", "environment-state"),

@@ -19,8 +19,8 @@ def write_dataset(
     repo_id: str,
     fps: int,
     features: Mapping[str, Mapping[str, Any]],
-    episodes: Iterable[Mapping[str, np.ndarray]],
-    task: str,
+    episodes: Iterable[Mapping[str, Any]],
+    task: str | None,
     robot_type: str | None = None,
     extras: Extras | None = None,
 ) -> None:
@@ -37,7 +37,7 @@ def write_dataset(
         episodes: one mapping per episode, feature key -> array (T, *shape), or (T,) for a shape of (1,); every episode
             has exactly the keys of `features` and one common T ≥ 1. May be a generator. Whole numbers and booleans must be
             stored as they are; floating point is rounded to the feature's precision.
-        task: the instruction, the same for every frame.
+        task: the instruction, the same for every frame; None if every episode has its own, under the key `task`.
         robot_type: stored in the metadata.
         extras: called with the finished folder before it gets its name, to add files such as a provenance note.
 
@@ -64,11 +64,15 @@ def write_dataset(
     )
     try:
         count = 0
-        for count, episode in enumerate(episodes, start=1):
+        for count, given in enumerate(episodes, start=1):
+            episode = dict(given)
+            sentence = episode.pop("task", None) if task is None else task
+            if not isinstance(sentence, str):
+                raise ValueError(f"episode {count - 1}: its task is {sentence!r}; must be a sentence, a str")
             length = _checked_length(count - 1, episode, features)
             columns = {key: _stored(count - 1, key, episode[key], features[key]) for key in features}
             for frame in range(length):
-                dataset.add_frame({**{key: column[frame] for key, column in columns.items()}, "task": task})
+                dataset.add_frame({**{key: column[frame] for key, column in columns.items()}, "task": sentence})
             with _no_bar_per_episode():
                 dataset.save_episode()
         if count == 0:

@@ -84,7 +84,7 @@ def suggest(recording: Recording, kind: str | None = None) -> Suggestion:
     policy, said = _normalised(recording, policy)
     why.append(said)
     if len(recording.tasks) > 1 and len({tuple(tasks.words(task)) for task in recording.tasks}) > 1:
-        policy["words"] = {"type": "hashed"}
+        policy["words"] = {"type": "ngrams"}
         why.append(f"words: {len(recording.tasks)} instructions are told apart.")
     gpu = torch.cuda.is_available()
     seen = _seen(recording, gpu)

@@ -46,7 +46,7 @@ def examine(recording: Recording) -> list[Finding]:
             NAME,
             Gravity.NOTE,
             f"{len(tasks)} tasks: {told}{more}. They differ in {differ(list(tasks))}.{few}",
-            "Let the policy read the instruction, --policy.words.type=hashed with network.type=transformer, or train one policy "
+            "Let the policy read the instruction, --policy.words.type=ngrams with network.type=transformer, or train one policy "
             "for each: --dataset.episodes=[…].",
             {"tasks": len(tasks), "rare": rare},
         )

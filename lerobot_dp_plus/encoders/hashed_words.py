@@ -31,6 +31,7 @@ class HashedWords(Words):
     max_words: int = 16
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("buckets", "dim", "max_words"):
             if getattr(self, name) < 1:
                 raise ValueError(f"words.{name} = {getattr(self, name)}: must be at least 1")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.image import ImageEncoderConfig
+from lerobot_dp_plus.encoders.things import check_things, span_of, thing_tokens
 from lerobot_dp_plus.encoders.words import WORD_IDS, WORDS_VALID, NoWords, Words
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Span, Tokens
 
@@ -14,7 +15,7 @@ class ObservationEncoder(nn.Module):
     """Makes tokens of states, pictures and words.
 
     States and one feature per camera stand side by side, in one token for each step. Places of pictures, and words,
-    have tokens of their own. States pass unchanged: the networks' first layer is linear anyway. So a state-only encoder
+    have tokens of their own, and so may things that a state lists (`things.py`). States pass unchanged: the networks' first layer is linear anyway. So a state-only encoder
     has no weights.
     Cost: one pass of the image encoder per camera and chunk.
 
@@ -30,6 +31,7 @@ class ObservationEncoder(nn.Module):
         *,
         n_obs_steps: int = 1,
         words: Words | None = None,
+        things: int = 0,
         fetch_pretrained: bool = True,
     ):
         """Names and sizes of what will come; `fetch_pretrained=False` when a checkpoint will fill the weights.
@@ -44,7 +46,7 @@ class ObservationEncoder(nn.Module):
             if dim < 1:
                 raise ValueError(f"{key} has {dim} dimensions; a state needs at least 1")
         image_encoder.check(image_shapes)
-        words = words or NoWords()
+        words, self.things = words or NoWords(), things
         self.state_dims = dict(state_dims)
         self.image_shapes = {key: tuple(shape) for key, shape in image_shapes.items()}
         self.share_across_cameras = image_encoder.share_across_cameras
@@ -58,7 +60,7 @@ class ObservationEncoder(nn.Module):
         self.camera = None
         if image_encoder.gives == PATCHES and self.share_across_cameras and len(image_shapes) > 1:
             self.camera = nn.Parameter(0.02 * torch.randn(len(image_shapes), image_encoder.feature_dim))
-        self.spans = spans(self.state_dims, self.image_shapes, image_encoder, n_obs_steps, words)
+        self.spans = spans(self.state_dims, self.image_shapes, image_encoder, n_obs_steps, words, things)
 
     def forward(self, observation: Mapping[str, Tensor]) -> tuple[Tokens, ...]:
         """States (B, T_o, S) and images (B, T_o, 3, H, W), normalised, and words -> tokens; other keys are ignored.
@@ -76,6 +78,8 @@ class ObservationEncoder(nn.Module):
             if self.camera is not None:
                 places = [seen + own for seen, own in zip(places, self.camera, strict=True)]
             tokens.append(Tokens(torch.cat([seen.flatten(1, 2) for seen in places], 1), None, PATCHES))
+        if self.things:
+            tokens.append(thing_tokens(observation, self.state_dims, self.things))
         if self.word_encoder is not None:
             missing = [key for key in (WORD_IDS, WORDS_VALID) if key not in observation]
             if missing:
@@ -94,9 +98,15 @@ def spans(
     image_encoder: ImageEncoderConfig,
     n_obs_steps: int,
     words: Words,
+    things: int = 0,
 ) -> dict[str, Span]:
-    """The length and width of the tokens of every kind that an `ObservationEncoder` with these settings gives."""
+    """The length and width of the tokens of every kind that an `ObservationEncoder` with these settings gives.
+
+    Raises:
+        ValueError: the state cannot be cut into so many things, or places of pictures have tokens already.
+    """
     found = {}
+    check_things(things, state_dims)
     features = len(image_shapes) if image_encoder.gives == STEPS else 0
     width = sum(state_dims.values()) + features * image_encoder.feature_dim
     if width:
@@ -104,6 +114,10 @@ def spans(
     if image_shapes and image_encoder.gives == PATCHES:
         count = sum(image_encoder.tokens(shape, n_obs_steps) for shape in image_shapes.values())
         found[PATCHES] = Span(count, image_encoder.feature_dim)
+    if things and PATCHES in found:
+        raise ValueError(f"things = {things}: places of pictures have tokens already; legal is things = 0")
+    if things:
+        found[PATCHES] = span_of(things, state_dims, n_obs_steps)
     said = words.span()
     if said is not None:
         found[WORDS] = said

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import draccus
 from torch import Tensor, nn
@@ -14,16 +15,35 @@ WORD_IDS, WORDS_VALID = "observation.language.tokens", "observation.language.att
 
 
 class WordEncoder(nn.Module, ABC):
-    """Ids of words -> tokens."""
+    """What the processor made of sentences -> tokens."""
 
     @abstractmethod
     def forward(self, ids: Tensor, valid: Tensor) -> Tokens:
-        """Ids (B, W) int64, and which of them are words (B, W) bool -> tokens of the kind `WORDS`."""
+        """Words (B, W, …) as `Words.ids` gives them, and which of them are there (B, W) bool -> tokens of the kind `WORDS`."""
 
 
 @dataclass(frozen=True)
 class Words(draccus.ChoiceRegistry, ABC):
-    """How instructions are read, or that none are."""
+    """How instructions are read, or that none are.
+
+    Attributes:
+        dropped: share of the sentences that are hidden in training, so that the policy also acts without one, and
+            guidance.type=classifier_free can stress what is said.
+    """
+
+    #: Whether the mean vector of the data's instructions is taken off every vector.
+    centred: ClassVar[bool] = False
+
+    dropped: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropped < 1:
+            raise ValueError(f"words.dropped = {self.dropped}: must be at least 0 and less than 1")
+
+    @property
+    def reads(self) -> bool:
+        """Whether instructions are read."""
+        return self.span() is not None
 
     @abstractmethod
     def span(self) -> Span | None:
@@ -31,7 +51,10 @@ class Words(draccus.ChoiceRegistry, ABC):
 
     @abstractmethod
     def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """For the processor: ids (B, W) int64, and which of them are words (B, W) bool."""
+        """For the processor: words (B, W, …), and which of them are there (B, W) bool.
+
+        They are whole numbers, or vectors of a frozen encoder.
+        """
 
     @abstractmethod
     def build(self) -> WordEncoder | None:

@@ -1,16 +1,15 @@
 """`--env.type=aloha_lite`: the options of the fast ALOHA environment, and how LeRobot makes it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import gymnasium as gym
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
-from lerobot.envs.utils import NEW_ROLLOUT_OPTION, FreezeAfterEpisodeEnd
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
 
 from lerobot_dp_plus.environments.aloha_lite import POSE, check_options, check_visualization
 from lerobot_dp_plus.environments.aloha_physics import FPS, JOINTS, OBJECT_NAMES
+from lerobot_dp_plus.environments.vector import vector_of
 
 #: LeRobot's name of a task -> gym_aloha's.
 TASKS = {"AlohaTransferCube-v0": "transfer_cube", "AlohaInsertion-v0": "insertion"}
@@ -75,39 +74,10 @@ class AlohaLiteConfig(EnvConfig):
     ) -> dict[str, dict[int, gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv]]:
         """{"aloha_lite": {0: vector environment}}; a finished episode costs nothing while the others go on."""
 
-        def make_one() -> gym.Env:
-            # Not gym.make: a process of an asynchronous vector has no registry of ours.
+        def make() -> gym.Env:
             from lerobot_dp_plus.environments.aloha_lite import AlohaLite
 
             assert self.task is not None
-            made = AlohaLite(TASKS[self.task], **self.gym_kwargs)
-            return Finished(gym.wrappers.TimeLimit(made, self.episode_length))
+            return AlohaLite(TASKS[self.task], **self.gym_kwargs)
 
-        functions = [make_one] * n_envs
-        mode = gym.vector.AutoresetMode.SAME_STEP
-        vector: gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv
-        if use_async_envs and n_envs > 1:
-            vector = gym.vector.AsyncVectorEnv(functions, autoreset_mode=mode, context="forkserver")
-        else:
-            vector = gym.vector.SyncVectorEnv(functions, autoreset_mode=mode)
-        return {self.type: {0: vector}}
-
-
-class Finished(FreezeAfterEpisodeEnd):
-    """LeRobot's wrapper for episodes that are over while others of the vector go on: they cost nothing any more.
-
-    LeRobot's thaws only for its own roll-out. This one thaws for anybody who resets: with a seed, or without one when
-    the vector's own reset, which directly follows a step, has been already.
-    """
-
-    _reset_since_step = False
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
-        if seed is not None or self._reset_since_step:
-            options = {**(options or {}), NEW_ROLLOUT_OPTION: True}
-        self._reset_since_step = True
-        return super().reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
-        self._reset_since_step = False
-        return super().step(action)
+        return {self.type: {0: vector_of(make, self.episode_length, n_envs, use_async_envs)}}

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_dp_plus.environments.aloha_physics import AlohaPhysics, require
+from lerobot_dp_plus.environments.aloha_physics import AlohaPhysics
+from lerobot_dp_plus.environments.mujoco_pictures import mujoco_renderer
 
 LOOKS = ("lite", "stock")
 CAMERA = "top"
@@ -35,22 +36,5 @@ def render(physics: AlohaPhysics, height: int, width: int, look: str = "lite", c
 def _renderer(task: str, height: int, width: int, look: str) -> Any:
     """One renderer for all simulations of a task in this process: its meshes are uploaded once."""
     check_picture(height, width, look)
-    mujoco = require("mujoco")
     model = AlohaPhysics(task).model
-    visual = model.vis
-    wanted = {"offwidth": (visual.global_, width), "offheight": (visual.global_, height)}
-    if look == "lite":
-        wanted |= {"offsamples": (visual.quality, 0), "shadowsize": (visual.quality, 0)}
-    # Read only while the renderer is made; the model is shared and goes back to what it was.
-    before = {name: getattr(part, name) for name, (part, _) in wanted.items()}
-    try:
-        for name, (part, value) in wanted.items():
-            setattr(part, name, value)
-        renderer = mujoco.Renderer(model, height, width)
-    finally:
-        for name, (part, _) in wanted.items():
-            setattr(part, name, before[name])
-    if look == "lite":
-        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-            renderer.scene.flags[flag] = False
-    return renderer
+    return mujoco_renderer(model, height, width, cheap=look == "lite")

@@ -13,6 +13,7 @@ LeRobot's `eval` runs the episodes; the files here read what it wrote and add wh
 | `scenes.py`     | PushT states to look at, two of them exactly symmetric, so that both ways are right |
 | `plots.py`      | sampled chunks drawn into the scene, coloured by time step                          |
 | `evaluate.py`   | all of it for one checkpoint: `dp-plus evaluate`                                    |
+| `instruction.py` | the same scenes with other sentences: `dp-plus evaluate --swap-task`                |
 | `watched_runs.py` | episodes of PushT side by side, with somebody watching or interfering              |
 | `calibrate.py`  | thresholds of surprise and strangeness: `dp-plus calibrate`                         |
 | `arena.py`       | one run, step by step, and what the policy has observed of it                      |

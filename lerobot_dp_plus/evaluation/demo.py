@@ -19,14 +19,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-import lerobot_dp_plus
 from lerobot_dp_plus.evaluation.evaluate import Run, evaluate
 from lerobot_dp_plus.evaluation.options import DEMO_CONFIG, demo_parser
 from lerobot_dp_plus.evaluation.report import print_report
 from lerobot_dp_plus.hub.files import write_whole
+from lerobot_dp_plus.policies.folders import ASSETS, at_hand
 
-PACKAGE = Path(lerobot_dp_plus.__file__).parent
-DATASET = PACKAGE / "assets" / "pusht_demos"
+DATASET = ASSETS / "pusht_demos"
 
 # What LeRobot's log says between progress bars in the demo; its dumps of whole configurations are left out.
 WORTH_SAYING = (
@@ -67,18 +66,15 @@ def main(argv: Sequence[str], run: Run) -> int:
 
 
 def find_config(path: Path | None) -> Path:
-    """`path`, or the demo's recipe in the working directory or in the checkout this package is installed from.
+    """`path`, or the demo's recipe, in the working directory or as it comes along.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    candidates = [path] if path is not None else [DEMO_CONFIG, PACKAGE.parent / DEMO_CONFIG]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f"no training recipe at {' or '.join(map(str, candidates))}; give one with --config_path=FILE."
-    )
+    found = at_hand(path or DEMO_CONFIG)
+    if not found.is_file():
+        raise FileNotFoundError(f"no training recipe at {found}; give one with --config_path=FILE.")
+    return found
 
 
 def request(config: Path, root: Path, overrides: Sequence[str]) -> str:

@@ -176,6 +176,10 @@ def reusable_report(
 def main(argv: Sequence[str], run: Run) -> int:
     """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [--alarms DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
+    if options.swap_task:
+        from lerobot_dp_plus.evaluation import instruction
+
+        return instruction.main(options, policy_switches(extra))
     output_dir = options.output_dir or Path("outputs/evaluate") / options.policy.resolve().name
     report = evaluate(
         options.policy, output_dir, run, options.episodes, options.seed, options.samples, extra, options.alarms

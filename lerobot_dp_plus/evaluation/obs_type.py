@@ -5,7 +5,14 @@ from typing import Any
 
 PIXELS, KEYPOINTS = "pixels_agent_pos", "environment_state_agent_pos"
 #: Environments whose `obs_type` is known: what each shows a policy with pictures, and one without.
-ENVIRONMENTS = {"pusht": (PIXELS, KEYPOINTS), "aloha": (PIXELS, PIXELS), "aloha_lite": (PIXELS, KEYPOINTS)}
+ENVIRONMENTS = {
+    "pusht": (PIXELS, KEYPOINTS),
+    "aloha": (PIXELS, PIXELS),
+    "aloha_lite": (PIXELS, KEYPOINTS),
+    "blocks": (PIXELS, KEYPOINTS),
+    "three_pucks": (PIXELS, KEYPOINTS),
+    "metaworld_lite": (PIXELS, KEYPOINTS),
+}
 
 
 def obs_type(env: str, pictures: bool) -> str | None:

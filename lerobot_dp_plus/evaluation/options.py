@@ -19,6 +19,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
         [
             "dp-plus evaluate policy=outputs/demo/train",
             "dp-plus evaluate policy=outputs/demo/train --episodes=200 --policy.sampler.num_steps=5",
+            "dp-plus evaluate policy=outputs/blocks_words --swap-task --episodes=200",
             "dp-plus evaluate policy=outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
@@ -30,6 +31,14 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
     )
+    parser.add_argument(
+        "--swap-task", action="store_true", help="does it do what it is told? The same scenes with other sentences"
+    )
+    parser.add_argument("--env", help="environment of --swap-task; that of the training")
+    parser.add_argument(
+        "--kinds", nargs="+", default=["named", "swapped", "paraphrase", "none", "ambiguous"], metavar="KIND",
+        help="sentences of --swap-task; also synonym, typo, chinese, german",
+    )  # fmt: skip
     return parser
 
 

@@ -75,6 +75,11 @@ class Guidance(draccus.ChoiceRegistry, ABC):
         return False
 
     @property
+    def drops_words(self) -> bool:
+        """Whether it is the words of the observation alone that are dropped."""
+        return False
+
+    @property
     def differentiates(self) -> bool:
         """Whether it asks for a gradient."""
         return "energy" in self.needs

@@ -20,20 +20,31 @@ class ClassifierFree(Guidance):
     chunks that are typical of this observation and of no other. These are not the chunks that were demonstrated:
     spread falls, and means move away from those of other observations.
 
-    The network must have been trained with some observations dropped: `condition_dropout=0.1`.
+    With `of=words` ∅ is the same observation without its instruction, so that it is what is said that is stressed.
+
+    The network must have been trained with some observations dropped: `condition_dropout=0.1`; or with some sentences
+    hidden: `words.dropped=0.1`, which is usual.
     Both conditions go through the network in one batch of twice the size.
     Cost: none at weight 1, otherwise the rows of a call are doubled.
     """
 
     weight: float = 1.0
+    # What is dropped: observation, or words.
+    of: str = "observation"
 
     def __post_init__(self) -> None:
+        if self.of not in ("observation", "words"):
+            raise ValueError(f"guidance.of = {self.of!r}: legal are observation, words")
         if not self.weight >= 0:
             raise ValueError(f"guidance.weight = {self.weight}: must be at least 0")
 
     @property
     def contrasts(self) -> bool:
         return self.weight != 1
+
+    @property
+    def drops_words(self) -> bool:
+        return self.of == "words"
 
     def wrap(self, denoise: Denoiser, situation: Situation) -> Denoiser:
         if not self.contrasts:

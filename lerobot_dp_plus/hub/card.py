@@ -28,7 +28,7 @@ CARD = "README.md"
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
 #: What of an upload the template shows, by these names.
 PARTS: tuple[Callable[[Upload], Any], ...] = (
-    *(text.summary, text.headline, text.features, text.horizon_words, text.estimated_words, text.axes),
+    *(text.summary, text.headline, text.features, text.horizon_words, text.estimated_words, text.told_words, text.axes),
     *(text.training, text.results, text.result_words, text.latency_words, text.limits),
     *(text.version_words, use.install_lines, use.report_command, use.python_lines),
 )

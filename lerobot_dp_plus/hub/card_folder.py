@@ -28,6 +28,7 @@ TRAIN_CONFIG, PICTURE, VIDEOS = "train_config.json", "action_distribution.png", 
 TYPE_PREFIX = "dp_plus_"
 HUB_DATASETS = "https://huggingface.co/datasets/"
 ELSEWHERE = "path/to/checkpoint"
+PIPELINE = "policy_preprocessor.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Upload:
     Args:
         config: config.json; training: train_config.json, empty where there is none.
         picture: path of the action distribution in the folder; videos: one success and one failure where there are.
+        told: some of the instructions that it was trained with, as its saved pipeline tells them.
     """
 
     config: dict[str, Any]
@@ -56,6 +58,7 @@ class Upload:
     evaluations: tuple[Evaluation, ...]
     picture: str | None
     videos: tuple[Video, ...]
+    told: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path, repo_id: str | None = None) -> "Upload":
@@ -84,6 +87,7 @@ class Upload:
             evaluations=(),
             picture=PICTURE if (folder / PICTURE).is_file() else None,
             videos=(),
+            told=_told(read_json(folder / PIPELINE)),
         )
         evaluations = read_evaluations(folder, upload.episodes, upload.environment, publication.eval_first_seed)
         check_same_weights(folder, evaluations, publication)
@@ -138,7 +142,7 @@ class Upload:
     @property
     def reads_words(self) -> bool:
         """Whether it is told what to do."""
-        return (self.config.get("words") or {}).get("type", "none") != "none"
+        return (self.config.get("words") or {}).get("type", "none") not in ("none", "automatic")
 
     @property
     def hub_dataset(self) -> str | None:
@@ -181,3 +185,9 @@ def _is_repository(name: Any) -> bool:
 def todays(config: Mapping[str, Any]) -> dict[str, Any]:
     """A policy's config with the names that its fields have now."""
     return {FORMER_FIELDS.get(name, name): value for name, value in config.items()}
+
+
+def _told(pipeline: dict[str, Any]) -> tuple[str, ...]:
+    """The instructions that the saved step for words tells of."""
+    told = [(step.get("config") or {}).get("told") or () for step in pipeline.get("steps", ())]
+    return tuple(str(sentence) for each in told for sentence in each)

@@ -84,6 +84,14 @@ def estimated_words(upload: Upload) -> Markdown | None:
     )
 
 
+def told_words(upload: Upload) -> Markdown | None:
+    """Sentences that it was trained with; others may mean nothing to it."""
+    if not upload.told:
+        return None
+    said = "; ".join(f"“{escape(sentence)}”" for sentence in upload.told)
+    return Markdown(f"It is told what to do, in sentences such as {said}.")
+
+
 def axes(upload: Upload) -> Markdown:
     """The table of axes."""
     rows, unused = [], words.unused(upload.config)

@@ -49,6 +49,10 @@ _WORDS = {
     },
     "words": {
         "none": "not used",
+        "automatic": "not used",
+        "ngrams": f"words of the instruction by the hashes of their parts {_paper('1607.04606')}",
+        "sentence": f"the instruction as one vector of a frozen encoder of sentences {_paper('1907.04307')}",
+        "pretrained": f"the instruction as a frozen text tower sees it {_paper('2103.00020')}",
         "hashed": f"words of the instruction by their hash {_paper('0902.2206')}",
     },
     "state_estimation": {
@@ -146,6 +150,8 @@ KINDS = {
 
 _PIXELS = "pixels of the 512 × 512 arena, y down"
 _JOINTS = "six joint angles in radians and a gripper from 0 (closed) to 1 (open), for each arm"
+_HAND = "place of the hand in metres, and how far its fingers are apart from 0 to 1"
+_VELOCITY = "velocity of the hand and grip from −1 to 1, as MetaWorld has them"
 #: (environment, feature) -> its shape there, meaning and units.
 UNITS: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("pusht", "observation.state"): ((2,), f"position of the agent, {_PIXELS}"),
@@ -153,6 +159,18 @@ UNITS: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("pusht", "action"): ((2,), f"where the agent shall go, {_PIXELS}"),
     ("aloha", "observation.state"): ((14,), _JOINTS),
     ("aloha", "action"): ((14,), f"target of {_JOINTS}"),
+    ("blocks", "observation.state"): (
+        (3,),
+        "place of the gripper, the table's sides being 1, and 1 where it is closed",
+    ),
+    ("blocks", "observation.environment_state"): ((15,), "place and shape of three things, the table's sides being 1"),
+    ("blocks", "action"): ((3,), "where the gripper shall go, the table's sides being 1, and closed above 0.5"),
+    ("three_pucks", "observation.state"): ((4,), _HAND),
+    ("three_pucks", "observation.environment_state"): ((12,), "places of three pucks and of the goal in metres"),
+    ("three_pucks", "action"): ((4,), _VELOCITY),
+    ("metaworld_lite", "observation.state"): ((4,), _HAND),
+    ("metaworld_lite", "observation.environment_state"): ((17,), "MetaWorld's numbers of two things, and the goal"),
+    ("metaworld_lite", "action"): ((4,), _VELOCITY),
 }
 #: Environments whose observations and actions are those of another.
 SAME_UNITS = {"aloha_lite": "aloha"}
@@ -162,6 +180,8 @@ UNKNOWN_UNITS = "as in the dataset"
 
 ENVIRONMENTS = {
     "pusht": "PushT, pushing a T-shaped block onto its goal",
+    "blocks": "a table with three things, one of which is brought as a sentence says",
+    "three_pucks": "three pucks before a Sawyer arm in simulation, one of which is brought as a sentence says",
     "AlohaTransferCube-v0": "ALOHA transfer cube, handing a cube from one arm to the other in simulation",
     "AlohaInsertion-v0": "ALOHA insertion, putting a peg into a socket with two arms in simulation",
 }

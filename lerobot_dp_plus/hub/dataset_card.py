@@ -29,6 +29,8 @@ MAKERS = {
         "A trained policy played in the simulator gym-pusht; at every decision several of its chunks were tried in the "
         "simulator and the best was played, or a random one at the share of decisions noted as disturbed."
     ),
+    "lerobot_dp_plus.demos.blocks": "A scripted expert played in the kinematic environment blocks; no human demonstrated it.",
+    "lerobot_dp_plus.demos.metaworld": "MetaWorld's scripted experts played in its simulator; no human demonstrated it.",
     "lerobot_dp_plus.demos.aloha": "A scripted expert played in the simulator gym-aloha; no human demonstrated it.",
 }
 

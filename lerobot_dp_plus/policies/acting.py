@@ -17,7 +17,7 @@ from lerobot.policies import get_policy_class, make_pre_post_processors
 from torch import Tensor
 
 import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
-from lerobot_dp_plus.policies.folders import pretrained_folder
+from lerobot_dp_plus.policies.folders import at_hand, pretrained_folder
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS
 
 #: One robot's or environment's values by name, or those of several, (B, ...).
@@ -39,18 +39,19 @@ class Loaded(NamedTuple):
     postprocess: Any
 
     @torch.no_grad()
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Observation, task: str | Sequence[str] | None = None) -> np.ndarray:
         """The action for this control step in the data's units, (A,), or (B, A) of a batch of observations (B, ...).
 
         Observations are named as in the data, {"observation.state": (D,), "observation.image": (H, W, 3) or (3, H, W)},
         or as LeRobot's environments give them, {"agent_pos": (D,), "pixels": (H, W, 3)}: arrays or tensors, not
-        normalised, pictures of bytes or of numbers up to 1. A policy that reads instructions is given one as "task": a
-        sentence, or for a batch one for each. `policy.reset()` starts an episode.
+        normalised, pictures of bytes or of numbers up to 1. A policy that reads instructions is given one as `task`, or as
+        the observation's "task": a sentence, or for a batch one for each. `policy.reset()` starts an episode.
 
         Raises:
             ValueError: as `select_action` of the policy; or it reads instructions, and there is none.
         """
-        batch, alone = batched(observation, self.policy.config)
+        told = observation if task is None else {**observation, "task": task}
+        batch, alone = batched(told, self.policy.config)
         action = self.postprocess(self.policy.select_action(self.preprocess(batch))).cpu().numpy()
         return action[0] if alone else action
 
@@ -61,7 +62,8 @@ def load_policy(path: str | Path, **switches: Any) -> Loaded:
         policy, preprocess, postprocess = load_policy("outputs/train/run", n_action_steps=4, sampler={"num_steps": 5})
 
     Args:
-        path: a folder with config.json, a training's output folder (its last checkpoint), or USER/NAME on the Hub.
+        path: a folder with config.json, a training's output folder (its last checkpoint), a policy that comes along, such as
+            `hub_cards/pusht_state`, or USER/NAME on the Hub.
         switches: fields of the policy's config, those of a part as a mapping, and options of the Hub: revision, token,
             cache_dir, force_download, local_files_only.
 
@@ -75,7 +77,7 @@ def load_policy(path: str | Path, **switches: Any) -> Loaded:
 
 def load_switched(path: str | Path, switches: Sequence[str] = (), **hub: Any) -> Loaded:
     """The same with switches as the command line spells them, such as `--sampler.num_steps=5`; of any policy type."""
-    place = pretrained_folder(Path(path)) if Path(path).is_dir() else path
+    place = pretrained_folder(Path(path)) if at_hand(Path(path)).is_dir() else path
     with _worded(switches):
         config = PreTrainedConfig.from_pretrained(place, cli_overrides=list(switches), **hub)
     policy = get_policy_class(config.type).from_pretrained(place, config=config, **hub).eval()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import heads
-from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unseen
+from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unsaid, unseen
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies import continuing, fitting
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
@@ -40,7 +40,8 @@ def propose(
     head, mirror = head_of(model, recipe), mirror_of(recipe.symmetry, model.units)
     tokens = model.encoder(window if mirror is None else mirror.both(window))
     condition = model.network.condition(tokens)  # type: ignore[operator]
-    absent = model.network.condition(unseen(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
+    without = unsaid if recipe.guidance.drops_words else unseen
+    absent = model.network.condition(without(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
     start = None if START not in window else window[START][:, None].expand_as(noise)
     fixed, shown, plan, decided = continuing.known(recipe.real_time, window, noise)

@@ -33,6 +33,7 @@ class ChunkModel(nn.Module):
             config.image_encoder,
             n_obs_steps=config.n_obs_steps,
             words=config.words,
+            things=config.things,
             fetch_pretrained=fetch,
         )
         shape = {"horizon": config.horizon, "action_dim": action_dim, "observation": self.encoder.spans}

@@ -20,7 +20,7 @@ from lerobot_dp_plus.auxiliary import (
     StateEstimation,
 )
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, ImageEncoderConfig, NoWords, ResNet18Config, Words
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, ImageEncoderConfig, ResNet18Config, Words
 from lerobot_dp_plus.energies import Energies
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
@@ -28,6 +28,7 @@ from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import GaussianMixture, Modes
 from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
@@ -77,7 +78,8 @@ class DpPlusConfig(PreTrainedConfig):
     objective: Objective = field(default_factory=Diffusion)
     sampler: Sampler = field(default_factory=DPMpp2M)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
-    words: Words = field(default_factory=NoWords)
+    words: Words = field(default_factory=AutomaticWords)
+    things: int = 0  # that observation.environment_state lists; each has a token (`encoders/things.py`)
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
@@ -110,9 +112,8 @@ class DpPlusConfig(PreTrainedConfig):
     # The longest delay, in steps, for which the policy is trained to go on from a plan (`real_time`). In training up to so
     # many first steps of a chunk are shown to the network as decided.
     max_delay: int = 0
-    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are less varied and
-    # nearer to the middle of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on
-    # the way, and need 1.
+    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are nearer to the middle
+    # of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on the way, and need 1.
     noise_scale: float = 1.0
     # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
     symmetrise: bool = False
@@ -215,10 +216,10 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def low_dimensional_features(self) -> dict[str, int]:
-        """Width of every state-like observation, sorted by name so that the weights never depend on a dataset's order."""
+        """Width of every state, without the gaze, sorted by name: the weights never depend on a dataset's order."""
         features = self.input_features or {}
         kinds = (FeatureType.STATE, FeatureType.ENV)
-        return {key: features[key].shape[0] for key in sorted(features) if features[key].type in kinds}
+        return {key: features[key].shape[0] for key in sorted(features) if features[key].type in kinds and key != GAZE}
 
     @property
     def camera_features(self) -> dict[str, tuple[int, int, int]]:
@@ -253,7 +254,7 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def spoken_features(self) -> tuple[str, ...]:
         """What the processor makes of the instruction, `task`, if the policy reads it."""
-        return () if isinstance(self.words, NoWords) else (WORD_IDS, WORDS_VALID)
+        return (WORD_IDS, WORDS_VALID) if self.words.reads else ()
 
     def validate_features(self) -> None:
         """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""

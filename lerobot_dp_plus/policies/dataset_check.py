@@ -9,10 +9,12 @@ from lerobot.processor.rename_processor import rename_stats
 from lerobot.utils.constants import ACTION
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
+from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics, remark_on_tasks
+from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics
 from lerobot_dp_plus.policies.fitting import DTYPES
 from lerobot_dp_plus.policies.host_data import Run, run_of
+from lerobot_dp_plus.policies.instructions import adopt_instructions
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
@@ -34,6 +36,8 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
     run = run_of(config)
     names = _names((run or Run()).rename_map, meta.features)
     _leave_text_out(config, {names.get(key, key): feature for key, feature in meta.features.items()})
+    # The gaze is for losses in training: no policy acts on it, and no card should ask for it.
+    config.input_features = {key: feature for key, feature in (config.input_features or {}).items() if key != GAZE}
     refuse_without_statistics(meta)
     numeric = {key: feature for key, feature in meta.features.items() if is_numeric(feature)}
     offered = {names.get(key, key): tuple(ft.shape) for key, ft in dataset_to_policy_features(numeric).items()}
@@ -75,8 +79,7 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
         )
     config.follow(meta.fps)
     _say_sizes(config)
-    if not config.spoken_features:
-        remark_on_tasks(meta, (run or Run()).episodes)
+    adopt_instructions(config, meta, (run or Run()).episodes)
     if missing:
         return
     if names:

@@ -30,21 +30,24 @@ NAMED, LONGEST = 5, 60
 LISTED = 50
 
 
-def remark_on_tasks(meta: Any, episodes: Sequence[int] | None = None) -> None:
-    """Warn of several instructions in the (selected) episodes, to be asked of a policy that does not read them."""
-    tasks = tasks_of(meta, episodes)
+def remark_on_tasks(tasks: Mapping[str, Sequence[int]], reading: Sequence[str]) -> None:
+    """Warn of several instructions, each with its episodes, that a policy does not read; `reading` networks could."""
     if len(tasks) < 2:
         return
-    shown = [f"{_short(task)} ({spans(where)})" if where else _short(task) for task, where in tasks.items()][:NAMED]
-    more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
     task, first = next(iter(tasks.items()))
     flag = f", for {_short(task)} --dataset.episodes={str(first).replace(' ', '')}" if 0 < len(first) <= LISTED else ""
     logger.warning(
         "the dataset has %d tasks, and this policy does not read the instruction: it learns a mixture of them, and does the "
-        "same whichever it is told. Tasks: %s%s. --policy.words.type=hashed reads the instruction (with network.type=transformer); "
+        "same whichever it is told. Tasks: %s. --policy.words.type=ngrams reads the instruction (with network.type=%s); "
         "or train one policy for each task, with its episodes%s",
-        len(tasks), "; ".join(shown), more, flag,
+        len(tasks), shown_tasks(tasks), " or ".join(reading), flag,
     )  # fmt: skip
+
+
+def shown_tasks(tasks: Mapping[str, Sequence[int]]) -> str:
+    """The first instructions, each with the episodes that have it, and how many more there are."""
+    shown = [f"{_short(task)} ({spans(where)})" if where else _short(task) for task, where in tasks.items()][:NAMED]
+    return "; ".join(shown) + (f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else "")
 
 
 def tasks_of(meta: Any, episodes: Sequence[int] | None = None) -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ import draccus
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.augmentation import Augmentation, Symmetry
 from lerobot_dp_plus.auxiliary import Data
-from lerobot_dp_plus.encoders import ImageEncoderConfig, spans
+from lerobot_dp_plus.encoders import ImageEncoderConfig, NoWords, spans
 from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.guidance import Guidance
@@ -147,7 +147,17 @@ def _check_choice(config: "DpPlusConfig") -> None:
             f"refinement.type = {Refinement.get_choice_name(type(config.refinement))} follows the energies, and none has a "
             "weight; give one a weight, as --policy.energies.end.weight=1 with dynamics.type=outcome, or leave it out"
         )
-    if config.guidance.contrasts and not config.condition_dropout:
+    if config.guidance.contrasts and config.guidance.drops_words:
+        if isinstance(config.words, NoWords):
+            raise ValueError(
+                "guidance.of = words: words.type = none reads no sentence to stress; legal is of = observation"
+            )
+        if config.words.reads and not config.words.dropped:
+            raise ValueError(
+                f"guidance.weight = {config.guidance.weight}: must be 1 with this policy, whose words.dropped = 0: it was not "  # type: ignore[attr-defined]
+                "trained to act without a sentence; train one with --policy.words.dropped=0.1"
+            )
+    elif config.guidance.contrasts and not config.condition_dropout:
         raise ValueError(
             f"guidance.weight = {config.guidance.weight}: must be 1 with this policy, whose condition_dropout = 0: it was not "  # type: ignore[attr-defined]
             "trained to act without an observation; train one with --policy.condition_dropout=0.1"
@@ -235,7 +245,7 @@ def check_observation(config: "DpPlusConfig") -> None:
                 "are resnet18 and small_cnn"
             )
         member.check(data)
-    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words)
+    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     config.network.check_observation(kinds)
 
 

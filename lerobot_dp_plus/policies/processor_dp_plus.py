@@ -15,7 +15,6 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
-from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, NoWords, Words
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
@@ -28,6 +27,7 @@ from lerobot_dp_plus.policies.statistics import (
     usable_statistics,
 )
 from lerobot_dp_plus.policies.taking_turns import taking_turns
+from lerobot_dp_plus.policies.words_step import WordsProcessorStep
 
 __all__ = ["NEEDED", "make_pipelines", "normalisation", "training_statistics", "usable_statistics"]
 
@@ -69,40 +69,6 @@ class NumbersProcessorStep(ProcessorStep):
     def get_config(self) -> dict[str, Any]:
         features = self.features.items()
         return {"features": {key: {"type": ft.type.value, "shape": list(ft.shape)} for key, ft in features}}
-
-    def transform_features(
-        self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]
-    ) -> dict[PipelineFeatureType, dict[str, PolicyFeature]]:
-        return features
-
-
-@ProcessorStepRegistry.register("dp_plus_words_processor")
-@dataclass
-class WordsProcessorStep(ProcessorStep):
-    """Makes the instruction, `task`, into what the policy's encoder of words reads, under LeRobot's names for it."""
-
-    words: Words | dict[str, Any] = field(default_factory=NoWords)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.words, dict):  # as saved
-            self.words = draccus.decode(Words, self.words)
-
-    def __call__(self, transition: EnvTransition) -> EnvTransition:
-        observation = transition.get(TransitionKey.OBSERVATION)
-        if observation is None:
-            return transition
-        task = (transition.get(TransitionKey.COMPLEMENTARY_DATA) or {}).get("task")
-        if task is None:
-            raise ValueError(
-                "the policy reads an instruction, and there is no `task`; give it with the observation, as a sentence"
-            )
-        ids, valid = self.words.ids([task] if isinstance(task, str) else list(task))  # type: ignore[union-attr]
-        changed = transition.copy()
-        changed[TransitionKey.OBSERVATION] = {**observation, WORD_IDS: ids, WORDS_VALID: valid}
-        return changed
-
-    def get_config(self) -> dict[str, Any]:
-        return {"words": draccus.encode(self.words, Words)}
 
     def transform_features(
         self, features: dict[PipelineFeatureType, dict[str, PolicyFeature]]
@@ -166,7 +132,7 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
         stats = training_statistics(config, dataset_stats)
     steps = make_default_policy_processor_steps(config, stats)
     numbers = NumbersProcessorStep(all_features(config))
-    words = [] if isinstance(config.words, NoWords) else [WordsProcessorStep(config.words)]
+    words = [WordsProcessorStep.of(config)] if config.words.reads else []
     pictures = PicturesProcessorStep.of(config)
     inputs: list[ProcessorStep] = [
         steps.rename_observations,

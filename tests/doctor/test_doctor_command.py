@@ -88,7 +88,7 @@ def test_the_suggested_training_is_one(recorded: Path, demos, tmp_path: Path) ->
         assert cfg.policy.horizon / (30 if each.frame_bytes else 10) == pytest.approx(seconds)
         assert cfg.policy.n_action_steps * 2 == cfg.policy.horizon
     made = suggest(recording)
-    assert made.training["policy"]["words"] == {"type": "hashed"} and made.frame_bytes == 2 * 48 * 64 * 3 * 360
+    assert made.training["policy"]["words"] == {"type": "ngrams"} and made.frame_bytes == 2 * 48 * 64 * 3 * 360
     assert "network" not in suggest(recording, "dp_plus_unet").training["policy"]
     # A chunk is four times as long as the delay and half as long as short episodes, rounded to what makes tokens.
     assert suggest(clean()).training["policy"]["horizon"] == 48

@@ -1,10 +1,13 @@
-"""Made-up material: what LeRobot's eval writes, a policy that wavers between two ways, a tiny dataset."""
+"""Made-up material, and the scripts of tests/policies: what LeRobot's eval writes, a policy that wavers between two ways, a tiny dataset."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "policies"))
 
 import numpy as np
 import pytest

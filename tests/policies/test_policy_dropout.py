@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from policies.tiny import trained
+from policies.tiny import said, trained
 from torch import Tensor
 
+from lerobot_dp_plus.encoders import HashedWords, WordNgrams
 from lerobot_dp_plus.guidance import ClassifierFree
 from lerobot_dp_plus.notation import UNSEEN, Tokens, unseen
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
@@ -88,3 +89,29 @@ def test_a_policy_that_never_did_without_is_not_asked_to() -> None:
     for value in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"condition_dropout = .*: must be at least 0 and less than 1"):
             trained("dp_plus_transformer", condition_dropout=value)
+
+
+def test_guidance_of_the_words_contrasts_with_silence() -> None:
+    """One network call: the chunk is x̂₁(∅) + w·(x̂₁(said) − x̂₁(∅)), ∅ the same observation without a word."""
+    torch.manual_seed(3)
+    words = WordNgrams(buckets=64, dim=8, max_words=4, dropped=0.1)
+    stressed = {"sampler": DDIM(num_steps=1), "words": words, "guidance": ClassifierFree(1.5, of="words")}
+    more = trained("dp_plus_transformer", **stressed)
+    plain = trained("dp_plus_transformer", sampler=DDIM(num_steps=1), words=words)
+    plain.load_state_dict(more.state_dict())
+    window, noise = window_of(more), torch.randn(3, 1, more.config.horizon, 2)
+    told, silence = (said(more.config, [task] * 3) for task in ("go left", ""))
+    heard, nothing = (plain.sample({**window, **words}, noise) for words in (told, silence))
+    bound = more.config.objective.data_bound
+    expected = (nothing + 1.5 * (heard - nothing)).clamp(-bound, bound)
+    torch.testing.assert_close(more.sample({**window, **told}, noise), expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(heard, nothing, atol=1e-4)
+
+
+def test_guidance_of_the_words_needs_sentences_that_were_hidden() -> None:
+    with pytest.raises(
+        ValueError, match=r"words\.dropped = 0: it was not .*train one with --policy\.words\.dropped=0\.1"
+    ):
+        trained(words=HashedWords(), guidance=ClassifierFree(2.0, of="words"))
+    with pytest.raises(ValueError, match=r"guidance\.of = 'smell': legal are observation, words"):
+        ClassifierFree(of="smell")

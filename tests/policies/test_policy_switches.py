@@ -294,7 +294,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ("forward", ["identity", "joint_limits", "pusht"]),
         ("projection", ["kaczmarz", "none"]),
         ("execution", ["agreement", "ensemble", "fixed"]),
-        ("words", ["hashed", "none"]),
+        ("words", ["automatic", "hashed", "ngrams", "none", "pretrained", "sentence"]),
         ("guidance", ["classifier_free", "diffuser", "gradient", "none", "smoothness"]),
         ("refinement", ["gradient", "none"]),
     ],

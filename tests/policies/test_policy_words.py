@@ -19,7 +19,7 @@ from tiny import ENV_STATE, STATE, config, frame, policy, said, trained, window
 
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
-from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, HashedWords
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, HashedWords, NoWords
 from lerobot_dp_plus.heads import compiled
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.loading import fast_loading
@@ -139,13 +139,13 @@ def test_a_missing_instruction_is_named_with_the_way_out(learned):
 def test_only_who_does_not_read_is_told_of_several_tasks(learned, data, caplog):
     assert not [line for line in learned[1] if "tasks" in line]
     meta = LeRobotDataset("made/up", root=data).meta
-    for words, count in ((HashedWords(), 0), (None, 1)):
-        made = config(**({} if words is None else {"words": words}))
+    for words, count in ((HashedWords(), 0), (NoWords(), 1)):
+        made = config(words=words)
         made.input_features = PreTrainedConfig.from_pretrained(learned[0]).input_features
         caplog.clear()
         get_policy_class(made.type)(made, dataset_meta=meta)
         found = [record.getMessage() for record in caplog.records if "2 tasks" in record.getMessage()]
-        assert len(found) == count and all("--policy.words.type=hashed reads" in each for each in found)
+        assert len(found) == count and all("--policy.words.type=ngrams reads" in each for each in found)
 
 
 def test_lerobots_evaluation_tells_it_what_the_environment_says(learned, tmp_path, monkeypatch):
@@ -298,6 +298,7 @@ def test_its_card_says_that_it_is_told(learned):
     assert "acts on states and an instruction, without a camera" in card
     assert "words of the instruction by their hash" in card
     assert '#   "task": the instruction, a sentence' in card
+    assert "in sentences such as “go left”; “go right”." in card
 
 
 def test_pipelines_of_ours_take_one_sentence_for_one_observation(learned):

@@ -13,6 +13,7 @@ from lerobot.datasets.compute_stats import aggregate_stats, get_feature_stats
 from lerobot.policies import make_pre_post_processors
 from tiny import config
 
+from lerobot_dp_plus.encoders import NoWords
 from lerobot_dp_plus.policies.dataset_check import adopt_dataset
 from lerobot_dp_plus.policies.statistics import coincide, squeezed, training_statistics
 
@@ -208,12 +209,12 @@ def test_several_tasks_are_named(caplog):
     tasks = [["pick the cube"], ["pick the cube"], ["open the door"], ["pick the cube"], ["x" * 100]]
     found = meta(stats, episodes=Table(episode_index=list(range(5)), tasks=tasks))
     with caplog.at_level(logging.WARNING):
-        adopt_dataset(config(), found)
+        adopt_dataset(config(words=NoWords()), found)
     (message,) = [record.getMessage() for record in caplog.records]
     assert (
         "has 3 tasks" in message
         and "does not read the instruction" in message
-        and "--policy.words.type=hashed" in message
+        and "--policy.words.type=ngrams" in message
     )
     assert "'pick the cube' (episodes 0–1, 3); 'open the door' (episode 2)" in message and "x" * 61 not in message
     assert "--dataset.episodes=[0,1,3]" in message

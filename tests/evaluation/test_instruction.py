@@ -1,0 +1,156 @@
+"""A policy that is trained to hear, told otherwise in the same scenes; and LeRobot's own scripts on `blocks`."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from lerobot.configs import PreTrainedConfig
+from lerobot.scripts import lerobot_eval
+from rich.console import Console
+
+from lerobot_dp_plus.demos.blocks import write_blocks_demos
+from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
+from lerobot_dp_plus.environments.blocks import TRAY, Blocks
+from lerobot_dp_plus.environments.blocks_config import BlocksConfig
+from lerobot_dp_plus.evaluation import instruction
+from lerobot_dp_plus.evaluation.instruction import Heard, played, shown, swap_task
+from lerobot_dp_plus.evaluation.options import evaluate_parser
+from lerobot_dp_plus.loading import fast_loading
+
+SIZE = ["--policy.network.dim=16", "--policy.network.depth=1", "--policy.network.num_heads=2", "--policy.words.dim=8"]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory) -> Path:
+    """The checkpoint of a tiny policy that heard sentences for a few updates; it reads them by default."""
+    from host_scripts import run
+    from lerobot.scripts import lerobot_train
+
+    folder = tmp_path_factory.mktemp("blocks")
+    write_blocks_demos(folder / "data", Recipe(), 8, workers=1)
+    with fast_loading():
+        run(
+            lerobot_train,
+            *(
+                "--dataset.repo_id=dp_plus/blocks",
+                f"--dataset.root={folder / 'data'}",
+                f"--output_dir={folder / 'run'}",
+            ),
+            *("--policy.type=dp_plus_transformer", "--policy.device=cpu", "--policy.push_to_hub=false"),
+            *("--policy.n_obs_steps=1", "--policy.horizon=8", "--policy.n_action_steps=8", *SIZE[:3]),
+            *("--policy.sampler.num_steps=2", "--env.type=blocks", "--env.obs_type=environment_state_agent_pos"),
+            *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false", "--env_eval_freq=0"),
+            *("--steps=4", "--save_freq=4", "--batch_size=4", "--num_workers=0"),
+        )
+    return folder / "run" / "checkpoints" / "last" / "pretrained_model"
+
+
+class Oracle:
+    """Acts as somebody who understands every sentence, or as one who looks at the scene alone."""
+
+    def __init__(self, envs: list, listens: bool):
+        self.envs, self.listens = [env.unwrapped for env in envs], listens
+        self.policy = SimpleNamespace(reset=lambda: None)
+        self.told: list[list[str]] = []
+
+    def act(self, observation: dict, task: list[str]) -> np.ndarray:
+        self.told.append(task)
+        assert len(observation["agent_pos"]) == len(task)
+        return np.stack([
+            Expert(env.said.fits[0] if self.listens else env.target, TRAY.mean(0)).act(env)
+            for env in self.envs[: len(task)]
+        ])  # fmt: skip
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_table_tells_who_listens_from_who_does_not(listens):
+    config = BlocksConfig(obs_type="environment_state_agent_pos")
+    envs = config.create_envs(4)["blocks"][0].envs
+    oracle, rows = Oracle(list(envs), listens), {}
+    for kind in ("named", "swapped", "paraphrase", "none", "ambiguous"):
+        ends = played(oracle, envs, kind, range(100_000, 100_004)) + played(oracle, envs, kind, range(100_004, 100_006))
+        rows[kind] = Heard.of(kind, ends)
+    for kind, row in rows.items():
+        assert row.episodes == 6 == row.fitting + row.scene + row.another + row.nothing
+        assert row.another == row.nothing == 0 and sum(row.things.values()) == 6
+        swapped = kind == "swapped" and not listens
+        assert row.scene == (6 if swapped else 0) and row.delivered == (0 if swapped else 6)
+    sentences = {said for told in oracle.told for said in told}
+    assert "" in sentences and len(sentences) > 12
+
+
+def test_what_is_grasped_is_counted_as_what_it_is():
+    def end(grasped: int, **more) -> dict:
+        return {"grasped": grasped, "fits": (1,), "named": 1, "target": 0, "is_success": False, **more}
+
+    row = Heard.of("swapped", [end(1, is_success=True), end(0), end(0), end(2), end(-1), end(1)])
+    assert (row.fitting, row.scene, row.another, row.nothing, row.delivered) == (2, 2, 1, 1, 1)
+    assert row.things == {0: 2, 1: 2, 2: 1}
+    console = Console(record=True, width=160)
+    shown([row], console)
+    text = console.export_text()
+    assert "swapped" in text and "2 (9.7–70.0 %)" in text and "1 (3.0–56.4 %)" in text
+
+
+def test_the_command_plays_every_kind_and_writes_it_down(learned, tmp_path, capsys):
+    policy = ["--policy", str(learned), "--swap-task", "--episodes", "3", "--output-dir", str(tmp_path)]
+    options, extra = evaluate_parser().parse_known_args([*policy, "--policy.sampler.num_steps=1"])
+    assert instruction.main(options, ["--sampler.num_steps=1"]) == 0 and extra == ["--policy.sampler.num_steps=1"]
+    noted = json.loads((tmp_path / "swap_task.json").read_text())
+    assert noted["environment"] == "blocks" and noted["seeds"] == [100_000, 100_002]
+    assert [row["kind"] for row in noted["kinds"]] == ["named", "swapped", "paraphrase", "none", "ambiguous"]
+    assert all(row["episodes"] == 3 for row in noted["kinds"])
+    assert "swap_task.json" in capsys.readouterr().out
+
+
+def test_it_reads_by_default_and_hears_lerobots_evaluation(learned, tmp_path, monkeypatch):
+    from host_scripts import run
+
+    config = PreTrainedConfig.from_pretrained(learned)
+    assert config.words.get_choice_name(type(config.words)) == "ngrams" and config.fps == 10
+    assert "observation.gaze" not in config.observed_features
+    heard: list[str] = []
+    kind = type(config.words)
+    ids = kind.ids
+    monkeypatch.setattr(kind, "ids", lambda self, said: heard.extend(said) or ids(self, said))
+    run(
+        lerobot_eval,
+        *(f"--policy.path={learned}", f"--output_dir={tmp_path}", "--env.type=blocks", "--env.episode_length=9"),
+        *("--env.obs_type=environment_state_agent_pos", "--eval.n_episodes=2", "--eval.batch_size=2"),
+        *("--eval.use_async_envs=false", "--seed=100000", "--policy.device=cpu"),
+    )
+    expected = set()
+    for seed in (100_000, 100_001):
+        env = Blocks("environment_state_agent_pos")
+        env.reset(seed=seed)
+        expected.add(env.task_description)
+    assert set(heard) == expected
+
+
+def test_a_sentence_may_be_given_to_act(learned):
+    from lerobot_dp_plus import load_policy
+
+    loaded = load_policy(learned, noise_scale=0.0)
+    env = Blocks("environment_state_agent_pos")
+    seen, _ = env.reset(seed=1)
+    told = {}
+    for task in ("put the red one on the tray", "blue"):
+        loaded.policy.reset()
+        told[task] = loaded.act(seen, task=task)
+        loaded.policy.reset()
+        np.testing.assert_array_equal(told[task], loaded.act({**seen, "task": task}))
+    assert not np.array_equal(*told.values()) and told["blue"].shape == (3,)
+
+
+def test_bad_input_is_named(learned, tmp_path):
+    env = BlocksConfig(obs_type="environment_state_agent_pos")
+    with pytest.raises(ValueError, match="episodes=0: expected at least 1"):
+        swap_task(learned, env, 0, 0)
+    with pytest.raises(ValueError, match="--kinds shouted: legal are named"):
+        swap_task(learned, env, 1, 0, ["shouted"])
+    with pytest.raises(ValueError, match="--env nowhere: give the environment, for example --env blocks"):
+        instruction.environment_of(learned, "nowhere")
+    with pytest.raises(ValueError, match=r"reads no instruction \(words\.type=none\)"):
+        swap_task(Path("hub_cards/pusht_state"), env, 1, 0)
