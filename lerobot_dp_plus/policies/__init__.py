@@ -9,10 +9,20 @@
 
 All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 
+The field's baselines are the same policy with another head, and use no sampler:
+
+| baseline | network | objective |
+|---|---|---|
+| `dp_plus_bc` | transformer | regression |
+| `dp_plus_gmm` | lstm | mixture_density |
+| `dp_plus_ibc` | transformer | implicit |
+| `dp_plus_bet` | transformer | discretised |
+
 | file | what it answers |
 |---|---|
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
 | `formats.py`, `former_names.py`, `former_weights.py` | what older files mean; what fields were called; what weights were called |
+| `configuration_baselines.py`, `modeling_baselines.py`, `processor_baselines.py` | the baselines as policy types |
 | `timing.py`, `fitting.py` | steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
 | `modeling_dp_plus.py`, `policy.py` | the policy types; their one class body: loss, chunk, action |

@@ -108,8 +108,8 @@ def _check_real_time(config: "DpPlusConfig") -> None:
         )
     if how.bends and "sampler" not in heads.head_of(config.objective).uses:
         raise ValueError(
-            f"real_time.type = {name} bends chunks while they are drawn, and objective.type = {objective} draws them in one "
-            "call; legal are real_time.type = none and inpainting, and trained with max_delay"
+            f"real_time.type = {name} bends chunks while they are drawn, and objective.type = {objective} draws them "
+            "without a sampler; legal are real_time.type = none and inpainting, and trained with max_delay"
         )
     if config.max_delay and not config.network.times_of_steps:
         legal = [other for other, kind in NetworkConfig.get_known_choices().items() if kind.times_of_steps]
@@ -121,7 +121,7 @@ def _check_real_time(config: "DpPlusConfig") -> None:
     if config.max_delay and "flow_map" in getattr(config.objective, "gives", ()):
         raise ValueError(
             f"max_delay = {config.max_delay}: objective.type = {objective} jumps with all steps of a chunk at once; legal are "
-            "diffusion, flow_matching and regression, or max_delay = 0 with real_time.type = guided"
+            "all other objectives, or max_delay = 0 with real_time.type = guided"
         )
 
 

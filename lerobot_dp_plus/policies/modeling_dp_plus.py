@@ -6,9 +6,25 @@ from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusTransformerConfig,
     DpPlusUnetConfig,
 )
+from lerobot_dp_plus.policies.modeling_baselines import (
+    DpPlusBcPolicy,
+    DpPlusBetPolicy,
+    DpPlusGmmPolicy,
+    DpPlusIbcPolicy,
+)
 from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
-__all__ = ["DpPlusDitPolicy", "DpPlusFlowPolicy", "DpPlusPolicy", "DpPlusTransformerPolicy", "DpPlusUnetPolicy"]
+__all__ = [
+    "DpPlusBcPolicy",
+    "DpPlusBetPolicy",
+    "DpPlusDitPolicy",
+    "DpPlusFlowPolicy",
+    "DpPlusGmmPolicy",
+    "DpPlusIbcPolicy",
+    "DpPlusPolicy",
+    "DpPlusTransformerPolicy",
+    "DpPlusUnetPolicy",
+]
 
 
 class DpPlusUnetPolicy(DpPlusPolicy):

@@ -5,7 +5,7 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor
 
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, of_patches
 from lerobot_dp_plus.notation import Network
 
@@ -47,6 +47,17 @@ def test_the_same_time_for_every_step_is_one_time(config: NetworkConfig) -> None
     found = network(x_t, one[:, None].expand(-1, HORIZON), condition)
     torch.testing.assert_close(found, network(x_t, one, condition), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(network(x_t, times, condition), found, atol=1e-3)
+
+
+def test_a_step_of_the_lstm_feels_its_own_time_and_earlier_ones_only() -> None:
+    network = awake(build(LSTMConfig(dim=16, depth=2)))
+    steps = torch.arange(HORIZON)
+    assert torch.equal(felt(network), steps[:, None] >= steps[None, :])
+    x_t, times, condition = inputs(network)
+    one = times[:, 0]
+    torch.testing.assert_close(
+        network(x_t, one[:, None].expand(-1, HORIZON), condition), network(x_t, one, condition), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4])
@@ -97,6 +108,8 @@ def test_the_order_of_times_matters_between_tokens_and_not_within_one(config: Ne
 def test_the_unet_refuses_and_says_which_networks_take_them() -> None:
     network = awake(build(UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)))
     x_t, time, condition = inputs(network)
-    with pytest.raises(ValueError, match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer and dit"):
+    with pytest.raises(
+        ValueError, match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer, dit and lstm take both"
+    ):
         network(x_t, time, condition)
     assert network(x_t, time[:, 0], condition).shape == x_t.shape

@@ -8,7 +8,7 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build
 from torch import Tensor
 
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig, attention
+from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig, attention
 from lerobot_dp_plus.networks.attention import SHORT, attend
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens, repeat_rows, tile_rows
 
@@ -21,6 +21,7 @@ NETWORKS = {
     "transformer of every kind": (TRANSFORMER, SPANS),
     "dit": (DIT, {STEPS: SPANS[STEPS]}),
     "unet1d": (UNET, {STEPS: SPANS[STEPS]}),
+    "lstm": (LSTMConfig(dim=16, depth=1), {STEPS: SPANS[STEPS]}),
 }
 #: How many words of each sample are there: some, none, all.
 COUNTS = torch.tensor([2, 0, SAID])

@@ -11,12 +11,13 @@ import torch
 from lerobot.configs import PreTrainedConfig
 from lerobot.datasets import factory
 from lerobot.policies import make_policy_config
-from tiny import PRESETS
+from tiny import BASELINES, PRESETS
 
 from lerobot_dp_plus import patches
 from lerobot_dp_plus import policies as room
 from lerobot_dp_plus.auxiliary import Outcome
 from lerobot_dp_plus.execution import Agreement
+from lerobot_dp_plus.heads import head_of
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import STEPS, Span, Tokens
 from lerobot_dp_plus.objectives import BetaTimes
@@ -159,11 +160,14 @@ def test_what_the_room_says_of_presets_and_files_is_so():
     files = {file.name for file in Path(room.__file__).parent.glob("*.py")} - {"__init__.py"}
     assert files == set(re.findall(r"`(\w+\.py)`", said))
     rows = dict(re.findall(r"^\| `(dp_plus_\w+)` \| (.*) \|$", said, re.MULTILINE))
-    assert set(rows) == set(PRESETS)
+    assert set(rows) == {*PRESETS, *BASELINES}
     for name, row in rows.items():
         made = preset(name)
         network, objective = (part.get_choice_name(type(part)) for part in (made.network, made.objective))
         assert row.split(",")[0] == f"{network} | {objective}"
+        if name in BASELINES:
+            assert "sampler" not in head_of(made.objective).uses
+            continue
         assert made.objective.prediction == "x1"
         assert (
             f"sample with {made.sampler.get_choice_name(type(made.sampler))} in {made.sampler.num_steps} steps" in said

@@ -6,7 +6,7 @@ import sys
 import pytest
 from lerobot.configs import PreTrainedConfig, parser
 from lerobot.configs.train import TrainPipelineConfig
-from tiny import PRESETS
+from tiny import BASELINES, PRESETS
 
 from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.cli.errors import UsageError, explain, plain_parsing
@@ -14,7 +14,9 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.execution import Ensemble
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
-from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.heads import Discretised, Implicit, MixtureDensity, Regression
+from lerobot_dp_plus.heads import Langevin as SearchByLangevin
+from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
@@ -51,6 +53,14 @@ def test_presets_are_what_the_table_says():
         "dp_plus_dit": (DiTConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
     }
     assert set(rows) == set(PRESETS)
+    usual = DPMpp2M(num_steps=10)  # of no use
+    rows |= {
+        "dp_plus_bc": (TransformerConfig(), Regression(), usual),
+        "dp_plus_gmm": (LSTMConfig(), MixtureDensity(), usual),
+        "dp_plus_ibc": (TransformerConfig(), Implicit(), usual),
+        "dp_plus_bet": (TransformerConfig(), Discretised(), usual),
+    }
+    assert set(rows) == {*PRESETS, *BASELINES}
     for preset, row in rows.items():
         made = of(preset)
         assert (made.network, made.objective, made.sampler) == row
@@ -93,6 +103,14 @@ def test_presets_are_what_the_table_says():
         (["ema.enabled=false"], "ema", EmaConfig(enabled=False)),
         (["ema.decay=0.99"], "ema", EmaConfig(decay=0.99)),
         (["n_action_steps=4"], "n_action_steps", 4),
+        (["objective.type=mixture_density", "objective.num_modes=3"], "objective", MixtureDensity(num_modes=3)),
+        (
+            ["objective.type=implicit", "objective.search.type=langevin"],
+            "objective",
+            Implicit(search=SearchByLangevin()),
+        ),
+        (["objective.type=discretised", "objective.num_bins=8"], "objective", Discretised(num_bins=8)),
+        (["network.type=lstm", "network.dim=64"], "network", LSTMConfig(dim=64)),
         (["use_amp=true"], "dtype", "bfloat16"),
     ],
 )
@@ -243,7 +261,10 @@ def test_a_field_of_another_member_is_refused(switches):
 @pytest.mark.parametrize(
     ("axis", "legal"),
     [
-        ("objective", ["diffusion", "flow_matching", "regression", "shortcut"]),
+        (
+            "objective",
+            ["diffusion", "discretised", "flow_matching", "implicit", "mixture_density", "regression", "shortcut"],
+        ),
         (
             "sampler",
             [
@@ -251,7 +272,7 @@ def test_a_field_of_another_member_is_refused(switches):
                 *("langevin", "predictor_corrector"),
             ],
         ),
-        ("network", ["dit", "transformer", "unet1d"]),
+        ("network", ["dit", "lstm", "transformer", "unet1d"]),
         ("image_encoder", ["patches", "resnet18", "small_cnn"]),
         (
             "selection",
