@@ -139,6 +139,12 @@ OURS: dict[str, Command | Demos] = {
         "evaluation.options:report_parser",
         "evaluation.report",
     ),
+    "serve": Command(
+        "a policy for a robot that asks over a network: the server of LeRobot's robot client",
+        "serving.options:serve_parser",
+        "serving.serve",
+        runs_host=True,
+    ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",
         "steering.options:steer_parser",
