@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.evaluation.budget import observation
+from lerobot_dp_plus.policies import relative
 from lerobot_dp_plus.policies.acting import Loaded, batched
 from lerobot_dp_plus.serving.robot import Frame, Robot
 from lerobot_dp_plus.serving.still import StillCameras
@@ -48,10 +49,18 @@ class Kept(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A chunk that the robot was given: the step it begins at, all of it (1, L, A) normalised, and how much was sent."""
+    """A chunk that the robot was given.
+
+    Args:
+        step: the step it begins at.
+        chunk: all of it, (1, L, A), normalised.
+        actions: the same in the data's units, (L, A).
+        sent: how many of these the client has.
+    """
 
     step: int
     chunk: Tensor
+    actions: Tensor
     sent: int
 
 
@@ -156,17 +165,23 @@ class Session:
         if self._given is not None:
             executed = seen.step - self._given.step
             if not seen.must_go and executed < self._given.sent - 1:  # the robot has something left to do
-                rest = self._given.chunk[:, executed:]
+                rest = self._left(self._given, executed)
         delay = self.delay if rest is not None else None
         chunk = self._loaded.policy.predict_action_chunk(
             batch, steps_since_last=executed, inference_delay=delay, prev_chunk_left_over=rest
         )
-        actions = self._loaded.postprocess(chunk[0, : self._length])
+        actions = self._loaded.postprocess(chunk[0])
         if not torch.isfinite(actions).all():
             raise ValueError("the policy gave a chunk with NaN or infinity in it; the robot is not given that")
-        self._given = Given(seen.step, chunk, len(actions))
+        self._given = Given(seen.step, chunk, actions, self._length)
         self._late.append(time.perf_counter() - seen.arrived)
-        return seen, actions
+        return seen, actions[: self._length]
+
+    def _left(self, given: Given, executed: int) -> Tensor:
+        """What of a chunk is not executed yet, normalised; where actions are relative, relative to the newest state."""
+        if self._config.use_relative_actions:
+            return relative.anew(self._loaded.preprocess, given.actions[executed:])[None]
+        return given.chunk[:, executed:]
 
     def _window(self, kept: list[Kept]) -> dict[str, Any]:
         """What the policy observes, each (1, T_o, ...). If no frame of a step was sent, the next one takes its place."""

@@ -14,6 +14,7 @@ from lerobot.policies import get_policy_class, make_policy_config, make_pre_post
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.encoders import SmallCnnConfig
 from lerobot_dp_plus.networks import TransformerConfig
+from lerobot_dp_plus.policies.processor_dp_plus import normalisation
 from lerobot_dp_plus.samplers import DDIM
 
 
@@ -46,6 +47,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             "action": {"min": torch.zeros(2), "max": torch.full((2,), 512.0)},
             "observation.images.top": {"mean": torch.full((3, 1, 1), 0.5), "std": torch.full((3, 1, 1), 0.3)},
         }
+        for model in (policy.model, policy._averaged_model):
+            model.units.learn(normalisation(config, stats))
         folder = tmp_path_factory.mktemp("policy")
         policy.save_pretrained(folder)
         for pipeline in make_pre_post_processors(config, dataset_stats=stats):

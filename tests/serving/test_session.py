@@ -99,6 +99,19 @@ def test_the_plan_goes_on(run) -> None:
     assert not torch.allclose(second[3:11], first[7:], atol=1e-1), "and not the others"
 
 
+def test_a_plan_of_relative_actions_stays_where_it_is(saved) -> None:
+    """The robot moves on by forty, and what it was going to do next lies where it lay."""
+    folder = saved(use_relative_actions=True, relative_exclude_joints=[])
+    session = Session(load_switched(folder), Robot(FEATURES), FPS, 15)
+    session.see(seen(0))
+    _, first = session.chunk()
+    session._late.append(0.25)
+    session.see(seen(4))
+    _, second = session.chunk()
+    assert torch.allclose(second[:3], first[4:7], atol=1e-2)
+    assert (second[3:11] - first[7:]).abs().max() > 0.1
+
+
 @pytest.mark.parametrize("last", [seen(14), seen(20), seen(3, must_go=True)])
 def test_a_robot_with_nothing_left_gets_a_chunk_of_its_own(run, last) -> None:
     run.session.see(seen(0))
