@@ -145,6 +145,12 @@ OURS: dict[str, Command | Demos] = {
         "seeing.see",
         reads_dataset=True,
     ),
+    "serve": Command(
+        "a policy for a robot that asks over a network: the server of LeRobot's robot client",
+        "serving.options:serve_parser",
+        "serving.serve",
+        runs_host=True,
+    ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",
         "steering.options:steer_parser",

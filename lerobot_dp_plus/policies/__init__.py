@@ -38,6 +38,7 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
 | `chunk_model.py`, `batch_loss.py`, `windows.py` | the module that is trained; which frames it reads |
 | `recipe.py`, `candidates.py`, `mirroring.py`, `settling.py` | what decides how chunks are proposed; how they are; half of them mirrored; how they are refined, projected and judged |
+| `relative.py`, `relative_statistics.py` | actions relative to the robot's state: the step, the plan that moves with it; their statistics |
 | `real_time.py`, `continuing.py` | a chunk drawn while the plan before is executed: LeRobot's interface for it; what is known of the chunk before it is drawn |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
 | `narrowing.py`, `asking.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a plan that is held; another policy to compare with |

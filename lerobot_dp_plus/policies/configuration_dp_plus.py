@@ -104,8 +104,8 @@ class DpPlusConfig(PreTrainedConfig):
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    # How often a sample meets the network in an update, each time with another noise and time. The observation is
-    # encoded only once. So if cameras are the cost, more draws teach more per second (as in arXiv 2406.11838).
+    # How often an encoded sample meets the network in an update, each time with another noise and time. If cameras are the
+    # cost, more draws teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
     condition_dropout: float = 0.0
@@ -120,7 +120,11 @@ class DpPlusConfig(PreTrainedConfig):
     compile_sampler: bool = False
     # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
-    # Frames per second of the training data, taken from the dataset; null until trained.
+    # Whether actions are learned relative to the newest state, and of which joints, by parts of their names, they are not.
+    use_relative_actions: bool = False
+    relative_exclude_joints: list[str] = field(default_factory=lambda: ["gripper"])
+    # Names of the actions and frames per second of the training data, taken from the dataset; null until trained.
+    action_feature_names: list[str] | None = None
     fps: int | None = None
     format_version: int = FORMAT_VERSION
 
@@ -264,9 +268,8 @@ class DpPlusConfig(PreTrainedConfig):
         fitting.check_observation(self)
 
 
-# Why the presets predict the data, x₁: networks that predict the noise or the velocity have 5 and 7 % success, and with
-# x₁ the same trainings reach 87 % (`python -m benchmarks.pusht_quality --study`). Why they use this sampler: at ten
-# calls it is the nearest to the truth (`python -m benchmarks.sampler_truth`).
+# Why the presets predict the data, x₁: by noise or velocity the same trainings have 5 and 7 % success instead of 87 %
+# (`python -m benchmarks.pusht_quality --study`). Why this sampler: `python -m benchmarks.sampler_truth`.
 
 
 @register_preset("dp_plus_unet")

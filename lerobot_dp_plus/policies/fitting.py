@@ -16,6 +16,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.policies import relative
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import RealTime
@@ -44,6 +45,7 @@ def check(config: "DpPlusConfig") -> None:
     _check_head(config)
     _check_choice(config)
     _check_real_time(config)
+    relative.check(config)
 
 
 def _check_head(config: "DpPlusConfig") -> None:

@@ -218,7 +218,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         episode = self.episode
         with episode.turn():
-            episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
+            planning.see(self, as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             if not episode.actions:
                 planning.refill(self, episode, noise)
             return episode.actions.popleft()
