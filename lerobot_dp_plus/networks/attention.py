@@ -38,7 +38,8 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """x (B, L, D) -> (B, L, D); `valid` (B, L) bool says which tokens are there to be attended to."""
         if x.shape[1] == 1 and not torch.is_grad_enabled():
             # A single token gives itself all its attention, whatever its query and key. So two thirds of qkv need no
             # reading.
@@ -47,7 +48,7 @@ class SelfAttention(nn.Module):
         q, k, v = (
             self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         )  # each (B, heads, L, D/heads)
-        return self.out(attend(q, k, v, causal=self.causal).transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v, causal=self.causal, valid=valid).transpose(1, 2).flatten(2))
 
 
 class CrossAttention(nn.Module):
