@@ -42,6 +42,7 @@ _WORDS = {
         "resnet18": "ResNet-18 with spatial softmax, one crop per sample",
         "small_cnn": "four convolutions with spatial softmax, for a CPU",
         "patches": "tokens of places in the picture, from a convolutional trunk",
+        "keypoint_tokens": f"tokens of keypoints: where each is, and what is seen there {_paper('1509.06113')}",
     },
     "words": {
         "none": "not used",
