@@ -19,6 +19,7 @@ _WORDS = {
         "unet1d": f"temporal U-Net, the observation enters by FiLM {_paper('2303.04137')}",
         "transformer": f"transformer over action tokens that cross-attends to the observation {_paper('2303.04137')}",
         "dit": f"diffusion transformer, the observation enters by adaLN-zero {_paper('2212.09748')}",
+        "mixture": f"a backbone and an action expert that meet in attention {_paper('2410.24164')}",
     },
     "objective": {
         "diffusion": f"denoising diffusion {_paper('2006.11239')}",

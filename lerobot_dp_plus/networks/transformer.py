@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
-from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
+from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 
@@ -107,15 +107,8 @@ class Transformer(Network):
     def condition(self, observation: Sequence[Tokens]) -> list[Remembered]:
         """Tokens -> keys and values (B, heads, S, D/heads) of every block, and which of them are there."""
         memory = self.memory_norm(torch.cat([self._embed(span) for span in observation], 1))
-        valid = None
-        if any(span.valid is not None for span in observation):
-            spans = [
-                span.values.new_ones(span.values.shape[:2], dtype=torch.bool) if span.valid is None else span.valid
-                for span in observation
-            ]
-            valid = torch.cat(spans, 1)
         blocks = cast(Iterable[TransformerBlock], self.blocks)
-        return [block.cross_attention.remember(memory, valid) for block in blocks]
+        return [block.cross_attention.remember(memory, valid_of(observation)) for block in blocks]
 
     def _embed(self, span: Tokens) -> Tensor:
         """Tokens of one kind -> (B, S, D)."""

@@ -14,7 +14,7 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.execution import Ensemble
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
-from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
@@ -49,6 +49,7 @@ def test_presets_are_what_the_table_says():
         "dp_plus_transformer": (TransformerConfig(), Diffusion(), DPMpp2M(num_steps=10)),
         "dp_plus_flow": (TransformerConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
         "dp_plus_dit": (DiTConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
+        "dp_plus_pi0": (MixtureConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
     }
     assert set(rows) == set(PRESETS)
     for preset, row in rows.items():
@@ -251,8 +252,8 @@ def test_a_field_of_another_member_is_refused(switches):
                 *("langevin", "predictor_corrector"),
             ],
         ),
-        ("network", ["dit", "transformer", "unet1d"]),
-        ("image_encoder", ["patches", "resnet18", "small_cnn"]),
+        ("network", ["dit", "mixture", "transformer", "unet1d"]),
+        ("image_encoder", ["keypoint_tokens", "patches", "resnet18", "small_cnn"]),
         (
             "selection",
             [
