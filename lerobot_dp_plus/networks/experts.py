@@ -1,7 +1,6 @@
 """Sets of transformer weights that meet in attention: tokens of one see keys and values of another."""
 
 from collections.abc import Sequence
-from itertools import repeat
 from typing import cast
 
 import torch
@@ -51,7 +50,7 @@ class Expert(nn.Module):
 
         `valid` (B, S + L) says which of the earlier keys and of their own are there; None if all are.
         """
-        for layer, earlier in zip(self._layers, seen or repeat(None), strict=bool(seen)):
+        for layer, earlier in zip(self._layers, seen or self._nothing, strict=True):
             q, k, v = layer.project(x)
             x = layer.update(x, q, joined(earlier, (k, v)), valid)
         return x
@@ -62,12 +61,17 @@ class Expert(nn.Module):
         What the last layer makes of the tokens themselves is nobody's key, and is not computed.
         """
         found: list[KeysValues] = []
-        for layer, earlier in zip(self._layers, seen or repeat(None), strict=bool(seen)):
+        for layer, earlier in zip(self._layers, seen or self._nothing, strict=True):
             q, k, v = layer.project(x)
             found.append((k, v))
             if len(found) < len(self.layers):
                 x = layer.update(x, q, joined(earlier, (k, v)), valid)
         return tuple(found)
+
+    @property
+    def _nothing(self) -> tuple[None, ...]:
+        """What is seen of earlier blocks if there are none."""
+        return (None,) * len(self.layers)
 
     @property
     def _layers(self) -> list[Layer]:

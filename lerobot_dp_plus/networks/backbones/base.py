@@ -28,6 +28,11 @@ class Backbone(nn.Module, ABC):
 class BackboneConfig(draccus.ChoiceRegistry, ABC):
     """Where the weights that read pictures and words come from."""
 
+    @classmethod
+    def default_choice_name(cls) -> str:
+        """The member that `--policy.network.backbone.dim=64` means, without a type."""
+        return "scratch"
+
     @abstractmethod
     def build(self, *, depth: int, num_heads: int, head_dim: int) -> Backbone:
         """Make a backbone whose layers an expert of this shape can meet.
