@@ -273,7 +273,7 @@ def test_what_is_replaced_for_a_while_is_there(module, name):
 # Done without a patch
 
 
-@pytest.mark.parametrize("kind", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"])
+@pytest.mark.parametrize("kind", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"])
 def test_help_reads_as_it_is_written(kind, capsys):
     """Draccus takes the comment above a field, `#:` included, and a per cent sign for a format."""
     config = PreTrainedConfig.get_choice_class(kind)

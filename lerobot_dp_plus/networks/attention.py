@@ -11,9 +11,12 @@ SHORT = 32
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tensor | None = None) -> Tensor:
     """softmax(q·kᵀ/√d)·v over (B, heads, L, d) and (B, heads, M, d).
 
-    causal (L = M) hides later keys. `valid` (B, M) bool says which keys are there; the others are hidden.
+    causal (L = M) hides later keys. `valid` (B, M) bool says which keys are there; the others are hidden. It may also say so
+    for each query, (B, L, M).
     """
-    hidden = None if valid is None else valid[:, None, None]  # (B, 1, 1, M)
+    hidden = None
+    if valid is not None:
+        hidden = (valid[:, None] if valid.dim() == 2 else valid)[:, None]  # (B, 1, 1 or L, M)
     if q.is_cuda or max(q.shape[-2], k.shape[-2]) > SHORT:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, is_causal=causal)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, heads, L, M)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
-from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
+from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 
@@ -130,13 +130,7 @@ class Transformer(Network):
 
     def condition(self, observation: Sequence[Tokens]) -> list[Remembered]:
         """Tokens -> keys and values (B, heads, S, D/heads) of every block, and which of them are there."""
-        memory, valid = torch.cat([self._embed(span) for span in observation], 1), None
-        if any(span.valid is not None for span in observation):
-            spans = [
-                span.values.new_ones(span.values.shape[:2], dtype=torch.bool) if span.valid is None else span.valid
-                for span in observation
-            ]
-            valid = torch.cat(spans, 1)
+        memory, valid = torch.cat([self._embed(span) for span in observation], 1), valid_of(observation)
         for block in self.memory_blocks:
             memory = block(memory, valid)
         memory = self.memory_norm(memory)

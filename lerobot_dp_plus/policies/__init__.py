@@ -6,6 +6,7 @@
 | `dp_plus_transformer` | transformer | diffusion |
 | `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times |
 | `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times |
+| `dp_plus_pi0` | mixture | flow_matching, Beta(1.5, 1) times |
 
 All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 

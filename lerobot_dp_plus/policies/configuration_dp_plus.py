@@ -1,7 +1,6 @@
 """The configuration of every policy type: shapes in time, the axes, and how to train."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.configs.types import FeatureType
@@ -10,29 +9,24 @@ from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_dp_plus import patches
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
-from lerobot_dp_plus.auxiliary import (
-    Auxiliary,
-    Dynamics,
-    Further,
-    NoDynamics,
-    NoFurther,
-    NoStateEstimation,
-    StateEstimation,
-)
+from lerobot_dp_plus.auxiliary import Auxiliary, Dynamics, Further, NoDynamics, NoFurther
+from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, StateEstimation
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, ImageEncoderConfig, ResNet18Config, Words
+from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
 from lerobot_dp_plus.energies import Energies
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import GaussianMixture, Modes
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
+from lerobot_dp_plus.policies.timing import BY_RATE, Following
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import Automatic, RealTime
@@ -41,14 +35,6 @@ from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
 patches.install()
-
-# A field that follows the data's rate may be given as null. It is a number once the config is made.
-if TYPE_CHECKING:
-    Following = int
-else:
-    Following = int | None
-#: Not given. It is typed here, because help would show a type comment on a field's own line.
-BY_RATE: Any = None
 
 
 @dataclass
@@ -301,3 +287,13 @@ class DpPlusDitConfig(DpPlusConfig):
 
     network: NetworkConfig = field(default_factory=DiTConfig)
     objective: Objective = field(default_factory=FlowMatching)
+
+
+@register_preset("dp_plus_pi0")
+@dataclass
+class DpPlusPi0Config(DpPlusConfig):
+    """π0's network over keypoint tokens (arXiv 2410.24164), flow matching on x₁ with its times, DPM-Solver++(2M)."""
+
+    network: NetworkConfig = field(default_factory=MixtureConfig)
+    objective: Objective = field(default_factory=FlowMatching)
+    image_encoder: ImageEncoderConfig = field(default_factory=KeypointTokensConfig)

@@ -166,3 +166,4 @@ make_dp_plus_unet_pre_post_processors = make_pipelines
 make_dp_plus_transformer_pre_post_processors = make_pipelines
 make_dp_plus_flow_pre_post_processors = make_pipelines
 make_dp_plus_dit_pre_post_processors = make_pipelines
+make_dp_plus_pi0_pre_post_processors = make_pipelines
