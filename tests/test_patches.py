@@ -136,7 +136,8 @@ def replaces(source: str) -> list[str]:
 
 def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
     elsewhere = {
-        "setattr(config, _NOTE, run)",  # a note on a config of ours
+        "setattr(config, _NOTE, run)",  # notes on a config of ours
+        "setattr(config, _NOTE, {task: tuple(others) for task, others in found.items()})",
         "setattr(self, name, found[name])",  # fields of a config of ours that follow the data's rate
         "setattr(config, name, value)",  # fields of a policy of ours, while it is steered or explained
         "setattr(policy.config, name, value)",

@@ -23,7 +23,7 @@ def front(table: Table, height: int, width: int) -> np.ndarray:
     joints = _projected(points(table.joints), height, width).astype(np.int32)
     thick = max(height // 30, 1)
     cv2.polylines(picture, [joints[:3]], False, ARM, thick, cv2.LINE_AA)
-    cv2.line(picture, *map(tuple, joints[2:].tolist()), JAWS, max(thick // 2, 1), cv2.LINE_AA)
+    cv2.polylines(picture, [joints[2:]], False, JAWS, max(thick // 2, 1), cv2.LINE_AA)
     return picture[..., ::-1].copy()
 
 

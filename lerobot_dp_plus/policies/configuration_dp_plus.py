@@ -65,7 +65,8 @@ class DpPlusConfig(PreTrainedConfig):
     sampler: Sampler = field(default_factory=DPMpp2M)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
     words: Words = field(default_factory=AutomaticWords)
-    things: int = 0  # that observation.environment_state lists; each has a token (`encoders/things.py`)
+    # How many things observation.environment_state lists; each then has a token of its own (`encoders/things.py`).
+    things: int = 0
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
@@ -90,7 +91,7 @@ class DpPlusConfig(PreTrainedConfig):
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    # How often an encoded sample meets the network in an update, each time with another noise and time. If cameras are the
+    # How often a sample meets the network in an update, each time with another noise and time. If cameras are the
     # cost, more draws teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.

@@ -232,7 +232,7 @@ def test_stock_parsing_ends_a_refused_config_in_its_own_reason(monkeypatch, caps
     def train(cfg: TrainPipelineConfig) -> None:
         raise AssertionError("must not get here")
 
-    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.n_action_steps=16"]
+    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.horizon=16", "--policy.n_action_steps=16"]
     monkeypatch.setattr(sys, "argv", ["lerobot-train", *flags])
     with pytest.raises(SystemExit) as caught:
         parser.wrap()(train)()
