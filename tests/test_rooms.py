@@ -88,11 +88,7 @@ TABLE: dict[str, set[str]] = {
     | HOOKS
     | HANDS
     | EYES
-<<<<<<< HEAD
-    | {"explaining", "steering", "serving", "offline", "doctor", "seeing", "hub", "publishing", "options"},
-=======
-    | {"explaining", "steering", "serving", "exporting", "offline", "doctor", "hub", "publishing", "options"},
->>>>>>> 7d31613 (dp-plus export: observation to chunk as one ONNX file, which counts when onnxruntime gives the same actions)
+    | {"explaining", "steering", "serving", "exporting", "offline", "doctor", "seeing", "hub", "publishing", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"explaining", "serving", "offline", "doctor", "seeing", "publishing", "cli"}
 

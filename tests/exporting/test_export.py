@@ -174,7 +174,7 @@ def test_the_command_and_the_page_of_the_documents(ready, tmp_path, monkeypatch,
     said = capsys.readouterr().out
     assert "normalised actions differ by at most" in said and "ms by onnxruntime" in said
     assert entry.main([*flags, "--robot=x"]) == 1
-    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    (code,) = re.findall(r"```py\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert "torch" not in code and "lerobot" not in code
     run: dict = {"folder": output, "robot": lambda: np.full(4, 20.0, np.float32), "send": (sent := []).append}
     exec(code, run)
