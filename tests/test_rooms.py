@@ -74,7 +74,8 @@ TABLE: dict[str, set[str]] = {
     **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
     # Pictures of the method, and a person who steers; neither knows the other.
     **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},
-    # A policy for robots that ask over a network.
+    # A policy for robots that ask over a network, and one as a file.
+    "exporting": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "serving": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # A policy against held-out actions; a recording and what is wrong with it.
     "offline": BASICS | PARTS | HANDS | EYES | {"explaining", "hub", "options"},
@@ -87,7 +88,7 @@ TABLE: dict[str, set[str]] = {
     | HOOKS
     | HANDS
     | EYES
-    | {"explaining", "steering", "serving", "offline", "doctor", "seeing", "hub", "publishing", "options"},
+    | {"explaining", "steering", "serving", "exporting", "offline", "doctor", "seeing", "hub", "publishing", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"explaining", "serving", "offline", "doctor", "seeing", "publishing", "cli"}
 

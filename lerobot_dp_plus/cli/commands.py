@@ -118,6 +118,12 @@ OURS: dict[str, Command | Demos] = {
         "explaining.options:explain_parser",
         "explaining.explain",
     ),
+    "export": Command(
+        "a policy as one ONNX file, from raw observations and noise to actions: no torch needed",
+        "exporting.options:export_parser",
+        "exporting.export",
+        runs_host=True,
+    ),
     "import-lerobot": Command(
         "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
         "publishing.options:import_parser",

@@ -103,7 +103,7 @@ class Server(services_pb2_grpc.AsyncInferenceServicer):
         try:
             with self._drawing:
                 seen, actions = session.chunk()
-        except ValueError as error:
+        except (ValueError, FloatingPointError) as error:
             return self._complained(context, str(error))
         chunk = [
             TimedAction(timestamp=seen.taken + number / self._fps, timestep=seen.step + number, action=action)

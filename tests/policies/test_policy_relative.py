@@ -190,9 +190,19 @@ def test_there_must_be_a_state() -> None:
         config(inputs=narrow, use_relative_actions=True)
 
 
-def test_a_training_and_an_evaluation(tmp_path, monkeypatch) -> None:
-    """For real: statistics of relative actions are saved, fine-tuning keeps them, and weights are not used otherwise."""
+@pytest.fixture
+def _logging_of_its_own(monkeypatch):
+    """LeRobot's scripts take the root logger's handlers away, and leave one that writes to a stream of this test."""
     monkeypatch.setattr(logging, "raiseExceptions", False)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.usefixtures("_logging_of_its_own")
+def test_a_training_and_an_evaluation(tmp_path) -> None:
+    """For real: statistics of relative actions are saved, fine-tuning keeps them, and weights are not used otherwise."""
     tiny = ["policy.network.dim=16", "policy.network.depth=1", "policy.network.num_heads=2", "policy.device=cpu"]
     run = ["steps=2", "batch_size=4", "env_eval_freq=0", "log_freq=1", "wandb.enable=false"]
     asked = [f"dataset={DATA}", "policy.push_to_hub=false"]
