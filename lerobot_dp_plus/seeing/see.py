@@ -48,8 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = Path(options.dataset).resolve().name or "dataset"
     output = options.output or Path("outputs/see") / name
     frames = frames_of(dataset, camera, None if options.no_robot else view)
-    if mirror:
-        mirror.symmetry.check({camera: tuple(frames.pictures.shape[1:])})
+    if mirror and frames.size[0] != frames.size[1]:
+        raise ValueError(
+            f"mirror = pusht: pictures of {camera} are {frames.size[0]}×{frames.size[1]} when made small, and PushT's are square; "
+            "--mirror=none does without"
+        )
     with _Bars() as bars:
         seen = see(frames, view, mirror, seed=options.seed, tell=bars)
     figures = told(seen.quality, max(frames.size)) if seen.quality else []

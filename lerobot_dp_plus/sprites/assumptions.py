@@ -9,8 +9,8 @@
 | it is seen whole | no picture shows it away from the robot and the picture's edges |
 | it is rigid, and turns in the picture's plane | placing it explains less than `EXPLAINED` of what differs from the background |
 | it looks different from each side | another turn explains more than `TURNED` of the pictures as well |
-| it is its own mirror image, as the task is | of mirror images, which were not learned from, much more stays unexplained, \
-or more than `CONTRADICTED` contradict the picture |
+| it is its own mirror image, as the task is | much more of mirror images, which were not learned from, stays unexplained |
+| the same | more than `CONTRADICTED` of them contradict the picture's direction |
 """
 
 from itertools import product
