@@ -147,6 +147,7 @@ def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
         "setattr(part, name, before[name])",
         "patch.object(bars, '__init__', __init__)",  # tqdm's
         "patch.object(sys, 'argv', [f'lerobot {name}', *arguments])",
+        "patch.object(sys, 'argv', ['lerobot eval', *arguments])",
     }
     for file in PACKAGE.rglob("*.py"):
         if file.name not in ("patches.py", "host_hooks.py"):

@@ -71,7 +71,8 @@ TABLE: dict[str, set[str]] = {
     "loading": BASICS | PARTS | HOOKS,
     "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
-    **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    **{room: BASICS | PARTS | HOOKS | HANDS | {"hub", "options"} for room in EYES},
+    "comparing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # Pictures of the method, and a person who steers; neither knows the other.
     **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},
     # A policy for robots that ask over a network, and one as a file.
@@ -82,13 +83,15 @@ TABLE: dict[str, set[str]] = {
     "doctor": BASICS | PARTS | HOOKS | HANDS | EYES | {"explaining", "offline", "hub", "options"},
     # The command around `sprites`.
     "seeing": BASICS | PARTS | HANDS | {"explaining", "hub", "options"},
+    "reporting": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "cli": BASICS
     | PARTS
     | HOOKS
     | HANDS
     | EYES
-    | {"explaining", "steering", "serving", "exporting", "offline", "doctor", "seeing", "hub", "publishing", "options"},
+    | {"comparing", "explaining", "steering", "serving", "exporting", "offline", "doctor", "seeing", "hub"}
+    | {"publishing", "reporting", "options"},
 }
 KNOW_LEROBOT = HANDS | EYES | {"explaining", "serving", "offline", "doctor", "seeing", "publishing", "cli"}
 
