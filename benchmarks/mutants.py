@@ -55,12 +55,35 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("map_rows, repeat_rows", "map_rows, tile_rows as repeat_rows", "candidates see other samples' observations"),
         ('keep_noise = "kept_noise" in', 'keep_noise = "kept_noise" not in', "noise is kept for the wrong samplers"),
     ],
-    ("heads/regression.py", "heads/test_regression_head.py"): [
+    ("heads/at_once.py", "heads/test_regression_head.py"): [
         (
             "nothing, start = torch.zeros_like(like)",
             "nothing, start = like",
             "regression reads noise, and in training the answer",
         ),
+    ],
+    ("heads/mixture_density.py", "heads/test_mixture_density.py"): [
+        (".log_softmax(1), means, stds", ", means, stds", "weights of components do not sum to one"),
+        ("(each * counted[:, :, None]).sum", "each.sum", "what does not count is part of a density"),
+        ("(given.fixed, ~given.fixed.isnan())", "(given.fixed, given.fixed.isnan())", "what is decided is not heeded"),
+        ("surprise = -mixture.log_prob(chunk[", "surprise = mixture.log_prob(chunk[", "demonstrations become unlikely"),
+    ],
+    ("heads/implicit.py", "heads/test_implicit.py"): [
+        ("-(-energies).log_softmax", "-energies.log_softmax", "demonstrations get the highest energy"),
+        ("energies.argmin(1, keepdim=True)", "energies.argmax(1, keepdim=True)", "the worst chunk found is executed"),
+        ("inside if fixed is None else decided(fixed, inside)", "inside", "a search moves what is decided"),
+    ],
+    ("heads/search.py", "heads/test_implicit.py"): [
+        ("(0.5 * slope + ", "(-0.5 * slope + ", "Langevin goes uphill"),
+        ("self.shrink**k", "1", "derivative-free search scatters as far as at first"),
+    ],
+    ("heads/discretised.py", "heads/test_discretised.py"): [
+        ("centres[bins] - offsets[rows, bins]", "centres[bins] + offsets[rows, bins]", "offsets are learned backwards"),
+        (".masked_fill(~self.network.bins.there, -torch.inf)", "", "bins that are not there are drawn"),
+    ],
+    ("networks/bins.py", "heads/test_discretised.py"): [
+        ("self.counts += fresh", "self.counts = fresh", "centres follow the last batch"),
+        (">= ENOUGH * len(self.centres)", ">= torch.inf", "bins never come to rest"),
     ],
     ("heads/compiled.py", "policies/test_policy_compiled.py::test_a_graph_that_computes_something_else_is_not_used"): [
         ("if not difference <= tolerance", "if difference > tolerance", "compiled chunks may be NaN"),

@@ -124,6 +124,12 @@ OURS: dict[str, Command | Demos] = {
         "explaining.options:explain_parser",
         "explaining.explain",
     ),
+    "export": Command(
+        "a policy as one ONNX file, from raw observations and noise to actions: no torch needed",
+        "exporting.options:export_parser",
+        "exporting.export",
+        runs_host=True,
+    ),
     "import-lerobot": Command(
         "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
         "publishing.options:import_parser",
@@ -144,6 +150,18 @@ OURS: dict[str, Command | Demos] = {
         "a training or an evaluation as one page: curves, success, failures, films; reads LeRobot's, too",
         "reporting.options:report_parser",
         "reporting.report",
+    ),
+    "see": Command(
+        "states that nobody labelled, learned from a recording's pictures",
+        "seeing.options:see_parser",
+        "seeing.see",
+        reads_dataset=True,
+    ),
+    "serve": Command(
+        "a policy for a robot that asks over a network: the server of LeRobot's robot client",
+        "serving.options:serve_parser",
+        "serving.serve",
+        runs_host=True,
     ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",

@@ -4,22 +4,35 @@
 |---|---|---|---|
 | `denoising` | `diffusion`, `flow_matching`, `shortcut` | noise carried to data by a sampler, bent by guidance | `denoising.py` |
 | `regression` | `regression` | one call, always the same | `regression.py` |
+| `mixture_density` | `mixture_density` | one call: a component of a Gaussian mixture | `mixture_density.py` |
+| `implicit` | `implicit` | found where a learned energy is low | `implicit.py`, `search.py` |
+| `discretised` | `discretised` | one call: a bin of chunks and an offset | `discretised.py` |
 
 `objective.type` selects both: an objective names its head. A head puts network, objective, sampler and guidance together,
-and checks that they fit. `compiled.py` makes one graph of what proposes chunks. `showing.py`
-shows the network what is decided, for real-time chunking.
+and checks that they fit. Its `build` makes the network that it needs. `at_once.py` asks a network once. `compiled.py` makes
+one graph of what proposes chunks. `showing.py` shows the network what is decided, for real-time chunking.
 """
 
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.heads.base import ElementwiseHead, Given, Head, Plan, decided, mean_error
 from lerobot_dp_plus.heads.denoising import Denoising
+from lerobot_dp_plus.heads.discretised import Discretised, DiscretisedHead
+from lerobot_dp_plus.heads.implicit import Implicit, ImplicitHead
+from lerobot_dp_plus.heads.mixture_density import MixtureDensity, MixtureDensityHead
 from lerobot_dp_plus.heads.regression import Regression, RegressionHead
+from lerobot_dp_plus.heads.search import DerivativeFree, Langevin, Search
 from lerobot_dp_plus.notation import Network
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
 
 #: The heads by the name that objectives have for them.
-HEADS: dict[str, type[Head]] = {"denoising": Denoising, "regression": RegressionHead}
+HEADS: dict[str, type[Head]] = {
+    "denoising": Denoising,
+    "regression": RegressionHead,
+    "mixture_density": MixtureDensityHead,
+    "implicit": ImplicitHead,
+    "discretised": DiscretisedHead,
+}
 
 #: Fields of a policy's config that some head uses.
 USED = frozenset().union(*(head.uses for head in HEADS.values()))
@@ -39,12 +52,21 @@ __all__ = [
     "HEADS",
     "USED",
     "Denoising",
+    "DerivativeFree",
+    "Discretised",
+    "DiscretisedHead",
     "ElementwiseHead",
     "Given",
     "Head",
+    "Implicit",
+    "ImplicitHead",
+    "Langevin",
+    "MixtureDensity",
+    "MixtureDensityHead",
     "Plan",
     "Regression",
     "RegressionHead",
+    "Search",
     "decided",
     "head_of",
     "make",

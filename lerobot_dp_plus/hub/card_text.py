@@ -19,7 +19,7 @@ def summary(upload: Upload) -> Markdown:
     purpose = f" for {subject}," if subject else f" for {code(upload.environment)}" if upload.environment else ""
     states = any(kind != "VISUAL" for direction, _, kind, _ in upload.features if direction == "in")
     seen = ["camera images"] * upload.has_cameras + ["states"] * states + ["an instruction"] * upload.reads_words
-    draws = "predicts" if "sampler" in words.unused(config) else "samples"
+    draws = "predicts" if "selection" in words.unused(config) else "samples"
     frames = config["n_obs_steps"]
     last = "the last observation" if frames == 1 else f"the last {frames} observations"
     rate = f" at {config['fps']} Hz" if config.get("fps") else ""

@@ -19,12 +19,17 @@ _WORDS = {
         "unet1d": f"temporal U-Net, the observation enters by FiLM {_paper('2303.04137')}",
         "transformer": f"transformer over action tokens that cross-attends to the observation {_paper('2303.04137')}",
         "dit": f"diffusion transformer, the observation enters by adaLN-zero {_paper('2212.09748')}",
+        "lstm": f"LSTM over the steps of a chunk {_paper('2108.03298')}",
+        "mixture": f"a backbone and an action expert that meet in attention {_paper('2410.24164')}",
     },
     "objective": {
         "diffusion": f"denoising diffusion {_paper('2006.11239')}",
         "flow_matching": f"conditional flow matching {_paper('2210.02747')}",
         "shortcut": f"shortcut model {_paper('2410.12557')}",
         "regression": "regression of the chunk, behaviour cloning",
+        "mixture_density": f"likelihood of a Gaussian mixture over chunks {_paper('2108.03298')}",
+        "implicit": f"energy of chunks, learned by contrast {_paper('2109.00137')}",
+        "discretised": f"bins of chunks with offsets {_paper('2206.11251')}",
     },
     "sampler": {
         "jump": "jumps along the learned flow map",
@@ -42,6 +47,7 @@ _WORDS = {
         "resnet18": "ResNet-18 with spatial softmax, one crop per sample",
         "small_cnn": "four convolutions with spatial softmax, for a CPU",
         "patches": "tokens of places in the picture, from a convolutional trunk",
+        "keypoint_tokens": f"tokens of keypoints: where each is, and what is seen there {_paper('1509.06113')}",
     },
     "words": {
         "none": "not used",
@@ -121,7 +127,10 @@ ENERGIES = {
 MEMBERS = {(axis, member): words for axis, members in _WORDS.items() for member, words in members.items()}
 
 #: objective -> axes that it does without, whatever a config says of them.
-UNUSED = {"regression": ("sampler", "guidance", "selection")}
+UNUSED = {
+    "regression": ("sampler", "guidance", "selection"),
+    **dict.fromkeys(("mixture_density", "implicit", "discretised"), ("sampler", "guidance")),
+}
 
 #: sampler -> network calls a chunk, from its num_steps n and corrections m: one a step, but for three of them.
 NETWORK_CALLS: dict[str, Callable[[int, int], int]] = {
@@ -136,6 +145,9 @@ KINDS = {
     "flow_matching": "flow-matching policy",
     "shortcut": "shortcut policy",
     "regression": "behaviour-cloning policy",
+    "mixture_density": "mixture-density policy",
+    "implicit": "behaviour-cloning policy of a learned energy",
+    "discretised": "behaviour transformer",
 }
 
 _PIXELS = "pixels of the 512 × 512 arena, y down"
@@ -205,6 +217,27 @@ _PAPERS = {
   booktitle = {International Conference on Learning Representations},
   year      = {2025},
   note      = {arXiv:2410.12557}
+}""",
+    "mixture_density": """@inproceedings{mandlekar2021what,
+  title     = {What Matters in Learning from Offline Human Demonstrations for Robot Manipulation},
+  author    = {Mandlekar, Ajay and Xu, Danfei and Wong, Josiah and Nasiriany, Soroush and Wang, Chen and Kulkarni, Rohun and Fei-Fei, Li and Savarese, Silvio and Zhu, Yuke and Martín-Martín, Roberto},
+  booktitle = {Conference on Robot Learning},
+  year      = {2021},
+  note      = {arXiv:2108.03298}
+}""",
+    "implicit": """@inproceedings{florence2021implicit,
+  title     = {Implicit Behavioral Cloning},
+  author    = {Florence, Pete and Lynch, Corey and Zeng, Andy and Ramirez, Oscar and Wahid, Ayzaan and Downs, Laura and Wong, Adrian and Lee, Johnny and Mordatch, Igor and Tompson, Jonathan},
+  booktitle = {Conference on Robot Learning},
+  year      = {2021},
+  note      = {arXiv:2109.00137}
+}""",
+    "discretised": """@inproceedings{shafiullah2022behavior,
+  title     = {Behavior Transformers: Cloning k Modes with One Stone},
+  author    = {Shafiullah, Nur Muhammad Mahi and Cui, Zichen Jeff and Altanzaya, Ariuntuya and Pinto, Lerrel},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2022},
+  note      = {arXiv:2206.11251}
 }""",
     "dit": """@inproceedings{peebles2023dit,
   title     = {Scalable Diffusion Models with Transformers},

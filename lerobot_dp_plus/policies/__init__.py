@@ -6,13 +6,24 @@
 | `dp_plus_transformer` | transformer | diffusion |
 | `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times |
 | `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times |
+| `dp_plus_pi0` | mixture | flow_matching, Beta(1.5, 1) times |
 
 All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
+
+The field's baselines are the same policy with another head, and use no sampler:
+
+| baseline | network | objective |
+|---|---|---|
+| `dp_plus_bc` | transformer | regression |
+| `dp_plus_gmm` | lstm | mixture_density |
+| `dp_plus_ibc` | transformer | implicit |
+| `dp_plus_bet` | transformer | discretised |
 
 | file | what it answers |
 |---|---|
 | `configuration_dp_plus.py`, `presets.py`, `parsing.py`, `parsing_words.py`, `spelling.py` | which fields there are, and how the command line sets them |
 | `formats.py`, `former_names.py`, `former_weights.py` | what older files mean; what fields were called; what weights were called |
+| `configuration_baselines.py`, `modeling_baselines.py`, `processor_baselines.py` | the baselines as policy types |
 | `timing.py`, `fitting.py` | steps that follow the data's rate; which fields fit each other |
 | `acting.py` | `load_policy`: a trained policy with its processors, from raw observation to action |
 | `modeling_dp_plus.py`, `policy.py` | the policy types; their one class body: loss, chunk, action |
@@ -28,6 +39,7 @@ All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
 | `chunk_model.py`, `batch_loss.py`, `windows.py` | the module that is trained; which frames it reads |
 | `recipe.py`, `candidates.py`, `mirroring.py`, `settling.py` | what decides how chunks are proposed; how they are; half of them mirrored; how they are refined, projected and judged |
+| `relative.py`, `relative_statistics.py` | actions relative to the robot's state: the step, the plan that moves with it; their statistics |
 | `real_time.py`, `continuing.py` | a chunk drawn while the plan before is executed: LeRobot's interface for it; what is known of the chunk before it is drawn |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
 | `narrowing.py`, `asking.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a plan that is held; another policy to compare with |

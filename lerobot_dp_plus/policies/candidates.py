@@ -91,7 +91,7 @@ def steps_before(config: DpPlusConfig, time: float) -> int:
     if "sampler" not in heads.head_of(config.objective).uses:
         chosen = Objective.get_choice_name(type(config.objective))
         raise ValueError(
-            f"start: objective.type = {chosen} draws its chunks without noise, so none can begin near a start"
+            f"start: objective.type = {chosen} draws its chunks without a sampler, so none can begin near a start"
         )
     inner = config.sampler.times(config.objective.sampling_path, torch.zeros(1, dtype=torch.float64))[:-1]  # type: ignore[attr-defined]
     return min(int((inner < time).sum()), len(inner) - 1)

@@ -36,9 +36,8 @@ class ChunkModel(nn.Module):
             things=config.things,
             fetch_pretrained=fetch,
         )
-        self.network = config.network.build(
-            horizon=config.horizon, action_dim=action_dim, observation=self.encoder.spans
-        )
+        shape = {"horizon": config.horizon, "action_dim": action_dim, "observation": self.encoder.spans}
+        self.network = heads.head_of(config.objective).build(config.objective, config.network, **shape)
 
         def see() -> tuple[nn.Module, int]:
             cameras = config.camera_features

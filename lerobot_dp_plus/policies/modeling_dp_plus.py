@@ -3,12 +3,30 @@
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusDitConfig,
     DpPlusFlowConfig,
+    DpPlusPi0Config,
     DpPlusTransformerConfig,
     DpPlusUnetConfig,
 )
+from lerobot_dp_plus.policies.modeling_baselines import (
+    DpPlusBcPolicy,
+    DpPlusBetPolicy,
+    DpPlusGmmPolicy,
+    DpPlusIbcPolicy,
+)
 from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
-__all__ = ["DpPlusDitPolicy", "DpPlusFlowPolicy", "DpPlusPolicy", "DpPlusTransformerPolicy", "DpPlusUnetPolicy"]
+__all__ = [
+    "DpPlusBcPolicy",
+    "DpPlusBetPolicy",
+    "DpPlusDitPolicy",
+    "DpPlusFlowPolicy",
+    "DpPlusGmmPolicy",
+    "DpPlusIbcPolicy",
+    "DpPlusPi0Policy",
+    "DpPlusPolicy",
+    "DpPlusTransformerPolicy",
+    "DpPlusUnetPolicy",
+]
 
 
 class DpPlusUnetPolicy(DpPlusPolicy):
@@ -37,3 +55,10 @@ class DpPlusDitPolicy(DpPlusPolicy):
 
     config_class = DpPlusDitConfig
     name = "dp_plus_dit"
+
+
+class DpPlusPi0Policy(DpPlusPolicy):
+    """`dp_plus_pi0`."""
+
+    config_class = DpPlusPi0Config
+    name = "dp_plus_pi0"

@@ -17,7 +17,7 @@ from lerobot.configs import FeatureType, PolicyFeature, parser
 from lerobot.configs.eval import EvalPipelineConfig
 from lerobot.envs.configs import AlohaEnv, EnvConfig, PushtEnv
 from lerobot.policies import get_policy_class, make_pre_post_processors
-from policies.tiny import ACTION, ENV_STATE, IMAGES, PRESETS, STATE, trained
+from policies.tiny import ACTION, BASELINES, ENV_STATE, IMAGES, PRESETS, STATE, trained
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.augmentation import Augmentation
@@ -69,7 +69,7 @@ def commands(card: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, *BASELINES])
 def test_the_python_lines_run(preset: str, tmp_path: Path) -> None:
     inputs = {**STATE, **ENV_STATE, **IMAGES}
     policy = trained(preset, inputs)
@@ -176,7 +176,7 @@ def test_install_says_where_from(tmp_path: Path) -> None:
 # What the card says about members
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, *BASELINES])
 def test_the_class_of_a_type_is_the_registered_one(preset: str) -> None:
     assert policy_class(preset) == get_policy_class(preset).__name__
 

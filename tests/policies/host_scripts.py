@@ -12,11 +12,12 @@ import torch
 from lerobot.datasets import LeRobotDataset
 from lerobot.scripts import lerobot_eval, lerobot_train
 from safetensors.torch import load_file
-from tiny import PRESETS
+from tiny import BASELINES, PRESETS
 
 NETWORK = {
     "dp_plus_unet": ["network.down_dims=[8,16]", "network.n_groups=4", "network.time_embed_dim=8"],
-    **{name: ["network.dim=16", "network.depth=1", "network.num_heads=2"] for name in PRESETS[1:]},
+    **{name: ["network.dim=16", "network.depth=1", "network.num_heads=2"] for name in (*PRESETS[1:], *BASELINES)},
+    "dp_plus_gmm": ["network.dim=16", "network.depth=1"],
 }
 STATE_ONLY, PIXELS, BOTH = "environment_state_agent_pos", "pixels_agent_pos", "pictures and what they show"
 SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4", "image_encoder.crop_shape=[24,24]"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
-from tiny import ENV_STATE, IMAGES, OBSERVATIONS, PRESETS, STATE, policy
+from tiny import BASELINES, ENV_STATE, IMAGES, OBSERVATIONS, PRESETS, STATE, policy
 
 from lerobot_dp_plus.auxiliary import NextState
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
@@ -13,7 +13,7 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import PatchesConfig, ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.energies import Bounds, Energies, Obstacles, StayAbove
 from lerobot_dp_plus.guidance import ClassifierFree, Gradient, Smoothness
-from lerobot_dp_plus.heads import Regression as BehaviourCloning
+from lerobot_dp_plus.heads import Implicit, Langevin
 from lerobot_dp_plus.objectives import DiffusersPath, Diffusion, Shortcut
 from lerobot_dp_plus.paths import LinearBetaPath
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
@@ -32,6 +32,8 @@ X1 = {"objective": Diffusion(prediction="x1")}
 KINDS: dict[str, dict[str, Any]] = {
     **{name: {"preset": name} for name in PRESETS},
     **{f"{name} with pictures": {"preset": name, "inputs": OBSERVATIONS["mix"]} for name in PRESETS},
+    **{f"{name} with dynamics": {"preset": name, "dynamics": Outcome(steps=6, dim=16, depth=1)} for name in BASELINES},
+    "an energy searched by Langevin": {"objective": Implicit(search=Langevin(samples=8, iterations=4))},
     "resnet": {
         "inputs": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 64, 64))},
         "image_encoder": ResNet18Config(crop_ratio=1.0, num_keypoints=4),
@@ -57,7 +59,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "selection": LowestEnergy(num_candidates=2, energy="total"),
     },
     "a contrast": {"guidance": ClassifierFree(weight=2.0), "condition_dropout": 0.5},
-    "regression": {"objective": BehaviourCloning()},
     "no average": {"ema": EmaConfig(enabled=False), **X1},
     "jumps": {"objective": Shortcut(), "sampler": Jump(num_steps=2)},
     "table": {"objective": Diffusion(prediction="x1", path=LinearBetaPath()), "sampler": DDIM(num_steps=2)},

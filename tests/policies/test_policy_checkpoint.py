@@ -9,7 +9,7 @@ import torch
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies import make_policy_config, make_pre_post_processors
 from safetensors.torch import load_file, save_file
-from tiny import OBSERVATIONS, PRESETS, build, config, frame, noise, policy, step, trained, window
+from tiny import BASELINES, OBSERVATIONS, PRESETS, build, config, frame, noise, policy, step, trained, window
 
 import lerobot_dp_plus
 from lerobot_dp_plus.augmentation import PushTMirror
@@ -315,7 +315,7 @@ def test_sizes_from_one_million_to_a_quarter_billion():
 
 
 def test_sharded_training_knows_its_blocks():
-    for preset in PRESETS:
+    for preset in (*PRESETS, *BASELINES):
         made = policy(preset)
         present = {type(module).__name__ for module in made.model.modules()}
         assert made._fsdp_wrap_modules and set(made._fsdp_wrap_modules) <= present
@@ -323,7 +323,8 @@ def test_sharded_training_knows_its_blocks():
 
 
 def test_every_preset_can_be_made_by_name():
-    assert [make_policy_config(preset, device="cpu").type for preset in PRESETS] == list(PRESETS)
+    every = [*PRESETS, *BASELINES]
+    assert [make_policy_config(preset, device="cpu").type for preset in every] == every
 
 
 @pytest.mark.parametrize(

@@ -250,12 +250,18 @@ def test_a_regression_is_shown_its_prefix_too() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"preset": "dp_plus_unet", "max_delay": 2}, r"network.type = unet1d has one time .*\['dit', 'transformer'\]"),
+        (
+            {"preset": "dp_plus_unet", "max_delay": 2},
+            r"network.type = unet1d has one time .*\['dit', 'lstm', 'mixture', 'transformer'\]",
+        ),
         ({"objective": Shortcut(), "sampler": Jump(2), "max_delay": 2}, "objective.type = shortcut jumps"),
         ({"max_delay": 8}, "max_delay = 8: must be at least 0 and at most half of the 15 steps"),
         ({"max_delay": -1}, "max_delay = -1"),
         ({"real_time": Trained()}, "real_time.type = trained: this policy has max_delay = 0"),
-        ({"objective": Regression(), "real_time": Guided()}, "objective.type = regression draws them in one call"),
+        (
+            {"objective": Regression(), "real_time": Guided()},
+            "objective.type = regression draws them without a sampler",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(fields, said) -> None:

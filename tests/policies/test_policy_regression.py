@@ -9,11 +9,12 @@ from tiny import config, frame, noise, trained, training_batch
 from lerobot_dp_plus import heads, load_policy
 from lerobot_dp_plus.energies import Energies, StayAbove
 from lerobot_dp_plus.guidance import Gradient, Smoothness
-from lerobot_dp_plus.heads import Regression
+from lerobot_dp_plus.heads import Discretised, Implicit, MixtureDensity, Regression
 from lerobot_dp_plus.hub.card import render_card
 from lerobot_dp_plus.hub.card_words import AXES
 from lerobot_dp_plus.hub.card_words import UNUSED as UNUSED_AXES
 from lerobot_dp_plus.notation import Scene
+from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Heun
 from lerobot_dp_plus.selection import Coherent, Densest, LowestEnergy
 
@@ -57,20 +58,22 @@ def test_its_checkpoint_is_not_given_a_sampler_either(run):
         made.policy.select_action(frame(made.policy.config))
 
 
-def test_every_field_that_no_regression_uses_is_tried():
-    assert set(UNUSED) == heads.USED - heads.RegressionHead.uses
+def test_every_field_that_no_baseline_uses_is_tried():
+    for objective in (Regression(), MixtureDensity(), Implicit(), Discretised()):
+        assert set(UNUSED) == heads.USED - heads.head_of(objective).uses
 
 
+@pytest.mark.parametrize("objective", [Regression(), MixtureDensity(), Implicit(), Discretised()])
 @pytest.mark.parametrize("field", UNUSED)
-def test_what_it_does_not_use_is_refused(field):
+def test_what_it_does_not_use_is_refused(field, objective):
     value, said = UNUSED[field]
     default = getattr(config(), field) if field != "sampler" else None
     with pytest.raises(
-        ValueError, match=rf"{said}: objective\.type = regression draws its chunks without it; leave it out"
+        ValueError, match=rf"{said}: objective\.type = {objective.head} draws its chunks without it; leave it out"
     ):
-        config(objective=Regression(), **{field: value})
+        config(objective=objective, **{field: value})
     if default is not None:
-        config(objective=Regression(), **{field: default})  # that is leaving it out
+        config(objective=objective, **{field: default})  # that is leaving it out
 
 
 def test_guidance_by_an_energy_is_refused_and_an_energy_is_not():
@@ -118,9 +121,11 @@ def test_its_loss_is_the_mean_squared_error_of_what_it_would_do():
 
 def test_cards_know_what_it_does_without():
     """The room of cards may not ask the heads."""
-    unused = (heads.USED - heads.RegressionHead.uses) & set(AXES)
-    assert {*unused, "selection"} == set(UNUSED_AXES["regression"])
-    assert set(UNUSED_AXES) == {"regression"}, "denoising heads use all of them"
+    for name, objective in Objective.get_known_choices().items():
+        head = heads.HEADS[objective.head]
+        unused = (heads.USED - head.uses) & set(AXES)
+        assert {*unused, *(() if head.varies else ("selection",))} == set(UNUSED_AXES.get(name, ())), name
+    assert set(UNUSED_AXES) <= set(Objective.get_known_choices())
 
 
 def test_its_card_says_what_it_is_and_names_no_sampler(run):

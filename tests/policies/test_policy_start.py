@@ -68,7 +68,7 @@ def test_what_cannot_be_a_start_is_refused_by_name(made) -> None:
         with pytest.raises(ValueError, match=rf"start_time = {time}: must be at least 0"):
             made.candidates(frame(made), 2, start=torch.zeros(2, H, 2), start_time=time)
     flat = policy(objective=Regression()).eval()
-    with pytest.raises(ValueError, match=r"start: objective\.type = regression draws its chunks without noise"):
+    with pytest.raises(ValueError, match=r"start: objective\.type = regression draws its chunks without a sampler"):
         flat.propose({"observation.state": torch.zeros(2, 2, 4)}, candidates=1, energies=(), start=torch.zeros(2, H, 2))
 
 

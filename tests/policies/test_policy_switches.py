@@ -6,7 +6,7 @@ import sys
 import pytest
 from lerobot.configs import PreTrainedConfig, parser
 from lerobot.configs.train import TrainPipelineConfig
-from tiny import PRESETS
+from tiny import BASELINES, PRESETS
 
 from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.cli.errors import UsageError, explain, plain_parsing
@@ -14,7 +14,9 @@ from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
 from lerobot_dp_plus.execution import Ensemble
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
-from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.heads import Discretised, Implicit, MixtureDensity, Regression
+from lerobot_dp_plus.heads import Langevin as SearchByLangevin
+from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, MixtureConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
@@ -49,8 +51,17 @@ def test_presets_are_what_the_table_says():
         "dp_plus_transformer": (TransformerConfig(), Diffusion(), DPMpp2M(num_steps=10)),
         "dp_plus_flow": (TransformerConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
         "dp_plus_dit": (DiTConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
+        "dp_plus_pi0": (MixtureConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
     }
     assert set(rows) == set(PRESETS)
+    usual = DPMpp2M(num_steps=10)  # of no use
+    rows |= {
+        "dp_plus_bc": (TransformerConfig(), Regression(), usual),
+        "dp_plus_gmm": (LSTMConfig(), MixtureDensity(), usual),
+        "dp_plus_ibc": (TransformerConfig(), Implicit(), usual),
+        "dp_plus_bet": (TransformerConfig(), Discretised(), usual),
+    }
+    assert set(rows) == {*PRESETS, *BASELINES}
     for preset, row in rows.items():
         made = of(preset)
         assert (made.network, made.objective, made.sampler) == row
@@ -93,6 +104,14 @@ def test_presets_are_what_the_table_says():
         (["ema.enabled=false"], "ema", EmaConfig(enabled=False)),
         (["ema.decay=0.99"], "ema", EmaConfig(decay=0.99)),
         (["n_action_steps=4"], "n_action_steps", 4),
+        (["objective.type=mixture_density", "objective.num_modes=3"], "objective", MixtureDensity(num_modes=3)),
+        (
+            ["objective.type=implicit", "objective.search.type=langevin"],
+            "objective",
+            Implicit(search=SearchByLangevin()),
+        ),
+        (["objective.type=discretised", "objective.num_bins=8"], "objective", Discretised(num_bins=8)),
+        (["network.type=lstm", "network.dim=64"], "network", LSTMConfig(dim=64)),
         (["use_amp=true"], "dtype", "bfloat16"),
     ],
 )
@@ -213,7 +232,7 @@ def test_stock_parsing_ends_a_refused_config_in_its_own_reason(monkeypatch, caps
     def train(cfg: TrainPipelineConfig) -> None:
         raise AssertionError("must not get here")
 
-    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.n_action_steps=16"]
+    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.horizon=16", "--policy.n_action_steps=16"]
     monkeypatch.setattr(sys, "argv", ["lerobot-train", *flags])
     with pytest.raises(SystemExit) as caught:
         parser.wrap()(train)()
@@ -243,7 +262,10 @@ def test_a_field_of_another_member_is_refused(switches):
 @pytest.mark.parametrize(
     ("axis", "legal"),
     [
-        ("objective", ["diffusion", "flow_matching", "regression", "shortcut"]),
+        (
+            "objective",
+            ["diffusion", "discretised", "flow_matching", "implicit", "mixture_density", "regression", "shortcut"],
+        ),
         (
             "sampler",
             [
@@ -251,8 +273,8 @@ def test_a_field_of_another_member_is_refused(switches):
                 *("langevin", "predictor_corrector"),
             ],
         ),
-        ("network", ["dit", "transformer", "unet1d"]),
-        ("image_encoder", ["patches", "resnet18", "small_cnn"]),
+        ("network", ["dit", "lstm", "mixture", "transformer", "unet1d"]),
+        ("image_encoder", ["keypoint_tokens", "patches", "resnet18", "small_cnn"]),
         (
             "selection",
             [

@@ -1,0 +1,105 @@
+"""An energy over chunks, and chunks found where it is low."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lerobot_dp_plus.heads.base import NOTHING, Given, Head, all_valid, decided
+from lerobot_dp_plus.heads.search import DerivativeFree, Search, drawn
+from lerobot_dp_plus.notation import Candidates, Condition, map_rows, repeat_rows
+from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.samplers import Sampler
+
+
+@Objective.register_subclass("implicit")
+@dataclass(frozen=True)
+class Implicit(Objective):
+    """L = −log( e^−E(o, a) / (e^−E(o, a) + Σ_j e^−E(o, ã_j)) ), with counter-examples ã_j uniform in the bounds.
+
+    Implicit behavioural cloning, Florence et al., arXiv 2109.00137, eq. 2 (InfoNCE). The paper's actions are single; here
+    E is of a whole chunk, so uniform counter-examples are far from all data, and the longer the chunk the farther. Its second
+    variant trains on counter-examples of Langevin dynamics; here that is a way to search alone.
+    Cost: 1 + `counter_examples` network calls per loss.
+    """
+
+    head: ClassVar[str] = "implicit"
+
+    # Counter-examples for each chunk.
+    counter_examples: int = 64
+    # How chunks of low energy are found. It can be switched on a trained policy.
+    search: Search = field(default_factory=DerivativeFree)
+    # Largest absolute value of an action, normalised: of counter-examples, and of what is found.
+    clip_range: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.counter_examples < 1:
+            raise ValueError(f"objective.counter_examples = {self.counter_examples}: must be at least 1")
+        if self.clip_range <= 0:
+            raise ValueError(f"objective.clip_range = {self.clip_range}: must be positive")
+
+    @property
+    def data_bound(self) -> float:
+        return self.clip_range
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitHead(Head):
+    """E(o, a) is the mean of what the network says of a chunk a, shown to it without noise, over the actions that count.
+
+    The first candidate is the best chunk that was found. Others are drawn from all that were found, by e^−E. What is decided
+    stays in every chunk of the search, and, where it is shown in training, in every counter-example.
+    """
+
+    objective: Implicit
+
+    @classmethod
+    def deterministic(cls, sampler: Sampler) -> bool:
+        return False
+
+    def energy(self, condition: Condition, chunks: Tensor, valid: Tensor) -> Tensor:
+        """E (B, N) of chunks (B, N, H, A), over the actions in `valid` (B, H). Cost: one network call for each chunk."""
+        rows, count = chunks.flatten(0, 1), chunks.shape[1]
+        said = self.network(rows, rows.new_zeros(len(rows)), repeat_rows(condition, count))
+        said = said.to(torch.promote_types(said.dtype, torch.float32)).unflatten(0, chunks.shape[:2])
+        counted = valid[:, None, :, None]
+        return (said * counted).sum((2, 3)) / (counted.sum((2, 3)) * chunks.shape[3]).clamp_min(1)
+
+    def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
+        """InfoNCE in nats; 0 where no action counts. Actions that do not count are those of the data in all chunks."""
+        counted, bound = valid if shown is None else valid & ~shown, self.objective.clip_range
+        shape = (len(chunk), self.objective.counter_examples, *chunk.shape[1:])
+        others = bound * (2 * torch.rand(shape, dtype=chunk.dtype, device=chunk.device) - 1)
+        others = torch.where(counted[:, None, :, None], others, chunk[:, None])
+        energies = self.energy(condition, torch.cat([chunk[:, None], others], 1), counted)
+        return -(-energies).log_softmax(1)[:, 0] * counted.any(1)
+
+    def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
+        with torch.inference_mode(False), torch.no_grad():
+            # Tensors made in inference mode cannot be differentiated, but copies can.
+            return self._propose(map_rows(condition, torch.clone), noise.clone(), given)
+
+    def _propose(self, condition: Condition, noise: Tensor, given: Given) -> Candidates:
+        bound, search, count = self.objective.clip_range, self.objective.search, noise.shape[1]
+        fixed = None if given.fixed is None else given.fixed[:, :1].clone()  # the same for all candidates
+
+        def hold(chunks: Tensor) -> Tensor:
+            inside = chunks.clamp(-bound, bound)
+            return inside if fixed is None else decided(fixed, inside)
+
+        def energy(chunks: Tensor) -> Tensor:
+            return self.energy(condition, chunks, all_valid(chunks))
+
+        shape = (len(noise), search.samples, *noise.shape[2:])
+        uniform = torch.rand(shape, dtype=noise.dtype, device=noise.device, generator=given.generator)
+        found = search.improve(hold(bound * (2 * uniform - 1)), energy, hold, given.generator)
+        energies = energy(found)
+        chosen = energies.argmin(1, keepdim=True)
+        if count > 1:
+            chosen = torch.cat([chosen, drawn(energies, count - 1, given.generator)], 1)
+        return Candidates(found[torch.arange(len(noise), device=noise.device)[:, None], chosen])
+
+    def imitation(self, condition: Condition, chunks: Tensor, draws: int = 8, valid: Tensor | None = None) -> Tensor:
+        """E of each chunk, which may be negative: only differences say anything. Cost: one network call for each chunk."""
+        return self.energy(condition, chunks, all_valid(chunks) if valid is None else valid)

@@ -1,0 +1,107 @@
+"""How chunks of low energy are found.
+
+| member | how | source | cost in network calls |
+|---|---|---|---|
+| `derivative_free` | draw by e^−E, scatter, and again with less | arXiv 2109.00137, alg. 1 | `iterations` |
+| `langevin` | go downhill with noise that dies away | arXiv 2109.00137, appendix B.3 | `iterations` + 1, all but one with gradients |
+
+A call is for all `samples` of every observation.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import draccus
+import torch
+from torch import Tensor
+
+#: Chunks (B, S, H, A) -> their energies (B, S); lower is better.
+type EnergyOf = Callable[[Tensor], Tensor]
+#: Chunks -> the same within bounds, with what is decided in place.
+type Hold = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Search(draccus.ChoiceRegistry, ABC):
+    """A way to find chunks of low energy, beginning with uniform ones."""
+
+    samples: int = 256
+
+    @abstractmethod
+    def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
+        """Chunks (B, S, H, A) of low energy from uniform ones."""
+
+
+def drawn(energies: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Numbers (B, count) of chunks drawn with replacement by e^−E, for energies (B, S)."""
+    return torch.multinomial((-energies).softmax(1), count, replacement=True, generator=generator)
+
+
+def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+
+
+@Search.register_subclass("derivative_free")
+@dataclass(frozen=True)
+class DerivativeFree(Search):
+    """Draw S chunks by e^−E with replacement, add N(0, σ²), let σ ← K·σ, and again: arXiv 2109.00137, alg. 1."""
+
+    iterations: int = 3
+    # σ of the first step, normalised.
+    std: float = 0.33
+    # K.
+    shrink: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(self, ("samples", "iterations"), ("std", "shrink"))
+
+    def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
+        rows = torch.arange(len(chunks), device=chunks.device)[:, None]
+        for k in range(self.iterations - 1):
+            chosen = chunks[rows, drawn(energy(chunks), chunks.shape[1], generator)]
+            chunks = hold(chosen + self.std * self.shrink**k * _noise(chosen, generator))
+        return chunks
+
+
+@Search.register_subclass("langevin")
+@dataclass(frozen=True)
+class Langevin(Search):
+    """a ← a − clip(λ_k·(½∇E + noise_scale·ω)), ω ~ N(0, 1): stochastic gradient Langevin dynamics.
+
+    λ falls from `step` to `last_step` with the square of what is left, and no step is longer than `longest`. These numbers
+    are those of the authors' code for arXiv 2109.00137; only their noise is 1 there too.
+    """
+
+    samples: int = 64
+    iterations: int = 50
+    step: float = 0.1
+    last_step: float = 1e-5
+    longest: float = 0.1
+    noise_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self, ("samples", "iterations"), ("step", "last_step", "longest"))
+        if self.noise_scale < 0:
+            raise ValueError(f"objective.search.noise_scale = {self.noise_scale}: must be at least 0")
+
+    def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
+        for k in range(self.iterations):
+            left = (1 - k / max(self.iterations - 1, 1)) ** 2
+            size = (self.step - self.last_step) * left + self.last_step
+            with torch.enable_grad():
+                here = chunks.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(energy(here).sum(), here)
+            move = size * (0.5 * slope + self.noise_scale * _noise(chunks, generator))
+            chunks = hold(chunks - move.clamp(-self.longest, self.longest))
+        return chunks
+
+
+def _check(search: Search, counts: tuple[str, ...], positive: tuple[str, ...]) -> None:
+    """Raise a ValueError, naming the field, unless these are at least 1, and those positive."""
+    for name in counts:
+        if getattr(search, name) < 1:
+            raise ValueError(f"objective.search.{name} = {getattr(search, name)}: must be at least 1")
+    for name in positive:
+        if getattr(search, name) <= 0:
+            raise ValueError(f"objective.search.{name} = {getattr(search, name)}: must be positive")
