@@ -32,7 +32,7 @@ from benchmarks.judged import (
 )
 from benchmarks.paired import data_flags, dp_plus
 
-PRESETS = ("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit")
+PRESETS = ("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0")
 #: A checkpoint is written this many times a training, so that an interruption costs little.
 SAVED = 5
 

@@ -124,23 +124,34 @@ def title(way: str, delay: int, every: int, frames_between: bool) -> str:
 
 
 def draw(result: dict[str, dict[str, Any]]) -> Figure:
-    """Success over the delay, one line for each way with s = d, and the ceiling."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="delay, control steps of 0.1 s", ylabel="success %", ylim=(0, 100))
+    """Success over the delay, one line for each way with s = d, and the ceiling; beside it how rough the seams are.
+
+    A way whose second difference at the seams, the whole line, is that between them, the dotted one, has smooth seams.
+    """
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    axes = figure.add_subplot(1, 2, 1, xlabel="delay, control steps of 0.1 s", ylabel="success %", ylim=(0, 100))
+    rough = figure.add_subplot(
+        1, 2, 2, xlabel="delay, control steps of 0.1 s", ylabel="second difference, px: at seams —, between ···"
+    )
     for way in (NOT_LATE, *WAYS):
         known = {
-            each["every"] / 2 if way == NOT_LATE else each["delay"]: each["success"]
+            each["every"] / 2 if way == NOT_LATE else each["delay"]: each
             for name, each in result.items()
             if name.startswith(f"{way}, d") and (way == NOT_LATE or each["every"] == each["delay"])
         }
         if not known:
             continue
         delays = sorted(known)
-        percent = np.array([known[delay]["percent"] for delay in delays])
-        low, high = np.array([known[delay]["interval_percent"] for delay in delays]).T
+        shares = [known[delay]["success"] for delay in delays]
+        percent = np.array([share["percent"] for share in shares])
+        low, high = np.array([share["interval_percent"] for share in shares]).T
         label, style = ("not late, every 2d steps", "o--") if way == NOT_LATE else (way, "o-")
-        axes.errorbar(delays, percent, yerr=[percent - low, high - percent], fmt=style, capsize=3, label=label)
+        drawn = axes.errorbar(delays, percent, yerr=[percent - low, high - percent], fmt=style, capsize=3, label=label)
+        for key, line in (("at_seams", "o-"), ("between", "o:")):
+            sizes = [known[delay][f"second_difference_{key}_px"] for delay in delays]
+            rough.plot(delays, sizes, line, color=drawn.lines[0].get_color())
     axes.legend()
+    rough.set_ylim(bottom=0)
     return figure
 
 

@@ -163,6 +163,7 @@ PATCHES = (
         "frames come one by one (`fast_loading`); videos; a recording's faults are not told",
         ">=0.6.1",
     ),
+    Patch("inside_slurm", ("its scripts",), "every batch of an evaluation draws a bar of its own", ">=0.6.1"),
     Patch("make_policy", ("its scripts",), "an environment that does not fit is not refused", ">=0.6.1"),
     Patch("make_env_pre_post_processors", ("its scripts",), "the same, of a training that evaluates", ">=0.6.1"),
     Patch("pformat", ("its scripts",), "the whole configuration is printed", ">=0.6.1"),

@@ -218,7 +218,7 @@ def test_a_value_of_the_wrong_type_is_named_for_lerobots_policies_too(given: str
         ("noise_draws=[1]", "policy.noise_draws = [1]: must be a whole number"),
         (
             "network=dit",
-            'policy.network = "dit": must be a mapping with a "type", one of "dit", "lstm", "transformer", "unet1d"; give '
+            'policy.network = "dit": must be a mapping with a "type", one of "dit", "lstm", "mixture", "transformer", "unet1d"; give '
             "policy.network.type=dit",
         ),
         ("sampler.num_steps=some", 'policy.sampler.num_steps = "some": must be a whole number'),

@@ -136,7 +136,8 @@ def replaces(source: str) -> list[str]:
 
 def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
     elsewhere = {
-        "setattr(config, _NOTE, run)",  # a note on a config of ours
+        "setattr(config, _NOTE, run)",  # notes on a config of ours
+        "setattr(config, _NOTE, {task: tuple(others) for task, others in found.items()})",
         "setattr(self, name, found[name])",  # fields of a config of ours that follow the data's rate
         "setattr(config, name, value)",  # fields of a policy of ours, while it is steered or explained
         "setattr(policy.config, name, value)",
@@ -146,6 +147,7 @@ def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
         "setattr(part, name, before[name])",
         "patch.object(bars, '__init__', __init__)",  # tqdm's
         "patch.object(sys, 'argv', [f'lerobot {name}', *arguments])",
+        "patch.object(sys, 'argv', ['lerobot eval', *arguments])",
     }
     for file in PACKAGE.rglob("*.py"):
         if file.name not in ("patches.py", "host_hooks.py"):
@@ -273,7 +275,7 @@ def test_what_is_replaced_for_a_while_is_there(module, name):
 # Done without a patch
 
 
-@pytest.mark.parametrize("kind", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"])
+@pytest.mark.parametrize("kind", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"])
 def test_help_reads_as_it_is_written(kind, capsys):
     """Draccus takes the comment above a field, `#:` included, and a per cent sign for a format."""
     config = PreTrainedConfig.get_choice_class(kind)

@@ -11,7 +11,7 @@ assert not any(name.startswith("lerobot_dp_plus.policies.modeling") for name in 
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from lerobot.policies import get_policy_class, make_policy_config, make_pre_post_processors
 for name in (
-    *("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"),
+    *("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"),
     *("dp_plus_bc", "dp_plus_gmm", "dp_plus_ibc", "dp_plus_bet"),
 ):
     assert name in PreTrainedConfig.get_known_choices(), name
@@ -39,6 +39,7 @@ def test_lerobot_registers_every_type():
         "dp_plus_transformer",
         "dp_plus_flow",
         "dp_plus_dit",
+        "dp_plus_pi0",
         "dp_plus_bc",
         "dp_plus_gmm",
         "dp_plus_ibc",

@@ -29,6 +29,7 @@ PARTS = {
     "real_time",
     "ema",
     "heads",
+    "sprites",
 }
 HANDS = {"policies", "demos", "loading", "environments", "robots"}
 EYES = {"evaluation"}
@@ -54,6 +55,8 @@ TABLE: dict[str, set[str]] = {
     "asking": set(),
     "surprise": {"notation", "units"},
     "auxiliary": {"notation", "units"},
+    # States found in pictures; torch only.
+    "sprites": {"encoders", "augmentation", "auxiliary"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
     "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood", "real_time"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
@@ -68,21 +71,29 @@ TABLE: dict[str, set[str]] = {
     "loading": BASICS | PARTS | HOOKS,
     "policies": BASICS | PARTS | HOOKS | {"hub", "asking"},
     "demos": BASICS | PARTS | {"environments", "hub", "options"},
-    **{room: BASICS | PARTS | HANDS | {"hub", "options"} for room in EYES},
+    **{room: BASICS | PARTS | HOOKS | HANDS | {"hub", "options"} for room in EYES},
+    "comparing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # Pictures of the method, and a person who steers; neither knows the other.
     **{room: BASICS | PARTS | HANDS | EYES | {"hub", "options"} for room in ("explaining", "steering")},
+    # A policy for robots that ask over a network, and one as a file.
+    "exporting": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
+    "serving": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     # A policy against held-out actions; a recording and what is wrong with it.
     "offline": BASICS | PARTS | HANDS | EYES | {"explaining", "hub", "options"},
     "doctor": BASICS | PARTS | HOOKS | HANDS | EYES | {"explaining", "offline", "hub", "options"},
+    # The command around `sprites`.
+    "seeing": BASICS | PARTS | HANDS | {"explaining", "hub", "options"},
+    "reporting": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "publishing": BASICS | PARTS | HANDS | EYES | {"hub", "options"},
     "cli": BASICS
     | PARTS
     | HOOKS
     | HANDS
     | EYES
-    | {"explaining", "steering", "offline", "doctor", "hub", "publishing", "options"},
+    | {"comparing", "explaining", "steering", "serving", "exporting", "offline", "doctor", "seeing", "hub"}
+    | {"publishing", "reporting", "options"},
 }
-KNOW_LEROBOT = HANDS | EYES | {"explaining", "offline", "doctor", "publishing", "cli"}
+KNOW_LEROBOT = HANDS | EYES | {"explaining", "serving", "offline", "doctor", "seeing", "publishing", "cli"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Command:
             refuse_missing_dataset(known.dataset)
         main = _called(f"{self.module}:main")
         # Such a command parses options of LeRobot's before it runs a script.
-        parsing = plain_parsing() if self.runs_host and self.reads_dataset else nullcontext()
+        parsing = plain_parsing() if self.runs_host else nullcontext()
         with plain_bars(), parsing:
             return main(arguments, host.run) if self.runs_host else main(arguments)
 
@@ -88,6 +88,12 @@ OURS: dict[str, Command | Demos] = {
         "evaluation.calibrate",
         runs_host=True,
     ),
+    "compare": Command(
+        "is policy A better than B? exact test, interval and a plain sentence, on the same episodes",
+        "comparing.options:compare_parser",
+        "comparing.compare",
+        runs_host=True,
+    ),
     "demo": Command(
         "train on the packaged PushT demonstrations, evaluate, draw; what `make demo` runs",
         "evaluation.options:demo_parser",
@@ -108,7 +114,7 @@ OURS: dict[str, Command | Demos] = {
         reads_dataset=True,
     ),
     "evaluate": Command(
-        "LeRobot's eval on PushT, plus interval, latency and a picture of the actions",
+        "play episodes as LeRobot's eval does: success with its interval, failures, films, latency",
         "evaluation.options:evaluate_parser",
         "evaluation.evaluate",
         runs_host=True,
@@ -117,6 +123,12 @@ OURS: dict[str, Command | Demos] = {
         "what a policy might do and how it comes about: pictures, a film, one page",
         "explaining.options:explain_parser",
         "explaining.explain",
+    ),
+    "export": Command(
+        "a policy as one ONNX file, from raw observations and noise to actions: no torch needed",
+        "exporting.options:export_parser",
+        "exporting.export",
+        runs_host=True,
     ),
     "import-lerobot": Command(
         "a `diffusion` checkpoint of LeRobot as dp_plus_unet: the same actions, faster",
@@ -135,9 +147,21 @@ OURS: dict[str, Command | Demos] = {
         "publishing.publish",
     ),
     "report": Command(
-        "success with its 95 % interval and score of an eval_info.json LeRobot wrote",
-        "evaluation.options:report_parser",
-        "evaluation.report",
+        "a training or an evaluation as one page: curves, success, failures, films; reads LeRobot's, too",
+        "reporting.options:report_parser",
+        "reporting.report",
+    ),
+    "see": Command(
+        "states that nobody labelled, learned from a recording's pictures",
+        "seeing.options:see_parser",
+        "seeing.see",
+        reads_dataset=True,
+    ),
+    "serve": Command(
+        "a policy for a robot that asks over a network: the server of LeRobot's robot client",
+        "serving.options:serve_parser",
+        "serving.serve",
+        runs_host=True,
     ),
     "steer": Command(
         "a page on this machine: click a way, draw an obstacle, set a goal, and the policy goes on",

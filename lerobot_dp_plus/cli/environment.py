@@ -1,17 +1,13 @@
 """What the environment of an evaluation should be like, where nobody has said: what it shows, how many run at once."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.cli.given import Given
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures, obs_type, policy_sees_pictures
+from lerobot_dp_plus.evaluation.together import TOGETHER, batch_size
 from lerobot_dp_plus.hub.files import read_json
-
-#: Episodes played at once: each step of all of them is one call of the policy. ALOHA's hold a renderer each.
-TOGETHER = {"pusht": 50, "aloha": 10, "aloha_lite": 10, "blocks": 50, "three_pucks": 10, "metaworld_lite": 2}
-EPISODES = 50  # LeRobot's eval.n_episodes
 
 
 def environment_defaults(given: Given) -> list[str]:
@@ -35,18 +31,6 @@ def environment_defaults(given: Given) -> list[str]:
         size = batch_size(given.get("eval.n_episodes"), TOGETHER[env])
         added += [f"--eval.batch_size={size}"] if size else []
     return added
-
-
-def batch_size(episodes: Any, most: int) -> int | None:
-    """The fewest batches of at most `most`, equally large, so that hardly an episode is played in vain.
-
-    None where `episodes` is no number of episodes: LeRobot refuses it.
-    """
-    try:
-        count = EPISODES if episodes is None else int(episodes)
-    except (TypeError, ValueError):
-        return None
-    return math.ceil(count / math.ceil(count / most)) if count > 0 else None
 
 
 def _policy_config(given: Given) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from lerobot_dp_plus.cli.given import Given, NotThere
 READ_A_DATASET = ("train", "replay")
 #: The policy types of this package, known here without importing torch.
 OUR_TYPES = (
-    *("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"),
+    *("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"),
     *("dp_plus_bc", "dp_plus_gmm", "dp_plus_ibc", "dp_plus_bet"),
 )
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")

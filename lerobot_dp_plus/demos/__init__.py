@@ -18,6 +18,7 @@ pusht.py            `dp-plus demos pusht`: many episodes on all cores, resumable
 aloha*.py           `dp-plus demos aloha`: a scripted expert of the ALOHA sim, its joints replayed
 blocks*.py          `dp-plus demos blocks`: things on a table, and a sentence for every episode
 metaworld*.py       `dp-plus demos metaworld`: MetaWorld's experts, on its tasks and on three pucks
+so101*.py           `dp-plus demos so101`: a recording of an arm that is not there, with two cameras
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
 options.py          the options of every command, readable without imports

@@ -114,6 +114,19 @@ def blocks_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def so101_parser() -> argparse.ArgumentParser:
+    """`dp-plus demos so101 --root DIR`."""
+    parser = _player(
+        "dp-plus demos so101",
+        "A made-up SO-101 with two cameras and two tasks, recorded as lerobot-record does: to try everything without a robot.",
+        ["dp-plus demos so101 --episodes 50 --root data/arm"],
+        episodes=50,
+    )
+    parser.add_argument("--resolution", type=_size, default="480x640", help="HEIGHTxWIDTH of both videos")
+    _add_production_arguments(parser)
+    return parser
+
+
 def metaworld_parser() -> argparse.ArgumentParser:
     """`dp-plus demos metaworld --task TASK --root DIR`."""
     parser = _player(
@@ -175,6 +188,7 @@ DEMOS = {
     "pusht_rollouts": (rollouts_parser, "a trained PushT policy, the best of its candidates"),
     "aloha": (aloha_parser, "the ALOHA expert"),
     "blocks": (blocks_parser, "things on a table, and sentences"),
+    "so101": (so101_parser, "a made-up arm, two cameras and two tasks"),
     "metaworld": (metaworld_parser, "MetaWorld's experts, and three pucks"),
     "push": (push_parser, "a finished dataset to the Hub"),
 }

@@ -5,6 +5,7 @@
 | `resnet18` | ReLU(W · keypoints(ResNet-18(crop))), one feature a frame | arXiv 1512.03385, 2303.04137 | `resnet.py` |
 | `small_cnn` | ReLU(W · keypoints(4 convolutions(crop))), one feature a frame | our own, for a CPU | `small_cnn.py` |
 | `patches` | W · trunk(crop) + place + age, a token for each place | arXiv 2106.14881 | `patches.py` |
+| `keypoint_tokens` | W · features + V · (x, y) + slot + age, a token for each keypoint | arXiv 1509.06113 | `keypoint_tokens.py` |
 
 | member of `words` | equation | source | file |
 |---|---|---|---|
@@ -18,6 +19,8 @@
 `frozen_words.py` holds what members share whose vectors come from an encoder that is not trained.
 `things.py` gives each thing that a state lists a token. `resize.py` shrinks pictures, before they are cached and in use.
 
+`trunks.py` has the trunks of the encoders that give tokens.
+
 `ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
 have tokens of their own. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk.
 Features are the keypoints of `spatial_softmax.py`. States need no weights here. `pretrained.py` holds trunks that are
@@ -28,6 +31,7 @@ from lerobot_dp_plus.encoders.automatic_words import AutomaticWords
 from lerobot_dp_plus.encoders.frozen_words import FrozenWords
 from lerobot_dp_plus.encoders.hashed_words import HashedWords
 from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
+from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
 from lerobot_dp_plus.encoders.keypoints import ImageEncoder
 from lerobot_dp_plus.encoders.observation import ObservationEncoder, spans
 from lerobot_dp_plus.encoders.patches import PatchesConfig
@@ -49,6 +53,7 @@ __all__ = [
     "HashedWords",
     "ImageEncoder",
     "ImageEncoderConfig",
+    "KeypointTokensConfig",
     "NoWords",
     "ObservationEncoder",
     "PatchesConfig",

@@ -2,20 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, crop_size
-from lerobot_dp_plus.encoders.pretrained import Frozen, check_digest, check_weights
-from lerobot_dp_plus.encoders.resnet import resnet18_trunk
-from lerobot_dp_plus.encoders.small_cnn import small_trunk
+from lerobot_dp_plus.encoders.trunks import TrunkConfig
 from lerobot_dp_plus.notation import PATCHES
-
-#: The trunks, and how many pixels each maps to one place.
-STRIDES = {"small_cnn": 8, "resnet18": 32}
 
 
 class PatchEncoder(CameraEncoder):
@@ -75,36 +70,22 @@ def ages(steps: int, channels: int, device: torch.device) -> Tensor:
 
 @ImageEncoderConfig.register_subclass("patches")
 @dataclass(frozen=True)
-class PatchesConfig(ImageEncoderConfig):
+class PatchesConfig(TrunkConfig):
     """Every place of a convolutional trunk's map as a token of `feature_dim` numbers, for networks that read tokens.
 
     A convolutional stem gives better tokens after short trainings than cutting the picture into squares (arXiv 2106.14881).
     Cost: the cost of the trunk, and attention to T_o · places tokens, computed once per chunk.
 
     Attributes:
-        trunk: small_cnn, which maps 8 pixels to one place, or resnet18, 32.
         pool: places averaged into one along each side.
-        width: channels of small_cnn's first convolution.
-        pretrained_weights, frozen, pretrained_digest: for resnet18; they mean what they mean in `ResNet18Config`.
     """
 
     gives: ClassVar[str] = PATCHES
 
-    trunk: str = "small_cnn"
     pool: int = 2
-    width: int = 32
-    pretrained_weights: str | None = None
-    frozen: bool = False
-    pretrained_digest: str | None = None
-
-    @property
-    def stride(self) -> int:  # type: ignore[override]
-        return STRIDES[self.trunk]
 
     def check(self, image_shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """As every image encoder. Trunk, pool, widths and pretrained weights must be legal, too."""
-        if self.trunk not in STRIDES:
-            raise ValueError(f"trunk={self.trunk!r}: legal are {', '.join(STRIDES)}")
+        """As every encoder over a trunk. Pool and width of a token must be legal, too."""
         super().check(image_shapes)
         if self.pool < 1:
             raise ValueError(f"pool={self.pool} must be at least 1")
@@ -112,19 +93,6 @@ class PatchesConfig(ImageEncoderConfig):
             raise ValueError(
                 f"feature_dim={self.feature_dim} must be a multiple of 4, for sines and cosines of two axes"
             )
-        if self.trunk == "small_cnn" and (self.width < 16 or self.width % 16):
-            raise ValueError(f"width={self.width} must be a positive multiple of 16")
-        if self.pretrained_weights is not None:
-            if self.trunk != "resnet18":
-                raise ValueError(f"pretrained_weights={self.pretrained_weights!r}: there are none of {self.trunk}")
-            check_weights(self.pretrained_weights, needed=self.frozen)
-        elif self.frozen:
-            raise ValueError("frozen=true: only a pretrained trunk can be; give trunk=resnet18 and pretrained_weights")
-
-    def revised(self) -> "PatchesConfig":
-        if not self.frozen or self.pretrained_weights is None:
-            return self
-        return replace(self, pretrained_digest=check_digest(self.pretrained_weights, self.pretrained_digest))
 
     def tokens(self, shape: tuple[int, ...], n_obs_steps: int) -> int:
         sides = (
@@ -134,15 +102,5 @@ class PatchesConfig(ImageEncoderConfig):
         return n_obs_steps * math.prod(sides)
 
     def build(self, *, fetch_pretrained: bool = True) -> PatchEncoder:
-        if self.trunk == "resnet18":
-            trunk, channels = resnet18_trunk(self.pretrained_weights, filled=fetch_pretrained or self.frozen), 512
-        else:
-            trunk, channels = small_trunk(self.width), 4 * self.width
-        return PatchEncoder(
-            Frozen(trunk) if self.frozen else trunk,
-            channels,
-            self.pool,
-            self.feature_dim,
-            self.crop_ratio,
-            self.crop_shape,
-        )
+        trunk, channels = self.make_trunk(fetch_pretrained=fetch_pretrained)
+        return PatchEncoder(trunk, channels, self.pool, self.feature_dim, self.crop_ratio, self.crop_shape)

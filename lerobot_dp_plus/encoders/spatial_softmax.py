@@ -13,12 +13,21 @@ class SpatialSoftmax(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, K, H, W) -> (B, K, 2)."""
-        height, width = features.shape[-2:]
-        precise = torch.promote_types(features.dtype, torch.float32)  # half precision loses small shares
+        return self.places(self.shares(features)).to(features.dtype)
+
+    @staticmethod
+    def shares(features: Tensor) -> Tensor:
+        """softmax_ij(a_k), (B, K, H, W), float32 or more: half precision loses small shares."""
+        precise = torch.promote_types(features.dtype, torch.float32)
         flat = features.flatten(start_dim=-2).softmax(dim=-1, dtype=precise)
-        attention = flat.unflatten(-1, (height, width))  # (B, K, H, W)
-        across = torch.linspace(-1, 1, width, device=features.device, dtype=precise)
-        down = torch.linspace(-1, 1, height, device=features.device, dtype=precise)
-        x = (attention.sum(dim=-2) * across).sum(dim=-1)  # (B, K)
-        y = (attention.sum(dim=-1) * down).sum(dim=-1)  # (B, K)
-        return torch.stack([x, y], dim=-1).to(features.dtype)
+        return flat.unflatten(-1, features.shape[-2:])
+
+    @staticmethod
+    def places(shares: Tensor) -> Tensor:
+        """Where the shares (B, K, H, W) lie on average, (B, K, 2)."""
+        height, width = shares.shape[-2:]
+        across = torch.linspace(-1, 1, width, device=shares.device, dtype=shares.dtype)
+        down = torch.linspace(-1, 1, height, device=shares.device, dtype=shares.dtype)
+        x = (shares.sum(dim=-2) * across).sum(dim=-1)  # (B, K)
+        y = (shares.sum(dim=-1) * down).sum(dim=-1)  # (B, K)
+        return torch.stack([x, y], dim=-1)

@@ -99,7 +99,8 @@ class MetaworldLite(gym.Env):
         self.sim.curr_path_length = 0  # the wrapper of the vector counts
         self.raw, reward, _, _, info = self.sim.step(np.asarray(action))
         success = bool(info["success"])
-        return self._observation(), float(reward), success, False, {"is_success": success}
+        told = {name: info[name] for name in ("near_object", "obj_to_target") if name in info}
+        return self._observation(), float(reward), success, False, {**told, "is_success": success}
 
     def render(self) -> np.ndarray:
         """(S, S, 3) uint8, as it is observed."""

@@ -28,10 +28,15 @@ class Delayed:
         chunks: how many chunks were drawn.
 
     Raises:
-        ValueError: not d ≤ s ≤ L − d with chunks of L steps, so that the plan would end before the next chunk is there.
+        ValueError: not d ≤ s ≤ L − d with chunks of L steps, so that the plan would end before the next chunk is there; or
+            the policy's actions are relative to a state.
     """
 
     def __init__(self, policy: Any, delay: int, every: int, frames_between: bool = True):
+        if policy.config.use_relative_actions:
+            raise ValueError(
+                "use_relative_actions = true: this plan would not move with the state; use LeRobot's engine"
+            )
         length = policy.config.chunk_length
         if not 0 <= delay <= every <= length - delay or every < 1:
             raise ValueError(

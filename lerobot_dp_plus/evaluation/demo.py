@@ -12,18 +12,20 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from lerobot_dp_plus.evaluation.evaluate import Run, evaluate
+from lerobot_dp_plus.evaluation.evaluate import evaluate
 from lerobot_dp_plus.evaluation.options import DEMO_CONFIG, demo_parser
 from lerobot_dp_plus.evaluation.report import print_report
 from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.policies.folders import ASSETS, at_hand
+
+Run = Callable[[str, list[str]], None]  # a script of LeRobot's, by name, with its arguments
 
 DATASET = ASSETS / "pusht_demos"
 
@@ -57,7 +59,7 @@ def main(argv: Sequence[str], run: Run) -> int:
             train(config, root, options.output_dir / "train", overrides, run)
         with clock.stage("evaluate"):
             report = evaluate(
-                options.output_dir / "train", options.output_dir / "eval", run, options.episodes, options.eval_seed
+                options.output_dir / "train", options.output_dir / "eval", options.episodes, options.eval_seed
             )
     console.print()
     print_report(report, console)

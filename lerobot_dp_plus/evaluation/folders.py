@@ -5,7 +5,10 @@ from pathlib import Path
 from lerobot_dp_plus.hub.files import sha256, training_step
 from lerobot_dp_plus.policies.folders import pretrained_folder
 
-__all__ = ["pretrained_folder", "training_step", "weights_digest"]
+#: What an evaluation under perturbations writes.
+ROBUSTNESS = "robustness.json"
+
+__all__ = ["ROBUSTNESS", "pretrained_folder", "training_step", "weights_digest"]
 
 
 def weights_digest(folder: Path) -> str:

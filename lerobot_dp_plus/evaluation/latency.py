@@ -10,10 +10,12 @@ from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds per chunk at batch 1: median, 90th percentile, and over how many repeats."""
+    """Milliseconds per chunk at batch 1: median, percentiles, and over how many repeats."""
 
     median_ms: float
     p90_ms: float
+    p95_ms: float
+    p99_ms: float
     repeats: int
 
 
@@ -35,4 +37,5 @@ def measure_latency(checkpoint: Checkpoint, observation: Observation, repeats: i
         checkpoint.act(observation)
         seconds.append(time.perf_counter() - start)
     milliseconds = 1000 * np.asarray(seconds[warm_up:])
-    return Latency(float(np.median(milliseconds)), float(np.percentile(milliseconds, 90)), repeats)
+    p50, p90, p95, p99 = (float(each) for each in np.percentile(milliseconds, (50, 90, 95, 99)))
+    return Latency(p50, p90, p95, p99, repeats)

@@ -32,7 +32,10 @@ def load(folder: Path) -> Loaded:
     kind = read_json(folder / "config.json").get("type")
     if not str(kind).startswith("dp_plus_"):
         raise ValueError(f"policy type {kind!r}: candidates are offered by the dp_plus_* types")
-    return load_switched(folder, ["--compile_sampler=false"])
+    loaded = load_switched(folder, ["--compile_sampler=false"])
+    if loaded.policy.config.use_relative_actions:
+        raise ValueError(f"{folder}: use_relative_actions = true; chunks are shown in places, and these are distances")
+    return loaded
 
 
 @dataclass(frozen=True)

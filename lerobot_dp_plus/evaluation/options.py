@@ -1,40 +1,88 @@
 """The options of `dp-plus evaluate`, `calibrate`, `budget`, `demo` and `report`."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
-from lerobot_dp_plus.options import command
+from lerobot_dp_plus.options import command, describe
 
 FIRST_SEED = 100_000  # far from LeRobot's default 1000 and from the demonstrations' seeds
 SELECTION_SEED = 90_000  # of what is chosen or calibrated; what is reported never sees these
 DEMO_CONFIG = Path("configs") / "demo_pusht.json"
 
 
+class _OfCheckpoints(argparse.ArgumentParser):
+    """`--policy DIR`, as LeRobot's eval has it, is a checkpoint like those named by position."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        rest, named = [], []
+        given = iter(sys.argv[1:] if args is None else args)
+        for each in given:
+            flag, equals, value = each.partition("=")
+            if flag in ("--policy", "--policy.path"):
+                named.append(value if equals else next(given, ""))
+            else:
+                rest.append(each)
+        return super().parse_known_args([*named, *rest], namespace)
+
+
 def evaluate_parser() -> argparse.ArgumentParser:
-    """`dp-plus evaluate --policy DIR [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
-    parser = command(
-        "dp-plus evaluate",
-        "Evaluate a policy on PushT: LeRobot's eval, then interval, latency and a picture of the actions.\n"
+    """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
+    told = describe(
+        "Play episodes as LeRobot's eval does, in the environment of the training: success with its interval, how episodes\n"
+        "fail, how smoothly and how fast, films of failures. A second call goes on where a first was stopped.\n"
         "Options of LeRobot's eval may follow.",
         [
-            "dp-plus evaluate policy=outputs/demo/train",
-            "dp-plus evaluate policy=outputs/demo/train --episodes=200 --policy.sampler.num_steps=5",
-            "dp-plus evaluate policy=outputs/blocks_words --swap-task --episodes=200",
-            "dp-plus evaluate policy=outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
+            "dp-plus evaluate outputs/demo/train --episodes=200",
+            "dp-plus evaluate outputs/a outputs/b --episodes=200 --policy.sampler.num_steps=5",
+            "dp-plus evaluate outputs/mine env=aloha_lite --env.task=AlohaInsertion-v0 --workers=4",
+            "dp-plus evaluate outputs/demo/train --perturb delay=0,1,2,4 --perturb action_noise=0,0.05,0.1",
+            "dp-plus evaluate outputs/blocks_words --swap-task --episodes=200",
+            "dp-plus evaluate outputs/demo/train --alarms=outputs/demo/train/checkpoints/last/pretrained_model",
         ],
     )
-    parser.add_argument("--policy", "--policy.path", type=Path, required=True, help="checkpoint or training folder")
+    parser = _OfCheckpoints(prog="dp-plus evaluate", **told)
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="checkpoint or training folder; policy=DIR is the same",
+    )
     parser.add_argument("--output-dir", "--output_dir", type=Path, help="where to write; outputs/evaluate/NAME")
-    parser.add_argument("--episodes", type=int, default=50, help="how many to play")
+    parser.add_argument("--episodes", type=int, default=50, help="how many to play of each task")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the first episode")
-    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of the picture")
+    parser.add_argument("--samples", type=int, default=64, help="chunks drawn per scene of PushT's picture")
+    parser.add_argument("--workers", type=int, help="processes that play batches; one on each core")
+    parser.add_argument(
+        "--one-stream",
+        "--one_stream",
+        action="store_true",
+        help="random numbers go on from batch to batch, as in one call of LeRobot's eval; one process",
+    )
+    parser.add_argument(
+        "--films",
+        type=int,
+        nargs=2,
+        metavar=("FIRST", "FAILURES"),
+        help="films of so many first episodes and so many failures; 10 12, or 3 3 where drawing is slow",
+    )
+    parser.add_argument(
+        "--perturb",
+        action="append",
+        default=[],
+        metavar="NAME=LEVEL,…",
+        help="success under each level of observation_noise, action_noise, delay, dropped_frames, brightness, "
+        "n_action_steps or network_calls; may be given again",
+    )
     parser.add_argument(
         "--alarms", type=Path, metavar="DIR", help="count alarms, too: folder of a surprise.json of dp-plus calibrate"
     )
     parser.add_argument(
         "--swap-task", action="store_true", help="does it do what it is told? The same scenes with other sentences"
     )
-    parser.add_argument("--env", help="environment of --swap-task; that of the training")
+    parser.add_argument("--env", help="where to play; where the training evaluated")
     parser.add_argument(
         "--kinds", nargs="+", default=["named", "swapped", "paraphrase", "none", "ambiguous"], metavar="KIND",
         help="sentences of --swap-task; also synonym, typo, chinese, german",
@@ -112,17 +160,4 @@ def demo_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--eval-seed", "--eval_seed", type=int, default=FIRST_SEED, help="environment seed of the first episode"
     )
-    return parser
-
-
-def report_parser() -> argparse.ArgumentParser:
-    """`dp-plus report eval_info.json [--seed N] [--json report.json]`."""
-    parser = command(
-        "dp-plus report",
-        "Read an eval_info.json of LeRobot's eval with its uncertainty.",
-        ["dp-plus report outputs/eval/pusht", "dp-plus report outputs/eval/pusht --seed=100000 --json=report.json"],
-    )
-    parser.add_argument("eval_info", type=Path, help="the file, or the output_dir of LeRobot's eval")
-    parser.add_argument("--seed", type=int, help="the --seed the evaluation was run with")
-    parser.add_argument("--json", type=Path, help="also write the report to this file")
     return parser

@@ -6,7 +6,6 @@ score differ by tens of points in success.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_dp_plus.evaluation.options import report_parser
-from lerobot_dp_plus.hub.card_results import pusht_score, read_episodes
+from lerobot_dp_plus.evaluation.failures import IN_WORDS
+from lerobot_dp_plus.hub.card_results import PUSHT, pusht_score, read_episodes
 from lerobot_dp_plus.hub.files import write_whole
 
 #: Runs with an alarm that are printed one by one.
@@ -29,17 +28,19 @@ class Report:
     Args:
         episodes: how many were run; seeds: first and last environment seed, when known.
         successes: how many succeeded; interval: 95 % Wilson interval of the rate, in percent.
-        score: mean over episodes of the largest reward, in [0, 1].
+        score: PushT's, mean over episodes of the largest reward, in [0, 1]; None elsewhere.
         extra_arguments: what LeRobot's eval was told beyond the checkpoint's own config.
         alarms: alarms in runs from the same seeds (`evaluation/alarms.py`); None if nobody asked.
-        latency_ms: median milliseconds per chunk at batch 1; latency_p90_ms: 90th percentile.
+        latency_ms: median milliseconds per chunk at batch 1; latency_p90_ms, …: percentiles.
+        environment: LeRobot's `env.type`.
+        kinds: how many episodes ended how (`evaluation/failures.py`).
     """
 
     episodes: int
     successes: int
     success_percent: float
     interval_percent: tuple[float, float]
-    score: float
+    score: float | None
     seeds: tuple[int, int] | None = None
     latency_ms: float | None = None
     latency_p90_ms: float | None = None
@@ -52,6 +53,10 @@ class Report:
     videos: tuple[str, ...] = ()
     extra_arguments: tuple[str, ...] = ()
     alarms: dict[str, Any] | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    environment: str = PUSHT
+    kinds: dict[str, int] | None = None
 
 
 def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) -> Report:
@@ -67,7 +72,7 @@ def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) ->
         )
     episodes = read_episodes(eval_info)
     return Report(
-        score=pusht_score(episodes.best_rewards),
+        score=pusht_score(episodes.best_rewards) if {group for group, _ in episodes.tasks} == {PUSHT} else None,
         eval_seconds=episodes.seconds,
         videos=episodes.videos,
         **episodes.figures(first_seed),
@@ -78,7 +83,7 @@ def read_report(eval_info: Path, first_seed: int | None = None, **extra: Any) ->
 def print_report(report: Report, console: Console | None = None) -> None:
     """Prints `report` as a table."""
     console = console or Console()
-    table = Table(title="PushT evaluation", title_style="bold", show_header=False, min_width=60)
+    table = Table(title=f"Evaluation in {report.environment}", title_style="bold", show_header=False, min_width=60)
     table.add_column(style="cyan")
     table.add_column()
     seeds = f", seeds {report.seeds[0]} to {report.seeds[1]}" if report.seeds else ""
@@ -89,11 +94,16 @@ def print_report(report: Report, console: Console | None = None) -> None:
         f"[bold]{report.success_percent:.1f} %[/bold]  ({report.successes} of {report.episodes}; "
         f"95 % interval {low:.1f} to {high:.1f} %)",
     )
-    table.add_row("score", f"{report.score:.3f}  (mean best coverage / 0.95, at most 1)")
+    if report.score is not None:
+        table.add_row("score", f"{report.score:.3f}  (mean best coverage / 0.95, at most 1)")
+    failed = {kind: count for kind, count in (report.kinds or {}).items() if kind != "success"}
+    if failed:
+        table.add_row("failed", ", ".join(f"{count} {IN_WORDS[kind]}" for kind, count in failed.items()))
     if report.latency_ms is not None and report.latency_p90_ms is not None:
         where = f", {report.device}" if report.device else ""
+        rare = f", p99 {report.latency_p99_ms:.1f}" if report.latency_p99_ms is not None else ""
         table.add_row(
-            "latency", f"{report.latency_ms:.1f} ms per chunk  (p90 {report.latency_p90_ms:.1f}{where}, batch 1)"
+            "latency", f"{report.latency_ms:.1f} ms per chunk  (p90 {report.latency_p90_ms:.1f}{rare}{where}, batch 1)"
         )
     if report.alarms:
         table.add_row("alarms", _alarms(report.alarms))
@@ -131,14 +141,3 @@ def _alarms(told: dict[str, Any]) -> str:
 def write_report(report: Report, path: Path) -> None:
     """Writes `report` as JSON, complete or not at all."""
     write_whole(path, json.dumps(asdict(report), indent=2) + "\n")
-
-
-def main(argv: Sequence[str]) -> int:
-    """`dp-plus report eval_info.json [--seed N] [--json report.json]`."""
-    options = report_parser().parse_args(argv)
-    path = options.eval_info / "eval_info.json" if options.eval_info.is_dir() else options.eval_info
-    report = read_report(path, first_seed=options.seed)
-    print_report(report)
-    if options.json:
-        write_report(report, options.json)
-    return 0

@@ -20,6 +20,7 @@ _WORDS = {
         "transformer": f"transformer over action tokens that cross-attends to the observation {_paper('2303.04137')}",
         "dit": f"diffusion transformer, the observation enters by adaLN-zero {_paper('2212.09748')}",
         "lstm": f"LSTM over the steps of a chunk {_paper('2108.03298')}",
+        "mixture": f"a backbone and an action expert that meet in attention {_paper('2410.24164')}",
     },
     "objective": {
         "diffusion": f"denoising diffusion {_paper('2006.11239')}",
@@ -46,6 +47,7 @@ _WORDS = {
         "resnet18": "ResNet-18 with spatial softmax, one crop per sample",
         "small_cnn": "four convolutions with spatial softmax, for a CPU",
         "patches": "tokens of places in the picture, from a convolutional trunk",
+        "keypoint_tokens": f"tokens of keypoints: where each is, and what is seen there {_paper('1509.06113')}",
     },
     "words": {
         "none": "not used",

@@ -11,9 +11,12 @@ SHORT = 32
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tensor | None = None) -> Tensor:
     """softmax(q·kᵀ/√d)·v over (B, heads, L, d) and (B, heads, M, d).
 
-    causal (L = M) hides later keys. `valid` (B, M) bool says which keys are there; the others are hidden.
+    causal (L = M) hides later keys. `valid` (B, M) bool says which keys are there; the others are hidden. It may also say so
+    for each query, (B, L, M).
     """
-    hidden = None if valid is None else valid[:, None, None]  # (B, 1, 1, M)
+    hidden = None
+    if valid is not None:
+        hidden = (valid[:, None] if valid.dim() == 2 else valid)[:, None]  # (B, 1, 1 or L, M)
     if q.is_cuda or max(q.shape[-2], k.shape[-2]) > SHORT:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, is_causal=causal)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (B, heads, L, M)
@@ -38,7 +41,8 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """x (B, L, D) -> (B, L, D); `valid` (B, L) bool says which tokens are there to be attended to."""
         if x.shape[1] == 1 and not torch.is_grad_enabled():
             # A single token gives itself all its attention, whatever its query and key. So two thirds of qkv need no
             # reading.
@@ -47,7 +51,7 @@ class SelfAttention(nn.Module):
         q, k, v = (
             self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         )  # each (B, heads, L, D/heads)
-        return self.out(attend(q, k, v, causal=self.causal).transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v, causal=self.causal, valid=valid).transpose(1, 2).flatten(2))
 
 
 class CrossAttention(nn.Module):

@@ -1,9 +1,14 @@
-"""The size of networks that read a chunk as tokens."""
+"""What networks that read tokens share: their size, and which tokens are there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+from torch import Tensor
+
 from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.notation import Tokens
 
 #: The most actions in one token if the config does not give a number.
 PATCH = 8
@@ -28,10 +33,14 @@ class TokenNetworkConfig(NetworkConfig):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"network.{name} = {getattr(self, name)}: must be at least 1")
-        if self.dim % self.num_heads:
-            raise ValueError(f"network.dim = {self.dim}: must be a multiple of network.num_heads = {self.num_heads}")
+        self.check_heads()
         if self.dim % 2 or self.dim < 4:
             raise ValueError(f"network.dim = {self.dim}: must be even and at least 4 for the sinusoidal time embedding")
+
+    def check_heads(self) -> None:
+        """Raise a ValueError unless the heads fit the tokens' width."""
+        if self.dim % self.num_heads:
+            raise ValueError(f"network.dim = {self.dim}: must be a multiple of network.num_heads = {self.num_heads}")
 
     @property
     def chunk_multiple(self) -> int:
@@ -49,3 +58,14 @@ class TokenNetworkConfig(NetworkConfig):
             raise ValueError(
                 f"network.patch_size = {self.patch_size}: must divide horizon = {horizon}; legal are {legal}"
             )
+
+
+def valid_of(spans: Sequence[Tokens]) -> Tensor | None:
+    """Which tokens of several spans, one after the other, are there, (B, S) bool; None if all are."""
+    if all(span.valid is None for span in spans):
+        return None
+    each = [
+        span.values.new_ones(span.values.shape[:2], dtype=torch.bool) if span.valid is None else span.valid
+        for span in spans
+    ]
+    return torch.cat(each, 1)

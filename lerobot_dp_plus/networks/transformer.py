@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
-from lerobot_dp_plus.networks.tokens import TokenNetworkConfig
+from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 
@@ -24,6 +24,14 @@ class TransformerConfig(TokenNetworkConfig):
 
     # Whether a token sees only itself and earlier ones.
     causal: bool = True
+    # Layers in which the tokens of the observation attend to each other first, so that a word meets the thing that it
+    # names; computed once for each chunk. Diffusion Policy's transformer has the like as `n_cond_layers`.
+    memory_depth: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory_depth < 0:
+            raise ValueError(f"network.memory_depth = {self.memory_depth}: must be at least 0")
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         # Not whole blocks: `condition` reads a block's keys and values without calling the block.
@@ -39,7 +47,21 @@ class TransformerConfig(TokenNetworkConfig):
             num_heads=self.num_heads,
             patch_size=self.patch(horizon),
             causal=self.causal,
+            memory_depth=self.memory_depth,
         )
+
+
+class MemoryBlock(nn.Module):
+    """x + self-attention, x + MLP, each behind a LayerNorm; over the tokens of the observation."""
+
+    def __init__(self, dim: int, num_heads: int):
+        super().__init__()
+        self.self_norm, self.self_attention = nn.LayerNorm(dim), SelfAttention(dim, num_heads, causal=False)
+        self.mlp_norm, self.mlp = nn.LayerNorm(dim), MLP(dim)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        x = x + self.self_attention(self.self_norm(x), valid)
+        return x + self.mlp(self.mlp_norm(x))
 
 
 class TransformerBlock(nn.Module):
@@ -84,6 +106,7 @@ class Transformer(Network):
         num_heads: int,
         patch_size: int,
         causal: bool,
+        memory_depth: int = 0,
     ):
         super().__init__()
         self.patch_size = patch_size
@@ -93,6 +116,7 @@ class Transformer(Network):
             self.observation_position = nn.Parameter(0.02 * torch.randn(steps.length, dim))
         further = {kind: nn.Linear(span.width, dim) for kind, span in observation.items() if kind != STEPS}
         self.embed_tokens = nn.ModuleDict(further)
+        self.memory_blocks = nn.ModuleList([MemoryBlock(dim, num_heads) for _ in range(memory_depth)])
         self.memory_norm = nn.LayerNorm(dim)
         self.embed_time = TimeEmbedding(dim)
         self.embed_actions = nn.Linear(patch_size * action_dim, dim)
@@ -106,14 +130,10 @@ class Transformer(Network):
 
     def condition(self, observation: Sequence[Tokens]) -> list[Remembered]:
         """Tokens -> keys and values (B, heads, S, D/heads) of every block, and which of them are there."""
-        memory = self.memory_norm(torch.cat([self._embed(span) for span in observation], 1))
-        valid = None
-        if any(span.valid is not None for span in observation):
-            spans = [
-                span.values.new_ones(span.values.shape[:2], dtype=torch.bool) if span.valid is None else span.valid
-                for span in observation
-            ]
-            valid = torch.cat(spans, 1)
+        memory, valid = torch.cat([self._embed(span) for span in observation], 1), valid_of(observation)
+        for block in self.memory_blocks:
+            memory = block(memory, valid)
+        memory = self.memory_norm(memory)
         blocks = cast(Iterable[TransformerBlock], self.blocks)
         return [block.cross_attention.remember(memory, valid) for block in blocks]
 

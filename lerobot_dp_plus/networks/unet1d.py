@@ -183,7 +183,7 @@ class UNet1d(Network):
         """x_t (B, H, A), network time (B,) and what `condition` returned -> (B, H, A)."""
         if time.dim() != 1:
             raise ValueError(
-                "network.type=unet1d takes one time a chunk (B,), not one a step; transformer, dit and lstm take both"
+                "network.type=unet1d takes one time a chunk (B,), not one a step; transformer, dit, mixture and lstm take both"
             )
         embedding = embed_times(self.embed_time, time, end)
         return self._predict(

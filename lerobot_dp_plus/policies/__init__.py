@@ -6,6 +6,7 @@
 | `dp_plus_transformer` | transformer | diffusion |
 | `dp_plus_flow` | transformer | flow_matching, Beta(1.5, 1) times |
 | `dp_plus_dit` | dit | flow_matching, Beta(1.5, 1) times |
+| `dp_plus_pi0` | mixture | flow_matching, Beta(1.5, 1) times |
 
 All of them predict the data, x₁, and sample with dpmpp_2m in 10 steps.
 
@@ -38,12 +39,14 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |
 | `chunk_model.py`, `batch_loss.py`, `windows.py` | the module that is trained; which frames it reads |
 | `recipe.py`, `candidates.py`, `mirroring.py`, `settling.py` | what decides how chunks are proposed; how they are; half of them mirrored; how they are refined, projected and judged |
+| `relative.py`, `relative_statistics.py` | actions relative to the robot's state: the step, the plan that moves with it; their statistics |
 | `real_time.py`, `continuing.py` | a chunk drawn while the plan before is executed: LeRobot's interface for it; what is known of the chunk before it is drawn |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
 | `narrowing.py`, `asking.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a plan that is held; another policy to compare with |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
 | `host_training.py`, `host_data.py` | what LeRobot's next version does otherwise, and what it does not say of a dataset; like `host_loading.py`, answers of `lerobot_dp_plus/patches.py`, which lists every patch of LeRobot |
+| `metrics_file.py` | what a training logs, in its folder |
 | `dataset_remarks.py`, `readable.py` | what is said of a dataset before training; which features can be read |
 | `sharding.py`, `deferred.py` | weights in pieces: saved whole, and filled strictly later than made |
 | `dataset_check.py`, `environment_check.py` | do dataset and environment fit the policy |

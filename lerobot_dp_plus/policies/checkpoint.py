@@ -120,10 +120,14 @@ def check_saved_config(config: PreTrainedConfig, folder: Path, training: bool) -
             f"action has shape {tuple(actions[1])} here; the policy in {named(folder)} gives {tuple(actions[0])}: "
             "it serves only datasets and environments of that action"
         )
-    for field in ("augmentation", "normalization_mapping") if training else ("normalization_mapping",):
-        if field in saved and saved[field] != given[field]:
+    fixed = [*(["augmentation"] if training else []), "normalization_mapping", "use_relative_actions"]
+    if given["use_relative_actions"]:
+        fixed.append("relative_exclude_joints")
+    was = {"use_relative_actions": False, **saved}
+    for field in fixed:
+        if field in was and was[field] != given[field]:
             raise ValueError(
-                f"{field} = {given[field]}: the pipeline saved in {named(folder)} has {saved[field]}, "
+                f"{field} = {given[field]}: the pipeline saved in {named(folder)} has {was[field]}, "
                 "which is the only legal value with these weights"
             )
     for part, registry, fields in DECIDING:

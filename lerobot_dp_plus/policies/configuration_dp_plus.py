@@ -1,7 +1,6 @@
 """The configuration of every policy type: shapes in time, the axes, and how to train."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
 from lerobot.configs.types import FeatureType
@@ -10,29 +9,24 @@ from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
 from lerobot_dp_plus import patches
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
-from lerobot_dp_plus.auxiliary import (
-    Auxiliary,
-    Dynamics,
-    Further,
-    NoDynamics,
-    NoFurther,
-    NoStateEstimation,
-    StateEstimation,
-)
+from lerobot_dp_plus.auxiliary import Auxiliary, Dynamics, Further, NoDynamics, NoFurther
+from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, StateEstimation
 from lerobot_dp_plus.ema import EmaConfig
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, ImageEncoderConfig, ResNet18Config, Words
+from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
 from lerobot_dp_plus.energies import Energies
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
 from lerobot_dp_plus.guidance import Guidance, NoGuidance
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import GaussianMixture, Modes
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
+from lerobot_dp_plus.policies.timing import BY_RATE, Following
 from lerobot_dp_plus.policies.windows import Windows
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import Automatic, RealTime
@@ -41,14 +35,6 @@ from lerobot_dp_plus.samplers import DPMpp2M, Sampler
 from lerobot_dp_plus.selection import First, Selection
 
 patches.install()
-
-# A field that follows the data's rate may be given as null. It is a number once the config is made.
-if TYPE_CHECKING:
-    Following = int
-else:
-    Following = int | None
-#: Not given. It is typed here, because help would show a type comment on a field's own line.
-BY_RATE: Any = None
 
 
 @dataclass
@@ -79,7 +65,8 @@ class DpPlusConfig(PreTrainedConfig):
     sampler: Sampler = field(default_factory=DPMpp2M)
     image_encoder: ImageEncoderConfig = field(default_factory=ResNet18Config)
     words: Words = field(default_factory=AutomaticWords)
-    things: int = 0  # that observation.environment_state lists; each has a token (`encoders/things.py`)
+    # How many things observation.environment_state lists; each then has a token of its own (`encoders/things.py`).
+    things: int = 0
     state_estimation: StateEstimation = field(default_factory=NoStateEstimation)
     dynamics: Dynamics = field(default_factory=NoDynamics)
     auxiliary: Further = field(default_factory=NoFurther)
@@ -104,16 +91,15 @@ class DpPlusConfig(PreTrainedConfig):
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    # How often a sample meets the network in an update, each time with another noise and time. The observation is
-    # encoded only once. So if cameras are the cost, more draws teach more per second (as in arXiv 2406.11838).
+    # How often a sample meets the network in an update, each time with another noise and time. If cameras are the
+    # cost, more draws teach more per second (as in arXiv 2406.11838).
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
     condition_dropout: float = 0.0
-    # The longest delay, in steps, for which the policy is trained to go on from a plan (`real_time`). In training up to so
-    # many first steps of a chunk are shown to the network as decided.
+    # The longest delay, in steps, of `real_time`. In training up to so many first steps of a chunk are shown as decided.
     max_delay: int = 0
-    # Standard deviation of the noise that chunks start from; training uses 1. With less, chunks are nearer to the middle
-    # of what demonstrators do; with 0 there is one chunk. Stochastic samplers draw more noise on the way, and need 1.
+    # Standard deviation of the noise that chunks start from; training uses 1, stochastic samplers need 1. With less, chunks
+    # are nearer to the middle of what demonstrators do; with 0 there is one chunk.
     noise_scale: float = 1.0
     # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
     symmetrise: bool = False
@@ -121,7 +107,11 @@ class DpPlusConfig(PreTrainedConfig):
     compile_sampler: bool = False
     # Whether actions beyond the end of an episode, copies of the last one, are left out of the loss.
     mask_padded_actions: bool = True
-    # Frames per second of the training data, taken from the dataset; null until trained.
+    # Whether actions are learned relative to the newest state, and of which joints, by parts of their names, they are not.
+    use_relative_actions: bool = False
+    relative_exclude_joints: list[str] = field(default_factory=lambda: ["gripper"])
+    # Names of the actions and frames per second of the training data, taken from the dataset; null until trained.
+    action_feature_names: list[str] | None = None
     fps: int | None = None
     format_version: int = FORMAT_VERSION
 
@@ -160,6 +150,8 @@ class DpPlusConfig(PreTrainedConfig):
         for name in self._open:
             setattr(self, name, found[name])
         fitting.check(self)
+        if fps is not None or given is not None:  # a chunk at the data's rate may hold what one at PushT's does not
+            fitting.check_lengths(self)
 
     def check_training(self) -> None:
         """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained."""
@@ -263,9 +255,8 @@ class DpPlusConfig(PreTrainedConfig):
         fitting.check_observation(self)
 
 
-# Why the presets predict the data, x₁: networks that predict the noise or the velocity have 5 and 7 % success, and with
-# x₁ the same trainings reach 87 % (`python -m benchmarks.pusht_quality --study`). Why they use this sampler: at ten
-# calls it is the nearest to the truth (`python -m benchmarks.sampler_truth`).
+# Why the presets predict the data, x₁: by noise or velocity the same trainings have 5 and 7 % success instead of 87 %
+# (`python -m benchmarks.pusht_quality --study`). Why this sampler: `python -m benchmarks.sampler_truth`.
 
 
 @register_preset("dp_plus_unet")
@@ -297,3 +288,13 @@ class DpPlusDitConfig(DpPlusConfig):
 
     network: NetworkConfig = field(default_factory=DiTConfig)
     objective: Objective = field(default_factory=FlowMatching)
+
+
+@register_preset("dp_plus_pi0")
+@dataclass
+class DpPlusPi0Config(DpPlusConfig):
+    """π0's network over keypoint tokens (arXiv 2410.24164), flow matching on x₁ with its times, DPM-Solver++(2M)."""
+
+    network: NetworkConfig = field(default_factory=MixtureConfig)
+    objective: Objective = field(default_factory=FlowMatching)
+    image_encoder: ImageEncoderConfig = field(default_factory=KeypointTokensConfig)

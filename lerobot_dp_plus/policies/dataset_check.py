@@ -6,7 +6,7 @@ from typing import Any
 
 from lerobot.configs import NormalizationMode
 from lerobot.processor.rename_processor import rename_stats
-from lerobot.utils.constants import ACTION
+from lerobot.utils.constants import ACTION, OBS_STATE
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.notation import GAZE
@@ -18,6 +18,7 @@ from lerobot_dp_plus.policies.instructions import adopt_instructions
 from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistics
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
+from lerobot_dp_plus.policies.relative_statistics import relative_statistics
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
 from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics
 
@@ -84,6 +85,9 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
         return
     if names:
         meta.stats = rename_stats(meta.stats, names)
+    if config.use_relative_actions:
+        state = next((old for old, new in names.items() if new == OBS_STATE), OBS_STATE)
+        meta.stats = {**meta.stats, ACTION: relative_statistics(config, meta, state)}
     remark_on_statistics(config, meta.stats)
     if config.pretrained_path is not None:
         meta.stats = UsableStatistics(training_statistics(config, meta.stats))

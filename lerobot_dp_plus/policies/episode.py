@@ -68,6 +68,7 @@ class Episode:
         planned: how many steps of the chosen chunks were planned and are no repetition, (B,); None if all are.
         replan: how the newest chunk came about; another object for each.
         plans: the chunks that were chosen last, (B, L, A) each, the oldest first; all begin at the newest one's first step.
+        anchor: the normalised state, (B, D), that the plan is relative to; None if actions are absolute or none was seen.
     """
 
     history: ObservationHistory
@@ -77,6 +78,7 @@ class Episode:
     planned: Tensor | None = None
     replan: Replan | None = None
     plans: list[Tensor] = field(default_factory=list)
+    anchor: Tensor | None = None
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod

@@ -16,6 +16,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.notation import STEPS
 from lerobot_dp_plus.objectives import Objective
+from lerobot_dp_plus.policies import relative
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import RealTime
@@ -31,7 +32,10 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def check(config: "DpPlusConfig") -> None:
-    """Raise a ValueError, naming the field, its value and what is legal, for values that no policy can have together."""
+    """Raise a ValueError, naming the field, its value and what is legal, for values that no policy can have together.
+
+    Whether steps fit into a chunk is another question (`check_lengths`), as chunks may follow the rate of data to come.
+    """
     _check_horizons(config)
     if config.noise_scale < 0:
         raise ValueError(f"noise_scale = {config.noise_scale}: must be at least 0")
@@ -41,6 +45,7 @@ def check(config: "DpPlusConfig") -> None:
     _check_head(config)
     _check_choice(config)
     _check_real_time(config)
+    relative.check(config)
 
 
 def _check_head(config: "DpPlusConfig") -> None:
@@ -108,11 +113,6 @@ def _check_real_time(config: "DpPlusConfig") -> None:
             f"real_time.type = {name} bends chunks while they are drawn, and objective.type = {objective} draws them "
             "without a sampler; legal are real_time.type = none and inpainting, and trained with max_delay"
         )
-    if not 0 <= 2 * config.max_delay <= config.chunk_length:
-        raise ValueError(
-            f"max_delay = {config.max_delay}: must be at least 0 and at most half of the {config.chunk_length} steps that are "
-            "planned, as a chunk goes on while the next one is computed; raise horizon"
-        )
     if config.max_delay and not config.network.times_of_steps:
         legal = [other for other, kind in NetworkConfig.get_known_choices().items() if kind.times_of_steps]
         raise ValueError(
@@ -178,8 +178,6 @@ def _check_choice(config: "DpPlusConfig") -> None:
         config.energies.check(width, len(config.forward.coordinates(width)))
     if config.selection.needs_modes:
         _check_modes(config)
-    config.selection.check(config.chunk_length, config.n_action_steps)
-    config.execution.check(config.selection.candidates, config.n_action_steps)
     if config.execution.keeps != 1:
         _check_means(config)
 
@@ -273,10 +271,21 @@ def _check_horizons(config: "DpPlusConfig") -> None:
     for name in ("n_obs_steps", "horizon", "n_action_steps", "observation_stride", "stride"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} = {getattr(config, name)}: must be at least 1")
+
+
+def check_lengths(config: "DpPlusConfig") -> None:
+    """Raise a ValueError, likewise, for steps that do not fit into a chunk."""
     if config.n_obs_steps > config.horizon:
         raise ValueError(f"n_obs_steps = {config.n_obs_steps}: must be at most horizon = {config.horizon}")
+    if not 0 <= 2 * config.max_delay <= config.chunk_length:
+        raise ValueError(
+            f"max_delay = {config.max_delay}: must be at least 0 and at most half of the {config.chunk_length} steps that are "
+            "planned, as a chunk goes on while the next one is computed; raise horizon"
+        )
     if config.n_action_steps > config.chunk_length:
         raise ValueError(
             f"n_action_steps = {config.n_action_steps}: must be at most horizon − n_obs_steps + 1 = {config.chunk_length} "
             f"(horizon = {config.horizon}, n_obs_steps = {config.n_obs_steps})"
         )
+    config.selection.check(config.chunk_length, config.n_action_steps)
+    config.execution.check(config.selection.candidates, config.n_action_steps)

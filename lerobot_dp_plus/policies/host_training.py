@@ -3,6 +3,7 @@
 - `--ema.enable` of newer ones averages all parameters: of a policy that averages, also the average. Refused by name.
 - Sharded training asks the policy's class which blocks it wraps; they are the blocks of the network that a config chose.
 - A distributed resume makes the policy without weights and fills it from shards later; that is as strict as loading a file.
+- What a training logs is written into its folder, too (`metrics_file.py`).
 - The end of a training publishes the policy, both pipelines and a card of LeRobot's in four commits; ours is one.
 
 These are answers: `lerobot_dp_plus/patches.py` says to which functions, and puts them in place. What is no policy of this
@@ -15,6 +16,7 @@ from typing import Any
 
 from lerobot_dp_plus.host_hooks import HostChanged, arguments, is_mentioned, is_ours
 from lerobot_dp_plus.policies.host_data import note_training
+from lerobot_dp_plus.policies.metrics_file import record_metrics
 from lerobot_dp_plus.policies.resuming import say_what_is_left
 
 
@@ -56,6 +58,7 @@ def validated(stock: Any, cfg: Any, **others: Any) -> Any:
             cfg.policy._resumes = True  # its statistics are the checkpoint's, whatever the dataset is
         say_what_is_left(cfg)
     refuse_two_averages(cfg)
+    record_metrics(cfg, is_ours(cfg.policy))
     return result
 
 

@@ -3,6 +3,7 @@
 from lerobot_dp_plus.policies.configuration_dp_plus import (
     DpPlusDitConfig,
     DpPlusFlowConfig,
+    DpPlusPi0Config,
     DpPlusTransformerConfig,
     DpPlusUnetConfig,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "DpPlusFlowPolicy",
     "DpPlusGmmPolicy",
     "DpPlusIbcPolicy",
+    "DpPlusPi0Policy",
     "DpPlusPolicy",
     "DpPlusTransformerPolicy",
     "DpPlusUnetPolicy",
@@ -53,3 +55,10 @@ class DpPlusDitPolicy(DpPlusPolicy):
 
     config_class = DpPlusDitConfig
     name = "dp_plus_dit"
+
+
+class DpPlusPi0Policy(DpPlusPolicy):
+    """`dp_plus_pi0`."""
+
+    config_class = DpPlusPi0Config
+    name = "dp_plus_pi0"

@@ -11,13 +11,12 @@ from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import continuing, fitting
+from lerobot_dp_plus.policies import continuing, fitting, relative
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.mirroring import mirror_of
 from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.policies.recipe import Recipe
-from lerobot_dp_plus.units import ACTION
 
 if TYPE_CHECKING:
     from lerobot_dp_plus.policies.policy import DpPlusPolicy
@@ -151,7 +150,8 @@ def candidates(
         found = found._replace(log_prob=self.log_prob(window, found.chunks))
     found = found.from_step(self.config.n_obs_steps - 1)
     units = self.model.units
-    return told_apart(found, modes or self.config.modes, units)._replace(chunks=units.physical(ACTION, found.chunks))
+    chunks = relative.absolute(self.config, units, window, found.chunks)
+    return told_apart(found, modes or self.config.modes, units)._replace(chunks=chunks)
 
 
 def with_prefix(actions: Tensor, horizon: int, now: int) -> Tensor:

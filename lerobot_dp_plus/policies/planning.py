@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import asking, candidates
+from lerobot_dp_plus.policies import asking, candidates, relative
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
 from lerobot_dp_plus.policies.holding import held_for, judged, remember, with_plan
@@ -20,6 +20,12 @@ from lerobot_dp_plus.units import ACTION, Units
 
 if TYPE_CHECKING:
     from lerobot_dp_plus.policies.policy import DpPlusPolicy
+
+
+def see(policy: "DpPlusPolicy", batch: Mapping[str, Any], steps_since_last: int | None) -> None:
+    """Take in the frame of this control step; see `ObservationHistory.see`."""
+    relative.rebase(policy, policy.episode, batch)
+    policy.episode.history.see(batch, steps_since_last)
 
 
 def next_chunk(

@@ -17,7 +17,7 @@ from lerobot_dp_plus.asking import Answer, Person
 from lerobot_dp_plus.heads.compiled import Compiled
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import checkpoint, holding, options, planning, real_time, sharding, watching
+from lerobot_dp_plus.policies import checkpoint, fitting, holding, options, planning, real_time, sharding, watching
 from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
@@ -82,6 +82,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             config.follow(dataset_meta.fps)
             config.check_training()
             adopt_dataset(config, dataset_meta)
+        fitting.check_lengths(config)
         config.image_encoder = config.image_encoder.revised()
         self.model = ChunkModel(config)
         if dataset_meta is not None and not getattr(config, "_resumes", False):
@@ -217,7 +218,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         """
         episode = self.episode
         with episode.turn():
-            episode.history.see(as_weights(self.model, batch, self.config.observed_features), steps_since_last)
+            planning.see(self, as_weights(self.model, batch, self.config.observed_features), steps_since_last)
             if not episode.actions:
                 planning.refill(self, episode, noise)
             return episode.actions.popleft()

@@ -9,12 +9,19 @@ import torch
 from lerobot.configs import PipelineFeatureType, PolicyFeature
 from lerobot.configs.types import FeatureType
 from lerobot.lerobot_types import EnvTransition, TransitionKey
-from lerobot.processor import PolicyAction, PolicyProcessorPipeline, ProcessorStep, ProcessorStepRegistry
+from lerobot.processor import (
+    AbsoluteActionsProcessorStep,
+    PolicyAction,
+    PolicyProcessorPipeline,
+    ProcessorStep,
+    ProcessorStepRegistry,
+)
 from lerobot.processor.factory import make_default_policy_processor_steps, make_policy_processor_pipelines
 from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
+from lerobot_dp_plus.policies import relative
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
@@ -119,7 +126,8 @@ class AugmentationProcessorStep(ProcessorStep):
 
 
 def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]] | None = None) -> Pipelines:
-    """Rename, (shrink pictures,) numbers, batch, (words,) device, (augment,) normalise; and numbers, unnormalise, back to the CPU.
+    """Rename, (shrink pictures,) numbers, batch, (words,) device, (augment, relative,) normalise; and numbers, unnormalise,
+    (absolute,) back to the CPU.
 
     Numbers come before LeRobot's batch axis: it would take the (B,) of a feature of shape (1,) for one frame, and lets arrays
     of numpy and other features than its own pass.
@@ -143,9 +151,12 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     ]
     if not isinstance(config.augmentation, NoAugmentation):
         inputs.append(AugmentationProcessorStep(config.augmentation))
-    actions = NumbersProcessorStep(dict(config.output_features or {}))
+    outputs: list[ProcessorStep] = [NumbersProcessorStep(dict(config.output_features or {})), steps.unnormalize]
+    if config.use_relative_actions:
+        inputs.append(step := relative.step_of(config))
+        outputs.append(AbsoluteActionsProcessorStep(enabled=True, relative_step=step))
     made = make_policy_processor_pipelines(
-        input_steps=[*inputs, steps.normalize], output_steps=[actions, steps.unnormalize, steps.to_cpu]
+        input_steps=[*inputs, steps.normalize], output_steps=[*outputs, steps.to_cpu]
     )
     return taking_turns(made[0]), taking_turns(made[1])
 
@@ -155,3 +166,4 @@ make_dp_plus_unet_pre_post_processors = make_pipelines
 make_dp_plus_transformer_pre_post_processors = make_pipelines
 make_dp_plus_flow_pre_post_processors = make_pipelines
 make_dp_plus_dit_pre_post_processors = make_pipelines
+make_dp_plus_pi0_pre_post_processors = make_pipelines

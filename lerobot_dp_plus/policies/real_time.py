@@ -21,7 +21,7 @@ from lerobot.policies.rtc.configuration_rtc import RTCConfig
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import continuing
+from lerobot_dp_plus.policies import continuing, relative
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.recipe import Recipe
 from lerobot_dp_plus.policies.settling import tell_once
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 #: A rest is part of a plan if they differ by no more than this, normalised.
-SAME = 1e-5
+SAME = 1e-4
 #: What the engine's schedules are here.
 OF_SCHEDULES: dict[RTCAttentionSchedule, dict[str, Any]] = {
     RTCAttentionSchedule.EXP: {"schedule": "exponential"},
@@ -150,6 +150,7 @@ def observe(
     if settings is not None and not settings.enabled:
         rest = None  # the engine executes its plan to the end, and then this chunk
     width = config.action_feature.shape[0]  # type: ignore[union-attr]
+    relative.rebase(policy, episode, batch)
     before = episode.chosen
     executed, ahead = steps_since_last, None
     if rest is not None:

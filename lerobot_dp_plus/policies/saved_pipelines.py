@@ -5,6 +5,7 @@
 | a pipeline of a version without the step of `numbers.py` | the same with it; for float32 it changes nothing |
 | statistics that an integer made whole | refused: nobody can tell what they were |
 | any pipeline | one that threads may share (`taking_turns.py`) |
+| a step of ours in the place of LeRobot's for relative actions | told what LeRobot's fine-tuning tells its own |
 | statistics of a dataset put in by LeRobot's fine-tuning, raw and under the dataset's names | renamed and made usable |
 
 A pipeline is ours if the checkpoint that it lies in is.
@@ -25,6 +26,8 @@ from lerobot_dp_plus.policies.fetching import named
 from lerobot_dp_plus.policies.loading import OUR_TYPES
 from lerobot_dp_plus.policies.taking_turns import taking_turns
 
+#: LeRobot's fine-tuning sets its step of this name, and ours is in its place.
+LEROBOTS_RELATIVE, OUR_RELATIVE = "relative_actions_processor", "dp_plus_relative_actions_processor"
 NORMALISERS = ("normalizer_processor", "unnormalizer_processor")
 
 
@@ -50,6 +53,8 @@ def load(stock: Any, cls: type, name: str | Path, config_filename: str, options:
             overrides[step] = {**overrides[step], "stats": usable}
         if not stats:
             _refuse_whole_numbers(folder, config_filename, step)
+    if LEROBOTS_RELATIVE in overrides:
+        overrides[OUR_RELATIVE] = overrides.pop(LEROBOTS_RELATIVE)
     pipeline = stock(cls, name, config_filename, **{**options, "overrides": overrides or None})
     _add_numbers_step(pipeline)
     return taking_turns(pipeline)

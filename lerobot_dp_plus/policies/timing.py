@@ -6,12 +6,22 @@ At PushT's 10 frames a second that is Diffusion Policy's 16, 8 and 1 (arXiv 2303
 ALOHA's 50 it is 80, 40 and 5. If a chunk had sixteen steps at every rate, it would be a third of a second there.
 """
 
+from typing import TYPE_CHECKING, Any
+
 #: Seconds that a chunk spans, and seconds from one observation to the next.
 CHUNK_SECONDS, OBSERVATION_SECONDS = 1.6, 0.1
 #: Frames a second that are assumed where there are no data: PushT's.
 USUAL_RATE = 10.0
 #: Fields of a config that follow the rate unless they are given.
 FOLLOWING = ("horizon", "n_action_steps", "observation_stride")
+
+# Such a field may be given as null. It is a number once the config is made.
+if TYPE_CHECKING:
+    Following = int
+else:
+    Following = int | None
+#: Not given. It is typed here, because help would show a type comment on a field's own line.
+BY_RATE: Any = None
 
 
 def steps_at(

@@ -2,7 +2,8 @@
 
 robot.type  what it is                                                        files
 ----------  ----------------------------------------------------------------  ------------------------------------
-simulated   PushT's agent, or ALOHA's two arms, in a world that does not wait  config_simulated.py, simulated.py
+simulated   PushT's agent, ALOHA's two arms or a made-up SO-101, in a world    config_simulated.py, simulated.py
+            that does not wait
             (the worlds: what they observe, and one control step of each)      worlds.py
 
 `lerobot-rollout --robot.type=simulated` tries a policy, an engine and a machine together before a real robot is there.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lerobot.robots.config import RobotConfig
 
 #: The worlds, and how many control steps a second each has.
-RATES = {"pusht": 10, "transfer_cube": 50, "insertion": 50}
+RATES = {"pusht": 10, "transfer_cube": 50, "insertion": 50, "so101": 30}
 
 
 @RobotConfig.register_subclass("simulated")
@@ -17,7 +17,7 @@ class SimulatedConfig(RobotConfig):
         ValueError: a field is illegal; the message names it, its value and what is legal.
     """
 
-    # pusht, or one of ALOHA's tasks, transfer_cube and insertion (extra aloha).
+    # pusht, so101, or one of ALOHA's tasks, transfer_cube and insertion (extra aloha).
     world: str = "pusht"
     # Where things lie at the start.
     seed: int = 100000

@@ -4,6 +4,9 @@ from typing import Protocol
 
 import numpy as np
 
+from lerobot_dp_plus.environments import so101_pictures
+from lerobot_dp_plus.environments.so101 import JOINTS, So101
+
 #: ALOHA's joints of one arm, as LeRobot's ALOHA recordings order them.
 ARM = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 
@@ -105,6 +108,40 @@ class AlohaWorld:
         self._env.close()
 
 
+class So101World:
+    """The made-up SO-101: six joints, a camera in front and one on the wrist. It is done when a cube is held."""
+
+    actions: tuple[str, ...] = tuple(f"{joint}.pos" for joint in JOINTS)
+    states: tuple[str, ...] = actions
+
+    def __init__(self, camera: bool):
+        self._arm = So101()
+        self.cameras: dict[str, tuple[int, int, int]] = (
+            dict.fromkeys(("front", "wrist"), (480, 640, 3)) if camera else {}
+        )
+
+    def reset(self, seed: int) -> None:
+        self._arm.reset(seed)
+
+    def step(self, action: np.ndarray) -> bool:
+        return self._arm.step(action)
+
+    def state(self) -> np.ndarray:
+        return self._arm.table.joints.astype(np.float32)
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        draw = {"front": so101_pictures.front, "wrist": so101_pictures.wrist}
+        return {name: draw[name](self._arm.table, *shape[:2]) for name, shape in self.cameras.items()}
+
+    def rest(self) -> np.ndarray:
+        return self._arm.table.joints.copy()
+
+    def close(self) -> None:
+        """There is no simulator to let go of."""
+
+
 def world_of(name: str, camera: bool, keypoints: bool) -> World:
     """The world of this name; see `config_simulated.RATES`."""
+    if name == "so101":
+        return So101World(camera)
     return PushTWorld(camera, keypoints) if name == "pusht" else AlohaWorld(name, camera)

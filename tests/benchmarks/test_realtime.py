@@ -28,6 +28,21 @@ def test_every_delay_has_its_ceiling_and_only_what_fits_is_run() -> None:
     assert ("trained", 4, 4, True) in found and not [row for row in found if row[1:3] == (4, 8)], "12 steps"
 
 
+def test_the_picture_shows_how_rough_the_seams_are() -> None:
+    """One line for the seams and one for what is between them, of every way."""
+    share = {"percent": 50.0, "interval_percent": [40.0, 60.0]}
+    row = {"success": share, "second_difference_between_px": 20.0}
+    result = {
+        realtime.title("guided", delay, delay, True): row
+        | {"delay": delay, "every": delay, "second_difference_at_seams_px": 20.0 * delay}
+        for delay in (1, 2)
+    }
+    successes, rough = realtime.draw(result).axes
+    seams, between = [list(line.get_ydata()) for line in rough.lines]
+    assert seams == [20.0, 40.0] and between == [20.0, 20.0]
+    assert list(successes.lines[0].get_ydata()) == [50.0, 50.0]
+
+
 def test_it_runs(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(realtime, "STEPS", 4)
     monkeypatch.setattr(realtime, "TOGETHER", 2)

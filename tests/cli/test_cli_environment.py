@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lerobot_dp_plus.cli import host
-from lerobot_dp_plus.cli.environment import batch_size, environment_defaults
+from lerobot_dp_plus.cli.environment import environment_defaults
 from lerobot_dp_plus.cli.given import Given
 from lerobot_dp_plus.evaluation import evaluate
 from lerobot_dp_plus.evaluation.obs_type import KEYPOINTS, PIXELS
+from lerobot_dp_plus.evaluation.together import batch_size
 
 CARDS = Path(__file__).parents[2] / "hub_cards"
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}

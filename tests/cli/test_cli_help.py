@@ -10,15 +10,17 @@ from lerobot_dp_plus.cli.commands import OURS, Command
 from lerobot_dp_plus.demos import options as demos
 
 COMMANDS = [[name] for name in OURS] + [["demos", task] for task in demos.DEMOS]
+#: They need no argument.
+BARE = (["demo"], ["serve"])
 FORMATS = [["convert", name] for name in ("zarr", "pusht-npz", "aloha-hdf5", "robomimic")]
 HEAVY = ("torch", "lerobot", "matplotlib", "datasets", "numpy", "huggingface_hub", "draccus")
 
 
 def test_nothing_heavy_is_imported_for_help() -> None:
     """Every page of help and every refusal of an empty command line, in one fresh interpreter."""
-    # `demo` needs no argument, so only its help is asked for.
+    # Those that need no argument would begin; only their help is asked for.
     asked = [[*command, *more] for command in [[], *COMMANDS, *FORMATS] for more in (["--help"], [])]
-    asked = [*(each for each in asked if each != ["demo"]), ["--version"]]
+    asked = [*(each for each in asked if each not in BARE), ["--version"]]
     code = f"""
 import sys
 from lerobot_dp_plus.cli import main
@@ -60,7 +62,7 @@ def test_defaults_are_named(capsys: pytest.CaptureFixture[str]) -> None:
         assert default in " ".join(capsys.readouterr().out.split()), command
 
 
-@pytest.mark.parametrize("command", [*(each for each in COMMANDS if each != ["demo"]), *FORMATS], ids=" ".join)
+@pytest.mark.parametrize("command", [*(each for each in COMMANDS if each not in BARE), *FORMATS], ids=" ".join)
 def test_an_empty_command_line_is_a_short_usage_error(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         entry.main(command)

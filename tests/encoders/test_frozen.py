@@ -13,12 +13,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 
-from lerobot_dp_plus.encoders import ImageEncoderConfig, ObservationEncoder, PatchesConfig, ResNet18Config, pretrained
+from lerobot_dp_plus.encoders import (
+    ImageEncoderConfig,
+    KeypointTokensConfig,
+    ObservationEncoder,
+    PatchesConfig,
+    ResNet18Config,
+    pretrained,
+)
 from lerobot_dp_plus.encoders.pretrained import Frozen, check_digest, fetch
 
 TOP, WRIST = "observation.images.top", "observation.images.wrist"
 SHAPES = {TOP: (3, 34, 40), WRIST: (3, 33, 33)}
-KINDS = [ResNet18Config, PatchesConfig]
+KINDS = [ResNet18Config, PatchesConfig, KeypointTokensConfig]
+#: What a kind needs to be small, and over a ResNet.
+FURTHER = {PatchesConfig: {"trunk": "resnet18", "pool": 1}, KeypointTokensConfig: {"trunk": "resnet18"}}
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -44,7 +53,7 @@ def weights(source: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def frozen(kind: type[ImageEncoderConfig], weights: str, **fields) -> ImageEncoderConfig:
     fields = {"crop_ratio": 1.0, "feature_dim": 8, "frozen": True, "pretrained_weights": weights, **fields}
-    return kind(**fields, **({"trunk": "resnet18", "pool": 1} if kind is PatchesConfig else {}))
+    return kind(**fields, **FURTHER.get(kind, {}))
 
 
 def trunk_of(encoder: nn.Module) -> nn.Module:

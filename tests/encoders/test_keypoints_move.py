@@ -4,13 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.encoders import ImageEncoder, ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.encoders import ImageEncoder, KeypointTokensConfig, ResNet18Config, SmallCnnConfig
+from lerobot_dp_plus.encoders.keypoint_tokens import PLACE_GAIN
 
 #: How far the object moves, in keypoint units, in which the picture is 2 wide.
 FROM, TO = 0.35, 0.60
 MOVED = 2 * (TO - FROM)
 SIZES = [(96, 96), (120, 160), (168, 224), (480, 640)]
 ENCODERS = [ResNet18Config(crop_ratio=1.0), SmallCnnConfig(crop_ratio=1.0)]
+#: Those whose tokens are keypoints.
+TOKENS = [KeypointTokensConfig(width=16), KeypointTokensConfig(trunk="resnet18")]
 
 
 def scene(size: tuple[int, int], at: float, background: Tensor) -> Tensor:
@@ -33,7 +36,9 @@ def shares(encoder: ImageEncoder, size: tuple[int, int]) -> Tensor:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("config", ENCODERS, ids=["resnet18", "small_cnn"])
+@pytest.mark.parametrize(
+    "config", [*ENCODERS, *TOKENS], ids=["resnet18", "small_cnn", "tokens", "tokens of a resnet18"]
+)
 def test_keypoints_move_with_an_object_at_every_size(config, size) -> None:
     torch.manual_seed(0)
     found = torch.cat([shares(config.build().eval(), size) for _ in range(2 if max(size) > 300 else 4)])
@@ -56,3 +61,20 @@ def test_with_torchs_own_weights_they_hardly_do(config) -> None:
         encoder.attention.weight.mul_(config.gains[0])
     torch.manual_seed(1)
     assert shares(encoder, (120, 160)).abs().mean() > 2.5 * without
+
+
+@pytest.mark.parametrize("size", [(96, 96), (120, 160)], ids=["96x96", "120x160"])
+def test_a_token_goes_with_its_keypoint(size) -> None:
+    """Of fresh weights, what a token says of its place is not drowned by what it says of everything else."""
+    torch.manual_seed(0)
+    encoder = KeypointTokensConfig().build().eval()
+    background = 0.6 * torch.randn(3, 1, 1).expand(3, *size)
+    seen = torch.stack([scene(size, at, background) for at in (FROM, TO)])
+    with torch.no_grad():
+        tokens = encoder(seen[:, None])[:, 0]  # (2, K, C)
+        points = encoder.keypoints(encoder.attention(encoder.backbone(seen)))
+        told = encoder.where(points)
+    assert tokens.shape[1] == points.shape[1] == 16
+    moved, of_place = (tokens[1] - tokens[0]).norm(dim=-1), (told[1] - told[0]).norm(dim=-1)
+    assert (of_place / moved).median() > 0.1
+    assert PLACE_GAIN * 0.5 > tokens.std() > 0.5, "all its parts are of order one"

@@ -7,7 +7,15 @@ import torch
 from small_networks import awake, build
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders import HashedWords, ImageEncoderConfig, ObservationEncoder, PatchesConfig, SmallCnnConfig
+from lerobot_dp_plus.encoders import (
+    HashedWords,
+    ImageEncoderConfig,
+    KeypointTokensConfig,
+    ObservationEncoder,
+    PatchesConfig,
+    SmallCnnConfig,
+)
+from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokenEncoder
 from lerobot_dp_plus.encoders.patches import PatchEncoder, ages, places
 from lerobot_dp_plus.encoders.words import WORD_IDS, WORDS_VALID
 from lerobot_dp_plus.networks import TransformerConfig
@@ -23,6 +31,8 @@ CONFIGS = [
     PatchesConfig(crop_shape=(31, 17)),
     PatchesConfig(trunk="resnet18", crop_ratio=1.0, pool=1, feature_dim=12),
     PatchesConfig(trunk="resnet18", crop_ratio=1.0, pool=2),
+    KeypointTokensConfig(width=16, num_keypoints=5, feature_dim=6),
+    KeypointTokensConfig(trunk="resnet18", crop_shape=(33, 33), num_keypoints=3),
 ]
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=repr)
 
@@ -43,7 +53,7 @@ def pixels(dim: int = 4, pool: int = 1) -> PatchEncoder:
 @pytest.mark.parametrize("size", [(33, 33), (33, 96), (41, 57), (64, 40), (65, 97), (80, 63)])
 @every_config
 @torch.no_grad()
-def test_there_are_as_many_tokens_as_it_says(config: PatchesConfig, size: tuple[int, int]) -> None:
+def test_there_are_as_many_tokens_as_it_says(config: ImageEncoderConfig, size: tuple[int, int]) -> None:
     shape = (3, *size)
     config.check({TOP: shape})
     encoder = config.build()
@@ -65,7 +75,7 @@ def test_a_count_by_hand() -> None:
 @pytest.mark.parametrize("words", [None, HashedWords(buckets=16, dim=6, max_words=5)], ids=["silent", "words"])
 @pytest.mark.parametrize("states", [{STATE: 4}, {}], ids=["states", "no states"])
 @pytest.mark.parametrize("share", [False, True])
-@pytest.mark.parametrize("image_encoder", [*CONFIGS[:4], SmallCnnConfig(feature_dim=12)], ids=repr)
+@pytest.mark.parametrize("image_encoder", [*CONFIGS[:4], CONFIGS[6], SmallCnnConfig(feature_dim=12)], ids=repr)
 def test_what_is_announced_is_what_comes(
     image_encoder: ImageEncoderConfig, share: bool, states: dict[str, int], words: HashedWords | None
 ) -> None:
@@ -132,8 +142,9 @@ def test_pooling_is_the_mean_of_what_there_is_also_at_the_edge(pool: int) -> Non
 
 @pytest.mark.parametrize("trunk", ["small_cnn", "resnet18"])
 @pytest.mark.parametrize("share", [False, True])
-def test_every_weight_learns(trunk: str, share: bool) -> None:
-    config = PatchesConfig(trunk=trunk, crop_ratio=1.0, share_across_cameras=share, feature_dim=8)
+@pytest.mark.parametrize("kind", [PatchesConfig, KeypointTokensConfig])
+def test_every_weight_learns(kind: type, trunk: str, share: bool) -> None:
+    config = kind(trunk=trunk, crop_ratio=1.0, share_across_cameras=share, feature_dim=8)
     encoder = ObservationEncoder({STATE: 4}, SHAPES, config, n_obs_steps=STEPS_SEEN)
     (_, tokens) = encoder(observe())
     (tokens.values * torch.randn_like(tokens.values)).sum().backward()
@@ -161,8 +172,9 @@ def test_crops_are_random_in_training_and_the_centre_in_use() -> None:
     assert torch.equal(encoder(images), encoder(images[..., 4:37, 8:48]))
 
 
-def test_half_precision_keeps_its_type() -> None:
-    encoder = PatchesConfig(width=16, crop_ratio=1.0).build().to(torch.bfloat16)
+@pytest.mark.parametrize("kind", [PatchesConfig, KeypointTokensConfig])
+def test_half_precision_keeps_its_type(kind: type) -> None:
+    encoder = kind(width=16, crop_ratio=1.0).build().to(torch.bfloat16)
     found = encoder(torch.randn(1, 2, *SHAPES[TOP]))
     assert found.dtype == torch.bfloat16 and found.isfinite().all()
 
@@ -191,8 +203,48 @@ def test_what_does_not_fit_is_named(fields: dict, message: str) -> None:
         PatchesConfig(**fields).check({TOP: SHAPES[TOP]})
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_keypoints": 0}, r"num_keypoints=0 must be at least 1"),
+        ({"feature_dim": 7}, r"feature_dim=7 must be a multiple of 2"),
+        ({"trunk": "vit"}, r"trunk='vit': legal are small_cnn, resnet18"),
+    ],
+)
+def test_of_keypoints_too(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        KeypointTokensConfig(**fields).check({TOP: SHAPES[TOP]})
+
+
 def test_registered_by_name() -> None:
     assert ImageEncoderConfig.get_choice_class("patches") is PatchesConfig
+    assert ImageEncoderConfig.get_choice_class("keypoint_tokens") is KeypointTokensConfig
+
+
+@torch.no_grad()
+def test_a_keypoint_is_the_mean_of_what_it_attends_to() -> None:
+    """Place and features by hand, of a trunk that is the picture itself."""
+    encoder = KeypointTokenEncoder(nn.Identity(), 3, 2, 8, 4.0, 1.0, None).eval()
+    picture = torch.randn(1, 1, 3, 4, 5)
+    found = encoder(picture)[0, 0]
+    flat, weight = picture[0, 0].flatten(1), encoder.attention.weight[..., 0, 0]
+    for token, scores in enumerate(weight @ flat + encoder.attention.bias[:, None]):
+        share = scores.exp() / scores.exp().sum()
+        place = sum(
+            share[5 * row + column] * torch.tensor([column / 2 - 1, row / 1.5 - 1])
+            for row in range(4)
+            for column in range(5)
+        )
+        expected = encoder.norm(encoder.project(flat @ share)) + encoder.where(place) + encoder.slot[token]
+        torch.testing.assert_close(found[token], expected)
+
+
+@torch.no_grad()
+def test_keypoints_of_the_newest_frame_have_no_age_and_older_ones_have() -> None:
+    encoder = KeypointTokensConfig(width=16, feature_dim=8).build().eval()
+    still = torch.randn(1, 1, 3, 40, 40).expand(-1, 3, -1, -1, -1)
+    found = encoder(still)[0]
+    torch.testing.assert_close(found - found[-1], ages(3, 8, found.device)[:, None].expand_as(found))
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,12 @@ def test_train_evaluate_reuse_resume(
     ran: list[str] = []
     real = host.run
 
-    def short(name: str, given: list[str]) -> None:
+    def counted(name: str, given: list[str]) -> None:
         ran.append(name)
-        real(name, [*given, "--env.episode_length=12"] if name == "eval" else given)
+        real(name, given)
 
-    monkeypatch.setattr(host, "run", short)
+    monkeypatch.setattr(host, "run", counted)
+    monkeypatch.setattr(demo, "evaluate", partial(demo.evaluate, extra=("--env.episode_length=12",)))
     assert entry.main(arguments) == 0
     printed = capsys.readouterr().out
     report = json.loads((out / "eval" / "report.json").read_text())

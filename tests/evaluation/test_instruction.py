@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from lerobot.configs import PreTrainedConfig
+from lerobot.policies.utils import prepare_observation_for_inference
 from lerobot.scripts import lerobot_eval
 from rich.console import Console
 
 from lerobot_dp_plus.demos.blocks import write_blocks_demos
 from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
+from lerobot_dp_plus.encoders import WORDS_VALID
 from lerobot_dp_plus.environments.blocks import TRAY, Blocks
 from lerobot_dp_plus.environments.blocks_config import BlocksConfig
 from lerobot_dp_plus.evaluation import instruction
@@ -110,7 +113,7 @@ def test_it_reads_by_default_and_hears_lerobots_evaluation(learned, tmp_path, mo
 
     config = PreTrainedConfig.from_pretrained(learned)
     assert config.words.get_choice_name(type(config.words)) == "ngrams" and config.fps == 10
-    assert "observation.gaze" not in config.observed_features
+    assert "observation.gaze" not in config.input_features, "nobody is asked for it"
     heard: list[str] = []
     kind = type(config.words)
     ids = kind.ids
@@ -142,6 +145,19 @@ def test_a_sentence_may_be_given_to_act(learned):
         loaded.policy.reset()
         np.testing.assert_array_equal(told[task], loaded.act({**seen, "task": task}))
     assert not np.array_equal(*told.values()) and told["blue"].shape == (3,)
+
+
+def test_lerobots_rollout_tells_it_what_task_says(learned):
+    """As both engines of lerobot-rollout prepare what a robot measured; an empty --task is silence."""
+    from lerobot_dp_plus import load_policy
+
+    loaded = load_policy(learned)
+    seen, _ = Blocks("environment_state_agent_pos").reset(seed=1)
+    names = {"agent_pos": "observation.state", "environment_state": "observation.environment_state"}
+    for task, count in (("put the red one on the tray", 7), (None, 0)):
+        measured = {names[key]: value.astype(np.float32) for key, value in seen.items()}
+        made = loaded.preprocess(prepare_observation_for_inference(measured, torch.device("cpu"), task, "blocks"))
+        assert made[WORDS_VALID].shape[0] == 1 and int(made[WORDS_VALID].sum()) == count
 
 
 def test_bad_input_is_named(learned, tmp_path):

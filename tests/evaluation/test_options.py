@@ -28,7 +28,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the demo's training and the evaluation were called with; nothing runs."""
     found: dict[str, Any] = {}
 
-    def evaluate(policy: Path, output_dir: Path, run: Any, episodes: int, first_seed: int, *more: Any) -> None:
+    def evaluate(policy: Path, output_dir: Path, episodes: int, first_seed: int, *more: Any) -> None:
         found.update(output_dir=output_dir, first_seed=first_seed, extra=more[1] if more else ())
         raise Stop
 
@@ -71,3 +71,12 @@ def test_the_helps_eval_of_the_demo_gives_its_policy_what_it_reads() -> None:
     check_environment(policy, PushtEnv(**({"obs_type": obs_type} if obs_type else {})))
     with pytest.raises(ValueError, match=r"needs observation\.environment_state"):
         check_environment(policy, PushtEnv())
+
+
+def test_checkpoints_by_position_or_as_lerobots_eval_names_them() -> None:
+    from lerobot_dp_plus.evaluation.options import evaluate_parser
+
+    for given in (["a"], ["--episodes=3", "a"], ["--policy=a"], ["--policy.path", "a", "--episodes", "3"]):
+        found, others = evaluate_parser().parse_known_args([*given, "--policy.n_action_steps=4"])
+        assert found.checkpoints == [Path("a")] and others == ["--policy.n_action_steps=4"]
+    assert evaluate_parser().parse_args(["a", "b"]).checkpoints == [Path("a"), Path("b")]

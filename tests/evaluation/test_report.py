@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from lerobot_dp_plus.evaluation.evaluate import policy_switches
-from lerobot_dp_plus.evaluation.report import main, print_report, pusht_score, read_report, write_report
+from lerobot_dp_plus.evaluation.report import print_report, pusht_score, read_report, write_report
 from lerobot_dp_plus.hub.intervals import wilson_interval
+from lerobot_dp_plus.reporting.report import main
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_every_preset_and_observation_gets_a_card(preset: str, observations: str
         set(saved["input_features"]) & {"observation.image", "observation.images.top"}
     )
     assert ("lipman2023flow" in card, "peebles2023dit" in card) == (
-        preset in ("dp_plus_flow", "dp_plus_dit"),
+        preset in ("dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"),
         preset == "dp_plus_dit",
     )
     assert "Not evaluated." in card and "Not measured." in card and "is not recorded in this repository" in card

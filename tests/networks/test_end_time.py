@@ -5,13 +5,21 @@ import torch
 from small_networks import awake, build, digest
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import (
+    DiTConfig,
+    LSTMConfig,
+    MixtureConfig,
+    NetworkConfig,
+    TransformerConfig,
+    UNet1dConfig,
+)
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.notation import take_rows
 
 EVERY: list[NetworkConfig] = [
     TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=4),
     DiTConfig(dim=16, depth=2, num_heads=4),
+    MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4),
     UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16),
     LSTMConfig(dim=16, depth=2),
 ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_networks import HORIZON, awake, build, digest
 
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.networks.attention import SelfAttention
 from lerobot_dp_plus.networks.dit import FEW
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
@@ -17,6 +17,7 @@ EVERY = [
     TransformerConfig(**SMALL, patch_size=2),
     TransformerConfig(**SMALL, patch_size=HORIZON),
     DiTConfig(**SMALL, patch_size=4),
+    MixtureConfig(**SMALL, head_dim=8, patch_size=2),
     UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=8),
 ]
 every_network = pytest.mark.parametrize(

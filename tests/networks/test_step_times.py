@@ -5,7 +5,14 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor
 
-from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import (
+    DiTConfig,
+    LSTMConfig,
+    MixtureConfig,
+    NetworkConfig,
+    TransformerConfig,
+    UNet1dConfig,
+)
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, of_patches
 from lerobot_dp_plus.notation import Network
 
@@ -17,6 +24,7 @@ OF_TOKENS = [
         TransformerConfig(**SMALL, patch_size=patch),
         TransformerConfig(**SMALL, patch_size=patch, causal=False),
         DiTConfig(**SMALL, patch_size=patch),
+        MixtureConfig(**SMALL, patch_size=patch),
     )
 ]
 every_network_of_tokens = pytest.mark.parametrize("config", OF_TOKENS)
@@ -67,7 +75,9 @@ def test_a_causal_token_feels_its_own_time_and_earlier_ones_only(patch: int) -> 
     assert torch.equal(seen, tokens[:, None] >= tokens[None, :])
 
 
-@pytest.mark.parametrize("config", [TransformerConfig(**SMALL, patch_size=1, causal=False), DiTConfig(**SMALL)])
+@pytest.mark.parametrize(
+    "config", [TransformerConfig(**SMALL, patch_size=1, causal=False), DiTConfig(**SMALL), MixtureConfig(**SMALL)]
+)
 def test_without_causality_every_token_feels_every_time(config: NetworkConfig) -> None:
     assert felt(awake(build(config))).all()
 
@@ -109,7 +119,8 @@ def test_the_unet_refuses_and_says_which_networks_take_them() -> None:
     network = awake(build(UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)))
     x_t, time, condition = inputs(network)
     with pytest.raises(
-        ValueError, match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer, dit and lstm take both"
+        ValueError,
+        match=r"network\.type=unet1d takes one time a chunk \(B,\).*transformer, dit, mixture and lstm take both",
     ):
         network(x_t, time, condition)
     assert network(x_t, time[:, 0], condition).shape == x_t.shape

@@ -8,17 +8,29 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build
 from torch import Tensor
 
-from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig, attention
+from lerobot_dp_plus.networks import (
+    DiTConfig,
+    LSTMConfig,
+    MixtureConfig,
+    NetworkConfig,
+    TransformerConfig,
+    UNet1dConfig,
+    attention,
+)
 from lerobot_dp_plus.networks.attention import SHORT, attend
+from lerobot_dp_plus.networks.backbones import Scratch
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens, repeat_rows, tile_rows
 
 BATCH, PLACES, SAID = 3, 7, 6
 SPANS = {STEPS: Span(OBSERVATION_STEPS, WIDTH), PATCHES: Span(PLACES, 4), WORDS: Span(SAID, 3)}
 TRANSFORMER = TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=2)
+MIXTURE = MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4, patch_size=2, backbone=Scratch(dim=24))
 DIT, UNET = DiTConfig(dim=16, depth=2, num_heads=4), UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)
 NETWORKS = {
     "transformer": (TRANSFORMER, {STEPS: SPANS[STEPS]}),
     "transformer of every kind": (TRANSFORMER, SPANS),
+    "mixture": (MIXTURE, {STEPS: SPANS[STEPS]}),
+    "mixture of every kind": (MIXTURE, SPANS),
     "dit": (DIT, {STEPS: SPANS[STEPS]}),
     "unet1d": (UNET, {STEPS: SPANS[STEPS]}),
     "lstm": (LSTMConfig(dim=16, depth=1), {STEPS: SPANS[STEPS]}),
@@ -181,7 +193,7 @@ def test_networks_of_vectors_refuse_tokens_and_name_what_reads_them(
 ) -> None:
     message = (
         rf"network\.type = {name}: reads steps, and this observation has {unread} too; "
-        r"legal with them: network\.type = transformer$"
+        r"legal with them: network\.type = mixture or transformer$"
     )
     with pytest.raises(ValueError, match=message):
         config.check_observation(dict.fromkeys(kinds))
@@ -195,6 +207,6 @@ def test_networks_of_vectors_refuse_to_see_nothing(config: NetworkConfig, name: 
     config.check_observation({STEPS: SPANS[STEPS]})
 
 
-@pytest.mark.parametrize("config", [TRANSFORMER, DIT, UNET], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize("config", [TRANSFORMER, MIXTURE, DIT, UNET], ids=lambda c: type(c).__name__)
 def test_a_config_reads_what_its_network_reads(config: NetworkConfig) -> None:
     assert build(config).reads == config.reads

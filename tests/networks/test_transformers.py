@@ -7,7 +7,7 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks import DiTConfig, NetworkConfig, TransformerConfig
+from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig
 from lerobot_dp_plus.networks.attention import SHORT, attend
 from lerobot_dp_plus.networks.dit import DiTBlock
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding
@@ -17,7 +17,7 @@ BATCH = 3
 SMALL = {"dim": 16, "depth": 2, "num_heads": 4}
 EVERY = [
     pytest.param(kind(**SMALL, patch_size=patch), id=f"{kind.__name__}-{patch}")
-    for kind in (TransformerConfig, DiTConfig)
+    for kind in (TransformerConfig, DiTConfig, MixtureConfig)
     for patch in (1, 2)
 ]
 every_network = pytest.mark.parametrize("config", EVERY)

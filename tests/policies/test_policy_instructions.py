@@ -12,7 +12,7 @@ import pytest
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.datasets import LeRobotDataset
-from lerobot.datasets.language import LANGUAGE_PERSISTENT, language_persistent_arrow_type
+from lerobot.datasets.language import LANGUAGE_PERSISTENT
 from lerobot.lerobot_types import TransitionKey
 from lerobot.policies import get_policy_class
 from test_policy_words import two_tasks
@@ -147,7 +147,7 @@ def test_lerobots_column_of_paraphrases_is_read(tmp_path):
         }
 
     said = [row("task_aug", "turn left"), row("subtask", "approach"), row("task_aug", LEFT)]
-    column = pa.array([said, said, [row("task_aug", "to the right")]], type=language_persistent_arrow_type())
+    column = pa.array([said, said, [row("task_aug", "to the right")]])
     numbers = {"frame_index": [0, 1, 0], "task_index": [0, 0, 1]}
     file = tmp_path / "data" / "chunk-000" / "file-000.parquet"
     file.parent.mkdir(parents=True)

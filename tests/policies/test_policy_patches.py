@@ -54,7 +54,7 @@ def test_resuming_equals_no_interruption(checkpoints, tmp_path):
 @pytest.mark.parametrize("preset", ["dp_plus_unet", "dp_plus_dit"])
 def test_networks_that_read_steps_only_refuse_them(preset):
     with pytest.raises(
-        ValueError, match=r"reads steps, .* has patches too; legal with them: network\.type = transformer"
+        ValueError, match=r"reads steps, .* has patches too; legal with them: network\.type = mixture or transformer"
     ):
         policy(preset, inputs={**STATE, **IMAGES}, image_encoder=PatchesConfig(width=16, crop_ratio=1.0))
 

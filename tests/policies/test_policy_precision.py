@@ -34,7 +34,9 @@ def test_every_kind_acts_in_every_type_on_every_type(kind):
             assert found.isfinite().all() and found.shape == expected.shape
 
 
-@pytest.mark.parametrize("preset", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"])
+@pytest.mark.parametrize(
+    "preset", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"]
+)
 @pytest.mark.parametrize("inputs", ["state", "image"])
 def test_actions_are_those_of_float32_to_the_digits_of_the_weights(preset, inputs):
     from lerobot_dp_plus.objectives import FlowMatching

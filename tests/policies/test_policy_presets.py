@@ -16,12 +16,15 @@ from tiny import BASELINES, PRESETS
 from lerobot_dp_plus import patches
 from lerobot_dp_plus import policies as room
 from lerobot_dp_plus.auxiliary import Outcome
+from lerobot_dp_plus.execution import Agreement
 from lerobot_dp_plus.heads import head_of
 from lerobot_dp_plus.networks import DiTConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import STEPS, Span, Tokens
 from lerobot_dp_plus.objectives import BetaTimes
 from lerobot_dp_plus.policies import timing
+from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusTransformerConfig
 from lerobot_dp_plus.policies.windows import Windows
+from lerobot_dp_plus.selection import Coherent
 
 USUAL = {"device": "cpu", "push_to_hub": False}
 
@@ -171,3 +174,18 @@ def test_what_the_room_says_of_presets_and_files_is_so():
         )
         if "times" in row:
             assert isinstance(made.objective.times, BetaTimes) and f"Beta({made.objective.times.a:g}, 1) times" in row
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"max_delay": 12}, {"n_action_steps": 30}, {"execution": Agreement(min_steps=12), "selection": Coherent()}],
+    ids=["max_delay", "n_action_steps", "execution"],
+)
+def test_steps_that_fit_the_datas_rate_are_not_judged_by_another(fields: dict) -> None:
+    """At 30 frames a second a chunk has 48 steps; at PushT's 10, which is assumed until the data are known, 16."""
+    made = DpPlusTransformerConfig(push_to_hub=False, **fields)
+    made.follow(30)
+    with pytest.raises(ValueError, match="must be at"):
+        made.follow(10)
+    with pytest.raises(ValueError, match="must be at"):
+        DpPlusTransformerConfig(push_to_hub=False, horizon=16, **fields)

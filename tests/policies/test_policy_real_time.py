@@ -252,7 +252,7 @@ def test_a_regression_is_shown_its_prefix_too() -> None:
     [
         (
             {"preset": "dp_plus_unet", "max_delay": 2},
-            r"network.type = unet1d has one time .*\['dit', 'lstm', 'transformer'\]",
+            r"network.type = unet1d has one time .*\['dit', 'lstm', 'mixture', 'transformer'\]",
         ),
         ({"objective": Shortcut(), "sampler": Jump(2), "max_delay": 2}, "objective.type = shortcut jumps"),
         ({"max_delay": 8}, "max_delay = 8: must be at least 0 and at most half of the 15 steps"),

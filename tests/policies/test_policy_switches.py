@@ -16,7 +16,7 @@ from lerobot_dp_plus.execution import Ensemble
 from lerobot_dp_plus.guidance import NoGuidance, Smoothness
 from lerobot_dp_plus.heads import Discretised, Implicit, MixtureDensity, Regression
 from lerobot_dp_plus.heads import Langevin as SearchByLangevin
-from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, MixtureConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Shortcut
 from lerobot_dp_plus.objectives.times import LogitNormalTimes, UniformTimes
 from lerobot_dp_plus.paths import LinearBetaPath
@@ -51,6 +51,7 @@ def test_presets_are_what_the_table_says():
         "dp_plus_transformer": (TransformerConfig(), Diffusion(), DPMpp2M(num_steps=10)),
         "dp_plus_flow": (TransformerConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
         "dp_plus_dit": (DiTConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
+        "dp_plus_pi0": (MixtureConfig(), FlowMatching(), DPMpp2M(num_steps=10)),
     }
     assert set(rows) == set(PRESETS)
     usual = DPMpp2M(num_steps=10)  # of no use
@@ -231,7 +232,7 @@ def test_stock_parsing_ends_a_refused_config_in_its_own_reason(monkeypatch, caps
     def train(cfg: TrainPipelineConfig) -> None:
         raise AssertionError("must not get here")
 
-    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.n_action_steps=16"]
+    flags = ["--dataset.repo_id=x/y", "--policy.type=dp_plus_unet", "--policy.horizon=16", "--policy.n_action_steps=16"]
     monkeypatch.setattr(sys, "argv", ["lerobot-train", *flags])
     with pytest.raises(SystemExit) as caught:
         parser.wrap()(train)()
@@ -272,8 +273,8 @@ def test_a_field_of_another_member_is_refused(switches):
                 *("langevin", "predictor_corrector"),
             ],
         ),
-        ("network", ["dit", "lstm", "transformer", "unet1d"]),
-        ("image_encoder", ["patches", "resnet18", "small_cnn"]),
+        ("network", ["dit", "lstm", "mixture", "transformer", "unet1d"]),
+        ("image_encoder", ["keypoint_tokens", "patches", "resnet18", "small_cnn"]),
         (
             "selection",
             [

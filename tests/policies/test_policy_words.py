@@ -273,7 +273,7 @@ def test_candidates_are_judged_by_what_was_learned_too():
 @pytest.mark.parametrize("preset", ["dp_plus_unet", "dp_plus_dit"])
 def test_networks_that_do_not_read_words_refuse_them(preset):
     with pytest.raises(
-        ValueError, match=r"reads steps, .* has words too; legal with them: network\.type = transformer"
+        ValueError, match=r"reads steps, .* has words too; legal with them: network\.type = mixture or transformer"
     ):
         policy(preset, words=HashedWords())
 

@@ -11,11 +11,19 @@ from torch import Tensor
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.encoders import SmallCnnConfig
-from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig
+from lerobot_dp_plus.networks import (
+    DiTConfig,
+    LSTMConfig,
+    MixtureConfig,
+    NetworkConfig,
+    TransformerConfig,
+    UNet1dConfig,
+)
+from lerobot_dp_plus.networks.backbones import Scratch
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 
-PRESETS = ("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit")
+PRESETS = ("dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0")
 #: The same policy with the heads of the field's baselines.
 BASELINES = ("dp_plus_bc", "dp_plus_gmm", "dp_plus_ibc", "dp_plus_bet")
 ACTION_DIM, HORIZON, BATCH = 2, 8, 3
@@ -42,6 +50,8 @@ def network(preset: str) -> NetworkConfig:
     if preset == "dp_plus_gmm":
         return LSTMConfig(dim=16, depth=1)
     size = {"dim": 16, "depth": 1, "num_heads": 2}
+    if preset == "dp_plus_pi0":
+        return MixtureConfig(**size, head_dim=8, backbone=Scratch(dim=24))
     return DiTConfig(**size) if preset == "dp_plus_dit" else TransformerConfig(**size)
 
 

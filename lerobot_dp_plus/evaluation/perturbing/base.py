@@ -1,0 +1,88 @@
+"""What a perturbation is, and how one is read from a command line."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+
+class Untouched:
+    """What acts in one batch of episodes; this one changes nothing."""
+
+    def observed(self, observation: dict[str, Any]) -> dict[str, Any]:
+        """An observation as the environment's processor gives it: pictures up to 1, states in their units."""
+        return observation
+
+    def seen(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """What the policy is given, normalised."""
+        return batch
+
+    def decided(self, action: Tensor) -> Tensor:
+        """What the policy gives (B, A), normalised."""
+        return action
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One way to make an episode harder, of some strength.
+
+    Attributes:
+        level: how much.
+        name: on the command line; unit: of the level, in words.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+
+    level: float
+
+    def begin(self, seed: int) -> Untouched:
+        """What acts in a batch of episodes, whose random numbers follow from `seed`."""
+        return Untouched()
+
+    def switches(self) -> list[str]:
+        """Arguments of LeRobot's `eval` that do it."""
+        return []
+
+
+#: By name, in the order of the folder's table.
+PERTURBATIONS: dict[str, type[Perturbation]] = {}
+
+
+def register[T: type[Perturbation]](member: T) -> T:
+    """Name a member."""
+    PERTURBATIONS[member.name] = member
+    return member
+
+
+def whole(perturbation: Perturbation, least: int) -> None:
+    """Raise a ValueError if the level is no whole number of at least `least`."""
+    if perturbation.level != int(perturbation.level) or perturbation.level < least:
+        raise ValueError(
+            f"perturb {perturbation.name} = {perturbation.level:g}: must be a whole number of at least {least}"
+        )
+
+
+def within(perturbation: Perturbation, low: float, high: float) -> None:
+    """Raise a ValueError if the level is not from `low` to `high`."""
+    if not low <= perturbation.level <= high:
+        raise ValueError(f"perturb {perturbation.name} = {perturbation.level:g}: must be from {low:g} to {high:g}")
+
+
+def parsed(text: str) -> list[Perturbation]:
+    """`delay=0,2,4` as perturbations.
+
+    Raises:
+        ValueError: no such name or level; naming what is legal.
+    """
+    name, _, levels = text.partition("=")
+    if name not in PERTURBATIONS:
+        raise ValueError(f"perturb {text!r}: legal are {', '.join(PERTURBATIONS)}, as in --perturb delay=0,2,4")
+    try:
+        numbers = [float(each) for each in levels.split(",")]
+    except ValueError as error:
+        raise ValueError(f"perturb {text!r}: expected numbers after the name, as in --perturb {name}=0,1") from error
+    return [PERTURBATIONS[name](number) for number in numbers]
