@@ -24,7 +24,7 @@ def check(config: DpPlusConfig) -> None:
             f"sampler.type={Sampler.get_choice_name(type(config.sampler))} draws noise on the way, and noise is an input of "
             f"the file: legal are {', '.join(legal)} (--policy.sampler.type=dpmpp_2m)"
         )
-    if not isinstance(config.selection, CHOOSE_ALONE):
+    if type(config.selection) not in CHOOSE_ALONE:  # one of them has a child that holds its plan
         legal = [Selection.get_choice_name(each) for each in CHOOSE_ALONE]
         found.append(
             f"selection.type={choice} chooses by more than the candidates and numbers that ONNX knows: legal are {', '.join(legal)} "
@@ -54,10 +54,8 @@ def check(config: DpPlusConfig) -> None:
             f"execution.type={Execution.get_choice_name(type(config.execution))} remembers former chunks: "
             "--policy.execution.type=fixed"
         )
-    if config.words.reads:
-        found.append(
-            f"words.type={Words.get_choice_name(type(config.words))} reads a sentence, and files read numbers: a policy "
-            "without words is legal"
-        )
+    if config.spoken_features:
+        kind = Words.get_choice_name(type(config.words))
+        found.append(f"words.type={kind} reads a sentence, and files read numbers: a policy without words is legal")
     if found:
         raise ValueError("this policy cannot be one file:\n  " + "\n  ".join(found))
