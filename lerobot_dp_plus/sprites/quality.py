@@ -16,7 +16,7 @@ class Quality:
 
     Args:
         reconstruction: mean squared error of a picture in 0 … 1.
-        explained: 1 − reconstruction over the error of pictures with the thing left out; 1 is perfect.
+        explained: 1 − reconstruction over the error of pictures with the thing left out, both without noise; 1 is perfect.
         turned: the share of pictures that another turn of the thing explains as well.
         mirrored: `explained` of the mirror images, which were not learned from.
         far, apart: the median disagreement of picture and mirror image, in pixels of the explained picture and degrees.

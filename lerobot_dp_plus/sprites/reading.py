@@ -9,7 +9,7 @@ from torch import Tensor
 from lerobot_dp_plus.sprites.gauge import Gauge, gauge_of, gauge_of_look, middle
 from lerobot_dp_plus.sprites.mirroring import Mirror
 from lerobot_dp_plus.sprites.refining import refined
-from lerobot_dp_plus.sprites.scene import Frames, Scene
+from lerobot_dp_plus.sprites.scene import Frames, Scene, half, noise_of
 from lerobot_dp_plus.sprites.searching import found, turn_errors
 from lerobot_dp_plus.sprites.sprite import Pose, Sprite
 
@@ -27,18 +27,21 @@ class Fit:
         pose: (N,) the sprite's poses.
         error: (N,) mean squared error of every picture.
         without: (N,) the same with the thing left out.
+        noise: (N,) the part of both that is noise.
         turned: (N,) whether another turn of the thing explains the picture as well, or better.
     """
 
     pose: Pose
     error: Tensor
     without: Tensor
+    noise: Tensor
     turned: Tensor
 
     @property
     def explained(self) -> float:
-        """1 − Σ error / Σ error with the thing left out; 1 is perfect."""
-        return float(1 - self.error.sum() / self.without.sum().clamp_min(1e-12))
+        """1 − Σ error / Σ error with the thing left out, both without noise; 1 is perfect."""
+        noise = self.noise.sum()
+        return float(1 - (self.error.sum() - noise).clamp_min(0) / (self.without.sum() - noise).clamp_min(1e-12))
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,14 @@ def _fit(sprite: Sprite, scene: Scene, frames: Frames, mirror: Mirror | None, te
             robots = None if robots is None else mirror.places(robots, sprite.size)
         parts.append(_fit_batch(sprite, scene, pictures, robots, background))
         tell(len(pictures))
-    place, angle, error, without, turned = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Fit(Pose(place, angle), error, without, turned)
+    place, angle, error, without, noise, turned = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Fit(Pose(place, angle), error, without, noise, turned)
 
 
 def _fit_batch(
     sprite: Sprite, scene: Scene, pictures: Tensor, robots: Tensor | None, background: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """place, angle, error, without, turned of some pictures."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """place, angle, error, without, noise, turned of some pictures."""
     start, _ = found(sprite, scene, pictures, robots, background)
     pose, error = refined(sprite, start, pictures, robots, background, STEPS)
     errors = turn_errors(sprite, pose, pictures, robots, background, TURNS)
@@ -109,7 +112,8 @@ def _fit_batch(
         again, worth = refined(sprite, other, pictures, robots, background, STEPS)
         pose, error = pose.instead(again, worth < error), torch.minimum(error, worth)
         errors = turn_errors(sprite, pose, pictures, robots, background, TURNS)
+    errors = (errors - noise_of(half(pictures), half(background))[:, None]).clamp_min(0)
     turned = errors[:, 1:].amin(1) < AS_WELL * errors[:, 0]
     nowhere = Pose(pose.place + 1e4, pose.angle)
     without = (sprite(nowhere, robots, background) - pictures).square().mean((1, 2, 3))
-    return pose.place, pose.angle, error, without, turned
+    return pose.place, pose.angle, error, without, noise_of(pictures, background), turned

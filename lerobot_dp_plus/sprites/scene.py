@@ -14,8 +14,9 @@ from lerobot_dp_plus.sprites.sprite import Patch
 EXPLAINED = 48
 #: Pictures of which the median is taken, and that are looked at before anything is learned.
 SAMPLE = 512
-#: A pixel that differs by more in a colour, of 0 … 1, shows something else than the background.
-DIFFERS = 0.1
+#: A pixel that differs by more in a colour, of 0 … 1, shows something else than the background; or by so many deviations
+#: of the noise, if that is more.
+DIFFERS, DEVIATIONS = 0.1, 4.0
 #: The side of the square in which the robot is looked for, over that of the picture; its pixels.
 ROBOT, ROBOT_PIXELS = 1 / 6, 16
 
@@ -62,17 +63,19 @@ class Scene:
         background: the median picture, (3, h, w) in 0 … 1.
         robot: the look of the robot; None if it is not in sight.
         contrast: how much the robot differs from the background in the strongest pixel, 0 … 1.
+        noise: standard deviation of pixels in which nothing moves, 0 … 1.
     """
 
     background: Tensor
     robot: Patch | None
     contrast: float
+    noise: float
 
     def foreground(self, pictures: Tensor, robots: Tensor | None, background: Tensor | None = None) -> Tensor:
         """How much pictures (B, 3, h, w) differ from the background, (B, h, w); none where the robot is."""
         behind = self.background if background is None else background
         difference = (pictures - behind).abs().amax(1)
-        difference = difference * (difference > DIFFERS)
+        difference = difference * (difference > max(DIFFERS, DEVIATIONS * self.noise))
         if robots is None or self.robot is None:
             return difference
         far = grid(difference.shape[-2], difference.shape[-1], pictures.device) - robots[:, None, None]
@@ -93,14 +96,23 @@ def look_at(frames: Frames) -> Scene:
     """Median picture and robot of some frames."""
     some = frames.spread()
     background = some.pictures.median(0).values.float() / 255
+    noise = float(noise_of(some.bright, background).median().sqrt())
     if some.robots is None:
-        return Scene(background, None, 0.0)
+        return Scene(background, None, 0.0, noise)
     side, still = ROBOT * max(frames.size), torch.zeros(len(some))
     around = cut(some.bright, some.robots, still, side, ROBOT_PIXELS).median(0).values  # (3, 16, 16)
     behind = cut(background.expand(len(some), -1, -1, -1), some.robots, still, side, ROBOT_PIXELS).median(0).values
     differs = (around - behind).abs().amax(0)
     contrast = float(differs.max())
-    return Scene(background, Patch(around, (differs > contrast / 2).float(), side), contrast)
+    return Scene(background, Patch(around, (differs > contrast / 2).float(), side), contrast, noise)
+
+
+def noise_of(pictures: Tensor, background: Tensor) -> Tensor:
+    """The variance of the noise in pictures (B, 3, h, w), (B,), as the median difference from the background tells it.
+
+    Most of a picture is background, so what moves does not count. Of a Gaussian the median of |x| is σ/1.4826.
+    """
+    return (1.4826 * (pictures - background).abs().flatten(1).median(1).values).square()
 
 
 def blobs(foreground: np.ndarray) -> list[np.ndarray]:

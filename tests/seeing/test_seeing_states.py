@@ -51,6 +51,19 @@ def test_what_is_told_without_labels_is_right(truth: Truth, seen: Seen) -> None:
     assert quality.far < 0.3 and quality.apart < 2
 
 
+def test_noise_of_a_camera_is_no_reason_to_refuse(truth: Truth) -> None:
+    """Twelve of 255 in every pixel, independently: places are still those of the corners."""
+    noise = 12 * torch.randn(truth.frames.pictures.shape, generator=torch.Generator().manual_seed(0))
+    noisy = Frames((0.8 * truth.frames.pictures + noise).clamp(0, 255).byte(), truth.frames.robots)
+    found = see(noisy, VIEW, MIRROR, learning=QUICK)
+    assert found.refused is None and found.points is not None and found.quality is not None
+    assert found.scene.noise * 255 == pytest.approx(12, rel=0.1)
+    assert found.quality.explained > 0.9
+    origin, angle = torch.tensor(truth.origins).float(), torch.tensor(truth.angles).float()
+    off = (found.points - corners_of(origin, angle)).unflatten(-1, (8, 2)).norm(dim=-1)
+    assert off.median() < 0.4 * ARENA / SIDE
+
+
 def test_the_mirror_image_of_a_picture_has_the_mirror_image_of_its_points(truth: Truth, seen: Seen) -> None:
     """The frame is one in which the task's mirror only swaps left and right: what `pusht_mirror` does with corners."""
     some = truth.frames.part(slice(0, 40))
