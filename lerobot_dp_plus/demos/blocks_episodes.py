@@ -37,7 +37,7 @@ class Recipe:
     images: bool = False
     size: int = 64
     ambiguous: float = 1 / 3
-    disturbed: float = 0.5
+    disturbed: float = 0.3
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -105,7 +105,7 @@ def blocks_parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", action="store_true", help="also record pictures")
     parser.add_argument("--size", type=int, default=64, help="height and width of the pictures")
     parser.add_argument("--ambiguous", type=float, default=AMBIGUOUS, help="share of sentences that fit several things")
-    parser.add_argument("--disturbed", type=float, default=0.5, help="share of disturbed executions")
+    parser.add_argument("--disturbed", type=float, default=0.3, help="share of disturbed executions")
     _add_production_arguments(parser)
     return parser
 

@@ -141,9 +141,10 @@ def swap_task(
 
 
 def shown(heard: Sequence[Heard], console: Console | None = None) -> None:
-    """Print the table, shares in percent with 95 % Wilson intervals."""
-    table = Table(title="What is grasped first, by what is said", title_style="bold")
-    for name in ("said", "episodes", "what it fits", "the scene's thing", "another", "nothing", "delivered"):
+    """Print the table: counts, and in brackets 95 % Wilson intervals in percent."""
+    title = "What is grasped first, by what is said: counts, and 95 % intervals in percent"
+    table = Table(title=title, title_style="bold")
+    for name in ("said", "of", "fitting", "the scene's", "another", "nothing", "delivered"):
         table.add_column(name)
     for row in heard:
         counts = (row.fitting, row.scene, row.another, row.nothing, row.delivered)
@@ -153,7 +154,7 @@ def shown(heard: Sequence[Heard], console: Console | None = None) -> None:
 
 def _with_interval(count: int, episodes: int) -> str:
     low, high = wilson_percent(count, episodes)
-    return f"{count} ({low:.1f}–{high:.1f} %)"
+    return f"{count} ({low:.0f}–{high:.0f})"
 
 
 def environment_of(folder: Path, name: str | None) -> EnvConfig:
