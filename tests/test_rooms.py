@@ -13,6 +13,7 @@ PARTS = {
     "networks",
     "encoders",
     "auxiliary",
+    "tokenizers",
     "energies",
     "forward_maps",
     "refinement",
@@ -53,7 +54,8 @@ TABLE: dict[str, set[str]] = {
     # Somebody who is asked; numpy, and matplotlib for a picture.
     "asking": set(),
     "surprise": {"notation", "units"},
-    "auxiliary": {"notation", "units"},
+    "tokenizers": {"notation", "units"},
+    "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
     "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood", "real_time"},
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
