@@ -13,6 +13,7 @@ PARTS = {
     "networks",
     "encoders",
     "auxiliary",
+    "tokenizers",
     "energies",
     "forward_maps",
     "refinement",
@@ -54,7 +55,8 @@ TABLE: dict[str, set[str]] = {
     # Somebody who is asked; numpy, and matplotlib for a picture.
     "asking": set(),
     "surprise": {"notation", "units"},
-    "auxiliary": {"notation", "units"},
+    "tokenizers": {"notation", "units"},
+    "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers"},
     # States found in pictures; torch only.
     "sprites": {"encoders", "augmentation", "auxiliary"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.

@@ -5,6 +5,7 @@
 | `dynamics` | `none`, `outcome` | the energy `end`: how far a chunk leads from where demonstrations end | `dynamics/` |
 | `state_estimation` | `none`, `regression` | states read off pictures | `state_estimation/` |
 | `auxiliary` | `none`, `next_state` | nothing: its loss shapes the image encoders | `base.py`, `next_state.py` |
+| | `gaze_reconstruction`, `gaze_position` | nothing: its loss shapes the backbone | `gaze/` |
 
 Every member says which frames of the data it needs and gives a loss for each sample (`base.py`). A training sample holds the
 union of the frames that are needed.
@@ -22,6 +23,7 @@ from lerobot_dp_plus.auxiliary.base import (
     View,
 )
 from lerobot_dp_plus.auxiliary.dynamics import Dynamics, NoDynamics, Outcome
+from lerobot_dp_plus.auxiliary.gaze import GazePosition, GazeReconstruction
 from lerobot_dp_plus.auxiliary.next_state import NextState
 from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Regression, StateEstimation
 
@@ -31,6 +33,8 @@ __all__ = [
     "Data",
     "Dynamics",
     "Further",
+    "GazePosition",
+    "GazeReconstruction",
     "Loss",
     "Needs",
     "NextState",

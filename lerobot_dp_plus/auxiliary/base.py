@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import draccus
 from torch import Tensor, nn
 
-from lerobot_dp_plus.notation import Energy, Tokens
+from lerobot_dp_plus.notation import Condition, Energy, Tokens
 from lerobot_dp_plus.units import Units
 
 
@@ -59,6 +59,8 @@ class Data(NamedTuple):
         action_dim: A.
         estimated: whether states are read off the cameras.
         crops: whether image encoders see only a part of a picture, cut out at random while training.
+        privileged: the width of what is recorded for further losses alone, by name.
+        remembers: whether the network keeps keys and values of tokens of pictures, for others to read.
     """
 
     state_dims: Mapping[str, int]
@@ -66,6 +68,8 @@ class Data(NamedTuple):
     action_dim: int
     estimated: bool = False
     crops: bool = False
+    privileged: Mapping[str, int] = {}
+    remembers: bool = False
 
 
 class Surroundings(NamedTuple):
@@ -78,6 +82,8 @@ class Surroundings(NamedTuple):
         token_width: width of the policy's tokens of the observation steps and of its patches, together.
         see: makes an encoder of pictures of the policy's kind, and returns it and C. The encoder takes pictures
             by name, each (B, T, 3, H, W). It gives one span of tokens, a feature (B, T, C) for each frame.
+        read: (Q, D) -> a module from the network's condition to what Q learned queries read of it, (B, Q, D); None if the
+            network keeps nothing to be read.
     """
 
     state_dims: Mapping[str, int]
@@ -85,16 +91,19 @@ class Surroundings(NamedTuple):
     action_dim: int
     token_width: int
     see: Callable[[], tuple[nn.Module, int]]
+    read: Callable[[int, int], nn.Module] | None = None
 
 
 class AuxiliaryModel(nn.Module, ABC):
     """What is trained in the same run as the policy."""
 
     @abstractmethod
-    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
+    def loss(
+        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+    ) -> Loss:
         """The weighted loss of a batch.
 
-        tokens are those of the policy's own observations. `every` asks for the loss of every sample. Otherwise
+        tokens are those of the policy's own observations, condition is what its network made of them. `every` asks for the loss of every sample. Otherwise
         a member may look at only some of them, to save time.
         """
 
@@ -124,6 +133,10 @@ class Auxiliary(ABC):
 
     #: Names of the energies that its model offers.
     offers: ClassVar[frozenset[str]] = frozenset()
+    #: Whether its loss teaches a network's backbone.
+    teaches_backbone: ClassVar[bool] = False
+    #: What it looks at in the data and the policy never reads. Training needs it.
+    looks_at: ClassVar[frozenset[str]] = frozenset()
     #: Whether policy and energies then act on estimated states instead of pictures.
     reads_pictures: ClassVar[bool] = False
 

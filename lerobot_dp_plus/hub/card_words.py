@@ -66,7 +66,12 @@ _WORDS = {
         "none": "not used",
         "outcome": "a model of the observations that follow a chunk, learned from the same episodes",
     },
-    "auxiliary": {"none": "not used", "next_state": "a second loss in training: predict the next state"},
+    "auxiliary": {
+        "none": "not used",
+        "next_state": "a second loss in training: predict the next state",
+        "gaze_reconstruction": f"a second loss in training: draw the region of the target {_paper('2508.10333')}",
+        "gaze_position": "a second loss in training: tell where the target is",
+    },
     "forward": {
         "identity": "actions are positions, reached on straight ways",
         "joint_limits": "actions are positions, no further than limits",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import draccus
+from torch import nn
 
 from lerobot_dp_plus.notation import STEPS, Network, Span
 
@@ -18,10 +19,16 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
     reads: ClassVar[frozenset[str]] = frozenset({STEPS})
     #: Whether each step of a chunk may have a time of its own.
     times_of_steps: ClassVar[bool] = False
+    #: The kinds of tokens of which its condition holds keys and values that others may read.
+    remembers: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> Network:
         """Make the network for chunks (B, horizon, action_dim) and the tokens of each kind in `observation`."""
+
+    def reader(self, queries: int, dim: int) -> nn.Module | None:
+        """A module from the network's condition to what learned queries read of it, (B, queries, dim); None if it has none."""
+        return None
 
     @property
     @abstractmethod

@@ -26,20 +26,21 @@ PREFIX = (PATCHES, WORDS)
 class MixtureConfig(TokenNetworkConfig):
     """Size of `Mixture`; as it comes 2.1 M parameters, of which the backbone has 1.2 M.
 
-    Attributes:
-        dim: width of the action expert's tokens.
-        depth, num_heads, head_dim: layers, heads and their width, of both sets of weights.
-        backbone: the weights that read pictures and words.
-        insulated: whether the gradient of the chunks' loss stops at keys and values of the first block (knowledge insulation,
-            arXiv 2505.23705). Pictures and words are then learned from other losses alone.
+    `dim` is the width of the action expert's tokens. Depth, number of heads and their width are those of both sets of weights.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({STEPS, *PREFIX})
 
+    remembers: ClassVar[frozenset[str]] = frozenset(PREFIX)
+
     dim: int = 128
     depth: int = 4
+    # Width of a head, in both sets of weights.
     head_dim: int = 32
+    # The weights that read pictures and words.
     backbone: BackboneConfig = field(default_factory=Scratch)
+    # Whether the gradient of the chunks' loss stops at keys and values of the first block (knowledge insulation, arXiv
+    # 2505.23705). Pictures and words are then learned from other losses alone.
     insulated: bool = False
 
     def check_heads(self) -> None:
@@ -50,6 +51,9 @@ class MixtureConfig(TokenNetworkConfig):
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         # Not whole layers: their parts are called one by one.
         return (MLP.__name__,)
+
+    def reader(self, queries: int, dim: int) -> "Reader":
+        return Reader(queries, dim, Expert(dim, self.depth, self.num_heads, self.head_dim))
 
     def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> "Mixture":
         shape = {"depth": self.depth, "num_heads": self.num_heads, "head_dim": self.head_dim}
@@ -78,6 +82,26 @@ class Prefix(NamedTuple):
     memory: tuple[KeysValues, ...]
     state: tuple[KeysValues, ...]
     valid: Tensor | None
+
+
+class Reader(nn.Module):
+    """Learned queries that see the first block and each other, and are seen by nobody.
+
+    They have weights of their own, a third set. So the first block's keys and values are what they are without them.
+    """
+
+    def __init__(self, queries: int, dim: int, expert: Expert):
+        super().__init__()
+        self.queries, self.expert = nn.Parameter(torch.randn(queries, dim)), expert
+
+    def forward(self, condition: Prefix) -> Tensor:
+        """The network's condition -> (B, Q, D). Its gradient reaches the backbone, also where that is insulated."""
+        memory = condition.memory
+        batch, length = len(memory[0][0]), memory[0][0].shape[2]
+        valid = condition.valid
+        if valid is not None:
+            valid = F.pad(valid[:, :length], (0, len(self.queries)), value=True)
+        return self.expert(self.queries.expand(batch, -1, -1), memory, valid)
 
 
 class Mixture(Network):

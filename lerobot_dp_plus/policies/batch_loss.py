@@ -59,8 +59,9 @@ def batch_loss(
             tokens, torch.rand(len(split.policy.valid), device=split.policy.valid.device) < config.condition_dropout
         )
     shown = config.n_obs_steps - 1 + config.max_delay if config.max_delay else 0
-    chunks, error, share = model.chunk_loss(head, seen, split, config.noise_draws, shown)
-    further = model.further_losses(tokens, split, every=every)
+    condition = model.network.condition(seen)  # type: ignore[operator]
+    chunks, error, share = model.chunk_loss(head, condition, split, config.noise_draws, shown)
+    further = model.further_losses(tokens, split, every=every, condition=condition)
     parts = {f"loss_{name}": loss.mean.item() for name, loss in further.items()}
     if error is not None:
         executed = slice(config.n_obs_steps - 1, config.n_obs_steps - 1 + config.n_action_steps)

@@ -11,7 +11,7 @@ from lerobot_dp_plus.auxiliary import AuxiliaryModel, Loss, Surroundings
 from lerobot_dp_plus.auxiliary.state_estimation import StateEstimator
 from lerobot_dp_plus.encoders import ObservationEncoder
 from lerobot_dp_plus.heads import ElementwiseHead, Head
-from lerobot_dp_plus.notation import PATCHES, STEPS, Energy, Tokens, tile_rows
+from lerobot_dp_plus.notation import PATCHES, STEPS, Condition, Energy, Tokens, tile_rows
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import Split
 from lerobot_dp_plus.units import ACTION, Units
@@ -45,12 +45,13 @@ class ChunkModel(nn.Module):
             return encoder, encoder.spans[STEPS].width
 
         width = sum(self.encoder.spans[kind].width for kind in (STEPS, PATCHES) if kind in self.encoder.spans)
-        around = Surroundings(config.low_dimensional_features, config.camera_features, action_dim, width, see)
+        states, read = config.low_dimensional_features, config.network.reader if config.network.remembers else None
+        around = Surroundings(states, config.camera_features, action_dim, width, see, read)  # type: ignore[arg-type]
         learned = {name: member.build(around) for name, member in config.auxiliaries.items()}
         #: What is learned beside the policy, by the field of the config.
         self.auxiliary = nn.ModuleDict({name: model for name, model in learned.items() if model is not None})
         #: Converts between normalised values and the dataset's own units.
-        self.units = Units({**config.low_dimensional_features, ACTION: action_dim})
+        self.units = Units({**states, ACTION: action_dim, **config.privileged_features})
         self._cameras = tuple(config.camera_features)
 
     def members(self) -> Iterable[tuple[str, AuxiliaryModel]]:
@@ -89,7 +90,7 @@ class ChunkModel(nn.Module):
         return {**measured, **estimator(pictures)}
 
     def chunk_loss(
-        self, head: Head, tokens: Sequence[Tokens], split: Split, draws: int, most_shown: int = 0
+        self, head: Head, condition: Condition, split: Split, draws: int, most_shown: int = 0
     ) -> tuple[Loss, Tensor | None, Tensor]:
         """The loss of the chunks, as a mean over `draws` noises and times; the error of every action, and how often it counts.
 
@@ -99,7 +100,7 @@ class ChunkModel(nn.Module):
         """
         # Times come in the order of the rows, so the draws of one sample lie a batch apart.
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
-        condition = tile_rows(self.network.condition(tokens), draws)  # type: ignore[operator]
+        condition = tile_rows(condition, draws)
         shown, share = None, split.policy.valid
         if most_shown:
             first = torch.randint(most_shown + 1, (len(chunks), 1), device=chunks.device)
@@ -114,10 +115,13 @@ class ChunkModel(nn.Module):
         each = heads.mean_error(error, share) if shown is None else heads.mean_error(error * draws, share * draws)
         return Loss(each, weight), error, share
 
-    def further_losses(self, tokens: Sequence[Tokens], split: Split, *, every: bool) -> dict[str, Loss]:
-        """Losses of what is learned beside the chunks, by config field; `every` as in `AuxiliaryModel.loss`."""
+    def further_losses(
+        self, tokens: Sequence[Tokens], split: Split, *, every: bool, condition: Condition = None
+    ) -> dict[str, Loss]:
+        """Losses of what is learned beside the chunks, by config field; arguments as in `AuxiliaryModel.loss`."""
         return {
-            name: model.loss(split.auxiliary[name], tokens, self.units, every=every) for name, model in self.members()
+            name: model.loss(split.auxiliary[name], tokens, self.units, every=every, condition=condition)
+            for name, model in self.members()
         }
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

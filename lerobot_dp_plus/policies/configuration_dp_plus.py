@@ -140,11 +140,7 @@ class DpPlusConfig(PreTrainedConfig):
         self.follow(self.fps)
 
     def follow(self, fps: float | None) -> None:
-        """Set the fields that follow the data's rate to their values for `fps` frames a second, PushT's if None.
-
-        Raises:
-            ValueError: values do not fit each other; as when the config is made.
-        """
+        """Set the fields that follow the data's rate for `fps` frames a second, PushT's if None; may raise as the config."""
         given = None if "horizon" in self._open else self.horizon
         found = timing.steps_at(fps, self.stride, self.n_obs_steps, self.network.chunk_multiple, given)
         for name in self._open:
@@ -175,8 +171,7 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def auxiliaries(self) -> dict[str, Auxiliary]:
         """What is learned beside the policy, by the name of its field."""
-        names = ("dynamics", "state_estimation", "auxiliary")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("dynamics", "state_estimation", "auxiliary")}
 
     @property
     def energy_names(self) -> tuple[str, ...]:
@@ -229,6 +224,12 @@ class DpPlusConfig(PreTrainedConfig):
         return self.state_estimation.estimates(self.low_dimensional_features)
 
     @property
+    def privileged_features(self) -> dict[str, int]:
+        """Width of what further losses look at and the policy never reads. Training needs it, an environment does not."""
+        wanted = {key for member in self.auxiliaries.values() for key in member.looks_at}
+        return {key: feature.shape[0] for key, feature in (self.input_features or {}).items() if key in wanted}
+
+    @property
     def network_cameras(self) -> dict[str, tuple[int, int, int]]:
         """Cameras that the network sees itself: all of them, unless states are read off them."""
         return {} if self.estimated_features else self.camera_features
@@ -236,12 +237,14 @@ class DpPlusConfig(PreTrainedConfig):
     @property
     def training_features(self) -> dict[str, tuple[int, ...]]:
         """Shape of every observation that a training sample must have."""
-        return {**{key: (width,) for key, width in self.low_dimensional_features.items()}, **self.camera_features}
+        widths = self.low_dimensional_features | self.privileged_features
+        return {**{key: (width,) for key, width in widths.items()}, **self.camera_features}
 
     @property
     def observed_features(self) -> dict[str, tuple[int, ...]]:
         """Shape of every observation that the policy must be given to act."""
-        return {key: shape for key, shape in self.training_features.items() if key not in self.estimated_features}
+        unread = {*self.estimated_features, *self.privileged_features}
+        return {key: shape for key, shape in self.training_features.items() if key not in unread}
 
     @property
     def spoken_features(self) -> tuple[str, ...]:

@@ -37,8 +37,10 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
     run = run_of(config)
     names = _names((run or Run()).rename_map, meta.features)
     _leave_text_out(config, {names.get(key, key): feature for key, feature in meta.features.items()})
-    # The gaze is for losses in training: no policy acts on it, and no card should ask for it.
-    config.input_features = {key: feature for key, feature in (config.input_features or {}).items() if key != GAZE}
+    # The gaze is for losses in training: no policy acts on it. It stays where one looks at it.
+    kept = {GAZE} & config.privileged_features.keys()
+    features = (config.input_features or {}).items()
+    config.input_features = {key: feature for key, feature in features if key != GAZE or key in kept}
     refuse_without_statistics(meta)
     numeric = {key: feature for key, feature in meta.features.items() if is_numeric(feature)}
     offered = {names.get(key, key): tuple(ft.shape) for key, ft in dataset_to_policy_features(numeric).items()}

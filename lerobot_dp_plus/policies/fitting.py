@@ -14,7 +14,7 @@ from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.networks import NetworkConfig
-from lerobot_dp_plus.notation import STEPS
+from lerobot_dp_plus.notation import PATCHES, STEPS
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.policies import relative
 from lerobot_dp_plus.policies.readable import refuse_unreadable
@@ -234,7 +234,10 @@ def check_observation(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
     states, cameras = config.low_dimensional_features, config.camera_features
     gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
-    data = Data(states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops)
+    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
+    remembers = PATCHES in kinds and bool(config.network_cameras) and PATCHES in config.network.remembers
+    estimated, crops = bool(config.estimated_features), config.image_encoder.crops
+    data = Data(states, cameras, action_dim, estimated, crops, config.privileged_features, remembers)
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
@@ -243,7 +246,6 @@ def check_observation(config: "DpPlusConfig") -> None:
                 "are resnet18 and small_cnn"
             )
         member.check(data)
-    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     config.network.check_observation(kinds)
 
 
@@ -261,8 +263,14 @@ def check_training(config: "DpPlusConfig") -> None:
         )
     if config.dtype not in DTYPES:
         raise ValueError(f"dtype = {config.dtype!r}: legal are {', '.join(DTYPES)}")
-    for member in config.auxiliaries.values():
+    members = config.auxiliaries.values()
+    for member in members:
         member.check_training(config.drop_n_last_frames)
+    if getattr(config.network, "insulated", False) and not any(member.teaches_backbone for member in members):
+        raise ValueError(
+            "network.insulated = true: the loss of the chunks does not reach the backbone, and no other loss does, so it would "
+            "stay as it started; legal with auxiliary.type = gaze_reconstruction or gaze_position, or network.insulated = false"
+        )
     if config.action_feature is not None:
         config.augmentation.check({**config.training_features, "action": tuple(config.action_feature.shape)})
 

@@ -63,11 +63,11 @@ def test_in_training_a_share_of_the_observations_is_hidden(monkeypatch) -> None:
     }
     batch["action"] = torch.rand(count, config.horizon, 2)
     shown: list[Tensor] = []
-    losing = type(policy.model).chunk_loss
+    condition = type(policy.model.network).condition
     monkeypatch.setattr(
-        type(policy.model),
-        "chunk_loss",
-        lambda model, head, tokens, *rest: shown.append(tokens[0].values) or losing(model, head, tokens, *rest),
+        type(policy.model.network),
+        "condition",
+        lambda network, tokens: shown.append(tokens[0].values) or condition(network, tokens),
     )
     policy.train()
     policy(batch)

@@ -12,7 +12,7 @@ from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics
 from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Moment, Observed
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Information, Weighting
-from lerobot_dp_plus.notation import Energy, Scene, Tokens
+from lerobot_dp_plus.notation import Condition, Energy, Scene, Tokens
 from lerobot_dp_plus.units import ACTION, Units
 
 
@@ -123,7 +123,9 @@ class OutcomeModel(AuxiliaryModel):
         """
         return self._outcome(self._moment(self._framed(states, units), self._framed({ACTION: actions}, units)), units)
 
-    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
+    def loss(
+        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+    ) -> Loss:
         """Mean error of the steps that are real; while training, the ends of episodes are gathered."""
         states = {key: view.observations[key][:, : -self.steps] for key in self.keys}
         future = {key: view.observations[key][:, -self.steps :] for key in self.keys}

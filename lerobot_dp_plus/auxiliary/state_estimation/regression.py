@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary.base import Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.state_estimation.base import StateEstimation, StateEstimator
-from lerobot_dp_plus.notation import Tokens
+from lerobot_dp_plus.notation import Condition, Tokens
 from lerobot_dp_plus.units import Units
 
 
@@ -88,7 +88,9 @@ class RegressionModel(StateEstimator):
         with torch.autocast(tokens.values.device.type, enabled=False):  # half precision rounds places to a pixel
             return {self.state: nn.functional.linear(tokens.values.to(dtype), weight.to(dtype), bias.to(dtype))}
 
-    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool) -> Loss:
+    def loss(
+        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+    ) -> Loss:
         batch = len(view.real)
         looked_at = batch if every else min(self.samples, batch)
         seen = {key: value[:looked_at] for key, value in view.observations.items()}
