@@ -1,5 +1,6 @@
 """What the pages say works: links lead somewhere, commands are understood, Python runs, every member has its place."""
 
+import ast
 import dataclasses
 import re
 import shlex
@@ -167,3 +168,14 @@ def test_pages_are_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text()
     for page in sorted((ROOT / "docs").rglob("*.md")):
         assert str(page.relative_to(ROOT / "docs")) in navigation, name(page)
+
+
+def test_tables_have_as_many_cells_in_every_row() -> None:
+    """A bar within a cell would begin another one."""
+    texts = {name(page): page.read_text() for page in PAGES}
+    for file in sorted((ROOT / "lerobot_dp_plus").rglob("__init__.py")):
+        texts[name(file)] = ast.get_docstring(ast.parse(file.read_text())) or ""
+    for where, text in texts.items():
+        for table in re.findall(r"(?:^\|.*\|\n?)+", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M):
+            counts = {len(re.findall(r"(?<!\\)\|", row)) for row in table.strip().splitlines()}
+            assert len(counts) == 1, f"{where}: {table}"

@@ -103,7 +103,7 @@ OURS: dict[str, Command | Demos] = {
     "demos": Demos("write demonstrations as a LeRobotDataset: dp-plus demos pusht --episodes 300 --root DIR"),
     "convert": Command(
         "data of other projects as a LeRobotDataset: dp-plus convert zarr FILE --root DIR",
-        "demos.options:convert_parser",
+        "demos.convert_options:convert_parser",
         "demos.convert",
     ),
     "doctor": Command(

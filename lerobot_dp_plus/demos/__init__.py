@@ -21,7 +21,7 @@ metaworld*.py       `dp-plus demos metaworld`: MetaWorld's experts, on its tasks
 so101*.py           `dp-plus demos so101`: a recording of an arm that is not there, with two cameras
 convert.py          `dp-plus convert`: data of other projects, compared frame by frame
 converters/         one file a format
-options.py          the options of every command, readable without imports
+options.py          the options of every `demos` command, readable without imports; convert_options.py those of `convert`
 production.py       many episodes on all cores, resumable, then one dataset: the same for every expert
 episode_files.py    an episode a file until then, and the workers that play them
 publication.py      `--push-to-hub` of every demos command; push.py does it later

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from lerobot_dp_plus.demos.convert_options import convert_parser
 from lerobot_dp_plus.demos.converters import replay
 from lerobot_dp_plus.demos.converters.aloha_hdf5 import open_aloha
 from lerobot_dp_plus.demos.converters.common import Recording, existing
@@ -12,7 +13,6 @@ from lerobot_dp_plus.demos.converters.npz import open_npz
 from lerobot_dp_plus.demos.converters.robomimic import open_robomimic
 from lerobot_dp_plus.demos.converters.transfer import check_target, transfer
 from lerobot_dp_plus.demos.converters.zarr import open_zarr
-from lerobot_dp_plus.demos.options import convert_parser
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Which policies are a function of observation and noise, so that a file can hold them."""
 
-from lerobot_dp_plus.encoders import NoWords
+from lerobot_dp_plus.encoders import Words
 from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.guidance import Guidance
@@ -54,7 +54,10 @@ def check(config: DpPlusConfig) -> None:
             f"execution.type={Execution.get_choice_name(type(config.execution))} remembers former chunks: "
             "--policy.execution.type=fixed"
         )
-    if not isinstance(config.words, NoWords):
-        found.append("words.type=hashed reads a sentence, and files read numbers: a policy without words is legal")
+    if config.words.reads:
+        found.append(
+            f"words.type={Words.get_choice_name(type(config.words))} reads a sentence, and files read numbers: a policy "
+            "without words is legal"
+        )
     if found:
         raise ValueError("this policy cannot be one file:\n  " + "\n  ".join(found))

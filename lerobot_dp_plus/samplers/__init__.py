@@ -2,7 +2,7 @@
 
 | member | update | order | calls | source | file |
 |---|---|---|---|---|---|
-| `ancestral` | sample q(x_u | x_t, x₁) | stochastic | n | DDPM, arXiv 2006.11239 eq. 7 | `ancestral.py` |
+| `ancestral` | sample q(x_u given x_t, x₁) | stochastic | n | DDPM, arXiv 2006.11239 eq. 7 | `ancestral.py` |
 | `ddim` | x_u = α_u·x₁ + σ_u·x₀ | 1 | n | DDIM, arXiv 2010.02502 eq. 12, η = 0 | `ddim.py` |
 | `euler` | x_u = x_t + (u − t)·v where the path is straight: `ddim` | 1 | n | | `euler.py` |
 | `heun` | trapezoidal rule on v where the path is straight | 2 | 2n − 1 | EDM, arXiv 2206.00364 alg. 1 | `heun.py` |

@@ -84,14 +84,14 @@ def test_every_option_is_explained() -> None:
 
 
 def test_choices_are_those_of_the_code_they_stand_for() -> None:
-    from lerobot_dp_plus.demos import aloha_episodes
+    from lerobot_dp_plus.demos import aloha_episodes, convert_options
     from lerobot_dp_plus.demos.converters import aloha_hdf5
     from lerobot_dp_plus.environments import aloha_physics, aloha_render
 
     assert demos.ALOHA_TASKS == aloha_physics.TASKS
     assert demos.ALOHA_CAMERAS == aloha_episodes.CAMERAS
     assert demos.ALOHA_LOOKS == aloha_render.LOOKS
-    assert demos.ALOHA_FPS == aloha_hdf5.FPS
+    assert convert_options.ALOHA_FPS == aloha_hdf5.FPS
 
 
 def test_an_unknown_task_of_demos_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ that trains it also learns to read the poses off the pictures. In use the pictur
 | member | what the network acts on | file |
 |---|---|---|
 | `none` | states as they are measured, and the pictures | `base.py` |
-| `regression` | states alone; those not measured are ŝ = f(pictures), with L = mean |f − s| | `regression.py` |
+| `regression` | states alone; those not measured are ŝ = f(pictures), with L the mean of ‖f − s‖₁ | `regression.py` |
 """
 
 from lerobot_dp_plus.auxiliary.state_estimation.base import NoStateEstimation, StateEstimation, StateEstimator
