@@ -254,7 +254,7 @@ def main(argv: Sequence[str], run: Any = None) -> int:
         if options.swap_task:
             from lerobot_dp_plus.evaluation import instruction
 
-            options.policy, options.output_dir = policy, output_dir
+            options.checkpoints, options.output_dir = [policy], output_dir
             instruction.main(options, policy_switches(extra))
             continue
         if options.perturb:

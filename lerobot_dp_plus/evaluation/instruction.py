@@ -177,12 +177,13 @@ def environment_of(folder: Path, name: str | None) -> EnvConfig:
 
 
 def main(options: Any, switches: Sequence[str]) -> int:
-    """The command, with what `evaluate` has parsed and the switches of the policy."""
-    folder = pretrained_folder(options.policy)
+    """The command of one checkpoint, with what `evaluate` has parsed and the switches of the policy."""
+    (policy,) = options.checkpoints
+    folder = pretrained_folder(policy)
     env = environment_of(folder, options.env)
     heard = swap_task(folder, env, options.episodes, options.seed, options.kinds, switches)
     shown(heard)
-    output = options.output_dir or Path("outputs/evaluate") / options.policy.resolve().name
+    output = options.output_dir or Path("outputs/evaluate") / policy.resolve().name
     output.mkdir(parents=True, exist_ok=True)
     noted = {
         "policy": str(folder),

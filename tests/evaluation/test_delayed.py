@@ -24,6 +24,7 @@ class Counted:
             fps=None,
             stride=1,
             n_action_steps=2,
+            use_relative_actions=False,
         )
         self.model = nn.Linear(1, 1)
         self.told: list[dict] = []

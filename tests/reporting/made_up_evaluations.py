@@ -16,7 +16,8 @@ FILMED = (0, 1, 5, 9)
 
 def episodes(count: int = 40) -> list[dict]:
     """Every fifth fails, in the kinds' turn."""
-    random, kinds, made = np.random.default_rng(0), [kind for kind in IN_WORDS if kind not in ("success", "failed")], []
+    kinds = [kind for kind in IN_WORDS if kind not in ("success", "failed", "wrong_object")]
+    random, made = np.random.default_rng(0), []
     for index in range(count):
         success = index % 5 != 0
         best = 0.96 if success else float(random.uniform(0.2, 0.9))
