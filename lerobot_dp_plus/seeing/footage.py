@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from lerobot.datasets import LeRobotDataset
 from lerobot.utils.constants import OBS_STATE
+from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.encoders import size_for
 from lerobot_dp_plus.loading import MemoryDataset, NotInMemory
@@ -41,12 +42,11 @@ def frames_of(dataset: LeRobotDataset, camera: str, view: View | None) -> Frames
     """All pictures of a camera, made small; with a view also where the robot is in them.
 
     Raises:
-        ValueError: states have no two coordinates, or the pictures cannot be held.
+        ValueError: states have no two coordinates, or the pictures have no three colours or cannot be held.
     """
-    height, width, *_ = dataset.meta.features[camera]["shape"]
-    if "height" in (names := list(dataset.meta.features[camera]["names"] or ())):
-        shape = dict(zip(names, dataset.meta.features[camera]["shape"], strict=True))
-        height, width = shape["height"], shape["width"]
+    channels, height, width = dataset_to_policy_features({camera: dataset.meta.features[camera]})[camera].shape
+    if channels != 3:
+        raise ValueError(f"{camera} has {channels} channels; pictures of three colours can be looked at")
     size = size_for(EXPLAINED, camera, (height, width))
     # The others are not looked at; at one pixel they cost nothing but their decoding.
     sizes = {key: size if key == camera else (1, 1) for key in dataset.meta.camera_keys}
