@@ -1,4 +1,4 @@
-"""Words by the hashes of their parts: a misspelt or inflected word is near to the one that was learned."""
+"""Words by the hashes of their parts: a word is near to those that share parts with it, such as its other forms."""
 
 import re
 import zlib
