@@ -25,7 +25,7 @@ from lerobot_dp_plus.auxiliary import Further
 from lerobot_dp_plus.auxiliary.dynamics import Dynamics
 from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimation
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
-from lerobot_dp_plus.evaluation import report
+from lerobot_dp_plus.environments.blocks_config import BlocksConfig
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.forward_maps import ForwardMap
 from lerobot_dp_plus.guidance import Guidance
@@ -37,6 +37,7 @@ from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.projection import Projection
 from lerobot_dp_plus.refinement import Refinement
+from lerobot_dp_plus.reporting import report
 from lerobot_dp_plus.samplers import Sampler
 from lerobot_dp_plus.selection import Selection
 
@@ -208,6 +209,7 @@ def test_units_are_of_features_the_environments_have() -> None:
     made: dict[str, EnvConfig] = {
         "pusht": PushtEnv(obs_type="environment_state_agent_pos"),
         "aloha": AlohaEnv(obs_type="pixels_agent_pos"),
+        "blocks": BlocksConfig(obs_type="environment_state_agent_pos"),
     }
     for (environment, name), (shape, _) in UNITS.items():
         env = made[environment]
