@@ -106,9 +106,19 @@ def test_the_step_is_what_acts(ready) -> None:
 
 
 def test_an_operator_that_onnx_has_not_is_named(ready, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(refusing, "CHOOSE_ALONE", (Densest,))
-    with pytest.raises(ValueError, match=r"torch cannot write this policy as ONNX: .*cdist"):
-        export(ready(selection=Densest(2), sampler_steps=1), tmp_path / "onnx", observations=1)
+    """As torch says it: the cause of the cause, and pages of advice."""
+
+    def fails(*_, **__):
+        try:
+            raise NotImplementedError("No ONNX function found for aten._cdist_forward\nStack trace: …")
+        except NotImplementedError as error:
+            raise torch.onnx.OnnxExporterError("Failed to convert. Next steps: …") from error
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(
+        ValueError, match=r"cannot write this policy as ONNX: No ONNX function found for aten\._cdist_forward$"
+    ):
+        export(ready(), tmp_path / "onnx", observations=1)
     assert list(tmp_path.iterdir()) == []
 
 
