@@ -19,6 +19,7 @@ from lerobot_dp_plus.auxiliary import (
     View,
 )
 from lerobot_dp_plus.encoders import ObservationEncoder, SmallCnnConfig
+from lerobot_dp_plus.networks import MixtureConfig
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Tokens
 from lerobot_dp_plus.units import Units
 
@@ -139,6 +140,8 @@ NEEDS = {
     "state_estimation regression": Needs((0,), (), (0,)),
     "auxiliary none": Needs(),
     "auxiliary next_state": Needs((0, 1), (0,)),
+    "auxiliary gaze_reconstruction": Needs((0,), (), (0,)),
+    "auxiliary gaze_position": Needs((0,), (), (0,)),
 }
 AXES = {"dynamics": Dynamics, "state_estimation": StateEstimation, "auxiliary": Further}
 MEMBERS: dict[str, Auxiliary] = {
@@ -160,7 +163,8 @@ def test_frames_are_named_once_and_in_order(name: str) -> None:
 @pytest.mark.parametrize("name", MEMBERS)
 def test_what_needs_frames_builds_a_model_that_offers_what_it_says(name: str) -> None:
     member, encoder = MEMBERS[name], ObservationEncoder({}, CAMERAS, SmallCnnConfig(width=16))
-    built = member.build(Surroundings(DIMS, CAMERAS, A, WIDTH, lambda: (encoder, encoder.spans[STEPS].width)))
+    see = lambda: (encoder, encoder.spans[STEPS].width)  # noqa: E731
+    built = member.build(Surroundings(DIMS, CAMERAS, A, WIDTH, see, MixtureConfig().reader))
     assert (built is not None) == (member.needs(2, 1) != Needs())
     offered = set() if built is None else set(built.energies(Units({**DIMS, "action": A})))
     assert offered == member.offers

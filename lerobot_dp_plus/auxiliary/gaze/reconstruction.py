@@ -10,7 +10,7 @@ from lerobot_dp_plus.auxiliary.base import Further, Surroundings
 from lerobot_dp_plus.auxiliary.gaze.base import Gaze, GazeModel
 from lerobot_dp_plus.networks import DiTConfig
 from lerobot_dp_plus.notation import STEPS, Span, Tokens
-from lerobot_dp_plus.objectives import FlowMatching
+from lerobot_dp_plus.objectives import FlowMatching, UniformTimes
 from lerobot_dp_plus.tokenizers import Pca, TokenizerConfig
 
 
@@ -40,7 +40,7 @@ class GazeReconstructionModel(GazeModel):
     def __init__(self, config: GazeReconstruction, surroundings: Surroundings):
         super().__init__(config, surroundings)
         self.tokenizer, self.side = config.tokenizer.build(), config.tokenizer.side
-        self.objective = FlowMatching(prediction="v")
+        self.objective = FlowMatching(prediction="v", times=UniformTimes())
         size = DiTConfig(dim=2 * config.dim, depth=config.depth, num_heads=1)
         spans = {STEPS: Span(config.queries, config.dim)}
         self.denoiser = size.build(horizon=1, action_dim=config.tokenizer.latents, observation=spans)
