@@ -54,7 +54,7 @@ def test_several_tasks_are_read_by_default_where_the_network_can(preset, read, d
     warned = [record.getMessage() for record in caplog.records if "2 tasks" in record.getMessage()]
     assert (len(said), len(warned)) == ((1, 0) if read else (0, 1))
     assert all("--policy.words.type=none" in line and LEFT in line for line in said)
-    assert all("network.type=transformer" in line for line in warned)
+    assert all("with network.type=" in line and "transformer" in line for line in warned)
 
 
 def test_one_task_is_not_read_and_who_says_none_gets_none():
