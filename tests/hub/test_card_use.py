@@ -26,6 +26,7 @@ from lerobot_dp_plus.auxiliary.dynamics import Dynamics
 from lerobot_dp_plus.auxiliary.state_estimation import Regression, StateEstimation
 from lerobot_dp_plus.encoders import ImageEncoderConfig, SmallCnnConfig, Words
 from lerobot_dp_plus.environments.blocks_config import BlocksConfig
+from lerobot_dp_plus.environments.metaworld_config import MetaworldLiteConfig
 from lerobot_dp_plus.environments.pucks_config import ThreePucksConfig
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.forward_maps import ForwardMap
@@ -211,6 +212,7 @@ def test_units_are_of_features_the_environments_have() -> None:
         "pusht": PushtEnv(obs_type="environment_state_agent_pos"),
         "aloha": AlohaEnv(obs_type="pixels_agent_pos"),
         "blocks": BlocksConfig(obs_type="environment_state_agent_pos"),
+        "metaworld_lite": MetaworldLiteConfig(obs_type="environment_state_agent_pos"),
         "three_pucks": ThreePucksConfig(obs_type="environment_state_agent_pos"),
     }
     for (environment, name), (shape, _) in UNITS.items():
