@@ -12,8 +12,15 @@ from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.auxiliary import Auxiliary, Dynamics, Further, NoDynamics, NoFurther
 from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, StateEstimation
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, ImageEncoderConfig, ResNet18Config, Words
-from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
+from lerobot_dp_plus.encoders import (
+    WORD_IDS,
+    WORDS_VALID,
+    AutomaticWords,
+    ImageEncoderConfig,
+    KeypointTokensConfig,
+    ResNet18Config,
+    Words,
+)
 from lerobot_dp_plus.energies import Energies
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
@@ -41,11 +48,10 @@ patches.install()
 class DpPlusConfig(PreTrainedConfig):
     """A generative policy over action chunks. It is made by the choice of one member for each axis.
 
-    It acts in receding horizon, with LeRobot's indices. From the observations of steps 1 − n_obs_steps … 0 the policy
-    predicts the actions of steps 1 − n_obs_steps … horizon − n_obs_steps and executes n_action_steps of them from step
-    0 on. With an observation_stride of k, it observes every k-th step.
-
-    If horizon, n_action_steps or observation_stride is not given, it follows the frame rate of the data (`timing`).
+    It acts in receding horizon, with LeRobot's indices. From the observations of steps 1 − n_obs_steps … 0 it predicts the
+    actions of steps 1 − n_obs_steps … horizon − n_obs_steps and executes n_action_steps of them from step 0 on. With an
+    observation_stride of k, it observes every k-th step. If horizon, n_action_steps or observation_stride is not given, it follows the frame
+    rate of the data (`timing`).
 
     Raises ValueError, naming the field, its value and what is legal, for values that do not fit each other.
     """
@@ -91,15 +97,13 @@ class DpPlusConfig(PreTrainedConfig):
     )
     # Precision of training (by LeRobot's autocast): float32, bfloat16 or float16.
     dtype: str = "float32"
-    # How often a sample meets the network in an update, each time with another noise and time. If cameras are the
-    # cost, more draws teach more per second (as in arXiv 2406.11838).
+    # How often a sample meets the network in an update, each time with another noise and time (as in arXiv 2406.11838).
     noise_draws: int = 1
     # Share of the samples whose observation is hidden from the network in training, for guidance.type=classifier_free.
     condition_dropout: float = 0.0
     # The longest delay, in steps, of `real_time`. In training up to so many first steps of a chunk are shown as decided.
     max_delay: int = 0
-    # Standard deviation of the noise that chunks start from; training uses 1, stochastic samplers need 1. With less, chunks
-    # are nearer to the middle of what demonstrators do; with 0 there is one chunk.
+    # Standard deviation of the noise that chunks start from, in training 1. With less they are nearer to what is usual.
     noise_scale: float = 1.0
     # Whether half of the candidates are drawn for the mirrored observation and mirrored back; `augmentation` has the mirror.
     symmetrise: bool = False
