@@ -12,15 +12,8 @@ from lerobot_dp_plus.augmentation import Augmentation, NoAugmentation
 from lerobot_dp_plus.auxiliary import Auxiliary, Dynamics, Further, NoDynamics, NoFurther
 from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, StateEstimation
 from lerobot_dp_plus.ema import EmaConfig
-from lerobot_dp_plus.encoders import (
-    WORD_IDS,
-    WORDS_VALID,
-    AutomaticWords,
-    ImageEncoderConfig,
-    KeypointTokensConfig,
-    ResNet18Config,
-    Words,
-)
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, ImageEncoderConfig, ResNet18Config, Words
+from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
 from lerobot_dp_plus.energies import Energies
 from lerobot_dp_plus.execution import Execution, Fixed
 from lerobot_dp_plus.forward_maps import ForwardMap, Identity
