@@ -19,6 +19,7 @@ from lerobot.configs import PreTrainedConfig
 from torch import nn
 
 import lerobot_dp_plus
+from lerobot_dp_plus.encoders import AutomaticWords, NoWords, Words
 from lerobot_dp_plus.policies import formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
 from lerobot_dp_plus.policies.loading_errors import CheckpointUnreadable
@@ -51,10 +52,18 @@ def load_pretrained[P: nn.Module](
     if not config.type.startswith(OUR_TYPES):
         raise ValueError(f"{checkpoint.asked}: policy type {config.type!r}: legal here are the {OUR_TYPES}* types")
     weights = checkpoint.fetch(SAFETENSORS_SINGLE_FILE)
+    settle_words(config, read_config(weights.parent))
     with filled_from(config, weights.parent):
         policy = kind(config, **options)
     kind._load_as_safetensor(policy, str(weights), config.device, True)  # type: ignore[attr-defined]
     return policy.to(config.device).eval()
+
+
+def settle_words(config: Any, saved: dict[str, Any]) -> None:
+    """Settle words.type=automatic by the config of the checkpoint, as spelled, whose weights the policy gets."""
+    if isinstance(config.words, AutomaticWords):
+        words = draccus.decode(Words, saved["words"]) if "words" in saved else NoWords()
+        config.words = words if words.reads else NoWords()
 
 
 def load_config(

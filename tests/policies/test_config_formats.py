@@ -40,7 +40,7 @@ def training(folder: Path, **fields) -> TrainPipelineConfig:
 
 
 @pytest.mark.parametrize("version", [{}, {"format_version": 1}], ids=["none stated", "1"])
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", FORMER)
 def test_a_checkpoint_of_format_1_means_what_it_meant(tmp_path, name, version):
     read = PreTrainedConfig.from_pretrained(checkpoint(tmp_path, type=name, fps=50, **version))
     assert meaning(read) == FORMER[name]
@@ -50,7 +50,7 @@ def test_a_checkpoint_of_format_1_means_what_it_meant(tmp_path, name, version):
     assert read.horizon == 16
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", FORMER)
 def test_a_training_config_may_say_that_it_is_of_format_1(tmp_path, name):
     assert meaning(training(tmp_path, type=name, format_version=1).policy) == FORMER[name]
 

@@ -71,7 +71,7 @@ def train(root: Path, output: Path, *more: str) -> Path:
 FRESH = [
     "--policy.type=dp_plus_transformer",
     *(f"--policy.network.{size}" for size in ("dim=16", "depth=1", "num_heads=2")),
-    *("--policy.horizon=8", "--policy.n_action_steps=4", "--policy.sampler.num_steps=2"),
+    *("--policy.horizon=8", "--policy.n_action_steps=4", "--policy.sampler.num_steps=2", "--policy.words.type=none"),
 ]
 
 

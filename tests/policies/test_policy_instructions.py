@@ -20,6 +20,7 @@ from tiny import config
 
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID, AutomaticWords, HashedWords, NoWords, WordNgrams
 from lerobot_dp_plus.policies.instructions import adopt_instructions
+from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusTransformerPolicy
 from lerobot_dp_plus.policies.paraphrases import PARAPHRASES, instructions_of
 from lerobot_dp_plus.policies.processor_dp_plus import make_pipelines
 from lerobot_dp_plus.policies.words_step import WordsProcessorStep
@@ -191,3 +192,12 @@ def test_only_who_reads_has_the_step():
     for words, count in ((NoWords(), 0), (AutomaticWords(), 0), (WordNgrams(), 1)):
         before, _ = make_pipelines(config("dp_plus_transformer", INPUTS, words=words), stats)
         assert sum(isinstance(step, WordsProcessorStep) for step in before.steps) == count
+
+
+@pytest.mark.parametrize("words", [NoWords(), WordNgrams()], ids=["none", "ngrams"])
+def test_a_training_that_goes_on_from_weights_reads_what_they_read(tmp_path, words):
+    """Whether to read is settled by data when a training begins, and by the weights when it goes on from some."""
+    DpPlusTransformerPolicy(config("dp_plus_transformer", words=words)).save_pretrained(tmp_path)
+    goes_on = config("dp_plus_transformer", words=AutomaticWords())
+    made = DpPlusTransformerPolicy.from_pretrained(tmp_path, config=goes_on)
+    assert made.config.words == words
