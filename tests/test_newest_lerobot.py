@@ -99,17 +99,20 @@ def test_what_it_runs_is_there():
     assert [name for name in newest_lerobot.TESTS if not (ROOT / name).is_file()] == []
 
 
-def test_ci_decides_by_tests_and_linters_alone(tmp_path):
+def test_ci_decides_by_all_but_the_newest_lerobot(tmp_path):
     """`make` is a stand-in: the summary repeats pytest's closing line, and the newest lerobot changes no status."""
     make = tmp_path / "make"
-    for outcome, lint, expected in (
-        ("5 passed in 2s", 0, 0),
-        ("1 failed, 4 passed in 2s", 0, 1),
-        ("5 passed in 2s", 2, 1),
+    for outcome, lint, docs, package, expected in (
+        ("5 passed in 2s", 0, 0, 0, 0),
+        ("1 failed, 4 passed in 2s", 0, 0, 0, 1),
+        ("5 passed in 2s", 2, 0, 0, 1),
+        ("5 passed in 2s", 0, 1, 0, 1),
+        ("5 passed in 2s", 0, 0, 1, 1),
     ):
         status = 1 if "failed" in outcome else 0
         make.write_text(
             f'#!/bin/sh\ncase $1 in test) echo "{outcome}"; exit {status};; lint) exit {lint};;\n'
+            f"docs) exit {docs};; package) exit {package};;\n"
             'newest) echo "newest lerobot: 9.9; 3 failed"; exit 7;; esac\n'
         )
         make.chmod(0o755)
@@ -124,5 +127,5 @@ def test_ci_decides_by_tests_and_linters_alone(tmp_path):
         assert done.stdout.splitlines()[-3:] == [
             "newest lerobot: 9.9; 3 failed",
             f"make test: exit {status}; {outcome}",
-            f"make lint: exit {lint}",
+            f"make lint: exit {lint}; make docs: exit {docs}; make package: exit {package}",
         ]

@@ -62,8 +62,7 @@ def load_pretrained[P: nn.Module](
 def settle_words(config: Any, saved: dict[str, Any]) -> None:
     """Settle words.type=automatic by the config of the checkpoint, as spelled, whose weights the policy gets."""
     if isinstance(config.words, AutomaticWords):
-        words = draccus.decode(Words, saved["words"]) if "words" in saved else NoWords()
-        config.words = words if words.reads else NoWords()
+        config.words = draccus.decode(Words, saved["words"]) if "words" in saved else NoWords()
 
 
 def load_config(

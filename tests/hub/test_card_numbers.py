@@ -68,6 +68,10 @@ def numbers_of(folder: Path) -> set[float]:
     found.add(2 * steps - 1 if config["sampler"]["type"] == "heun" else steps)
     if config["fps"]:
         found.add(config["n_action_steps"] / config["fps"])
+    if (folder / "eval_info.json").is_file():
+        tasks = json.loads((folder / "eval_info.json").read_text())["per_task"]
+        best = [reward for task in tasks for reward in task["metrics"]["max_rewards"]]
+        found.add(sum(best) / len(best))  # the last column of what is not PushT
     publication = Publication.read(folder)
     if publication.train_seconds is not None:
         found.add(publication.train_seconds / 60)

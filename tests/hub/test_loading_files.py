@@ -56,7 +56,10 @@ DOORS = {
             {"format_version": FORMAT_VERSION + 1},
             f"format_version = {FORMAT_VERSION + 1}.*reads up to {FORMAT_VERSION}",
         ),
-        ({"type": "dp_plus_telepathy"}, "'dp_plus_telepathy'.*is unknown.*knows dp_plus_dit, dp_plus_flow"),
+        (
+            {"type": "dp_plus_telepathy"},
+            "'dp_plus_telepathy'.*is unknown.*knows dp_plus_bc, .*dp_plus_dit, dp_plus_flow",
+        ),
     ],
 )
 def test_a_checkpoint_of_a_newer_version_is_refused_with_both_versions(folder, fields, reason, load):

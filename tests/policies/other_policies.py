@@ -27,7 +27,7 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.processor import DataProcessorPipeline, PolicyProcessorPipeline
 
-OURS = re.compile(r"'?dp_plus_\w+'?(, ?)?|'?aloha_lite'?(, ?)?")
+OURS = re.compile(r"'?dp_plus_\w+'?(, ?)?|'?(?:aloha_lite|blocks|metaworld_lite|three_pucks)'?(, ?)?")
 
 
 def said(run: Callable[[], Any]) -> dict[str, Any]:

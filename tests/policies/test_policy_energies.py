@@ -131,9 +131,7 @@ def test_without_the_pipeline_an_old_checkpoint_acts_and_tells_no_energies(tmp_p
 
 
 @pytest.mark.parametrize("format_", ["format_1", "format_2"])
-@pytest.mark.parametrize(
-    "preset", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit", "dp_plus_pi0"]
-)
+@pytest.mark.parametrize("preset", ["dp_plus_unet", "dp_plus_transformer", "dp_plus_flow", "dp_plus_dit"])
 def test_every_old_checkpoint_knows_its_units_with_an_average_and_without(format_, preset):
     place = FORMAT_2.parent.parent / format_ / preset
     for average in ({}, {"ema": {"enabled": False}}):

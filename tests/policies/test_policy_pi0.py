@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch._inductor.config
 from host_scripts import PIXELS, assert_resumes, evaluate, made_up, train
 from lerobot.configs import PreTrainedConfig
 from tiny import IMAGES, STATE, config, frame, noise, policy, said, trained, training_batch
