@@ -20,6 +20,10 @@ os.environ |= {
     "SDL_VIDEODRIVER": "dummy",
 }
 
+# MuJoCo chooses its window system when it is imported, by whichever test comes first. Without a screen it finds none itself.
+if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+
 # Workers share the cores; programs that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
