@@ -128,7 +128,7 @@ def test_gymnasium_finds_nothing_wrong():
         ({"obs_type": "smell"}, "obs_type='smell': legal are pixels_agent_pos"),
         ({"instruction": "shouted"}, "instruction='shouted': legal are named"),
         ({"observation_size": 4}, "observation_size=4: legal are 16 to 512"),
-        ({"fps": 50}, "env.fps=50: the gripper is controlled at 10"),
+        ({"fps": 50}, "env.fps=50: the robot is controlled at 10"),
         ({"task": "push"}, "env.task='push': legal is bring"),
     ],
 )

@@ -100,7 +100,7 @@ def test_its_config_fits_it():
 
 @pytest.mark.parametrize("options, message", [
     ({"obs_type": "smell"}, "obs_type='smell': legal are"),
-    ({"fps": 80}, "env.fps=80: the arm is controlled at 40"),
+    ({"fps": 80}, "env.fps=80: the robot is controlled at 40"),
     ({"instruction": "shouted"}, "instruction='shouted': legal are"),
     ({"observation_size": 4}, "observation_size=4: legal are 16 to 1024"),
 ])  # fmt: skip
