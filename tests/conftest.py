@@ -24,8 +24,10 @@ os.environ |= {
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-# Workers share the cores; programs that tests start inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# Workers share the cores, whatever they inherit from the process that starts them. Programs that tests start inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import draccus.wrappers.docstring  # noqa: E402
 import draccus.wrappers.field_wrapper  # noqa: E402

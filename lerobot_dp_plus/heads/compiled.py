@@ -117,6 +117,7 @@ class Compiled:
         try:
             return run()
         except Exception as error:
+            error = getattr(error, "inner_exception", error)  # a back end's own, in a message that opens without it
             lines = [line for line in str(error).splitlines() if line.strip()]
             reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
             return self._give_up(reason, *arguments)

@@ -61,12 +61,11 @@ def chunks_of(made, seen, drawn):
     return made.predict_action_chunk(seen, noise=drawn)
 
 
+@pytest.mark.usefixtures("processor_believed")
 def test_a_real_graph_gives_equal_chunks_and_follows_the_weights(said, tmp_path, monkeypatch):
     """One compilation for everything, as it takes a while: a state read off a picture, two network calls, the second of
     them behind a correction, and a choice by what is foreseen."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    # What the processor can do is believed, not tried: trials take longer than all the rest.
-    monkeypatch.setattr(torch._inductor.config.cpp, "vec_isa_ok", True, raising=False)
     fields = {
         "inputs": {**STATE, **ENV_STATE, **IMAGES},
         "network": TransformerConfig(dim=16, depth=1, num_heads=2, patch_size=8),
@@ -171,6 +170,10 @@ def test_what_steers_is_one_graph(said, monkeypatch, kind):
             "No working C++ compiler found",
         ),
         (AssertionError(), "AssertionError"),  # Inductor's CUDA graphs in a thread of the caller's
+        (
+            torch._dynamo.exc.BackendCompilerFailed("inductor", AttributeError("config.cpp.cxx does not exist"), None),
+            "AttributeError: config.cpp.cxx does not exist",
+        ),
         (RuntimeError("\nCUDA error: operation not permitted when stream is capturing"), "CUDA error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -204,13 +207,13 @@ def test_errors_of_the_input_do_not_switch_it_off(said, counted):
 def test_torch_reports_a_missing_compiler_as_expected(said, tmp_path, monkeypatch):
     """The same with torch's own error, from a search that finds nothing."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no_such_compiler",))
     torch._inductor.cpp_builder.cpp_compiler_search.cache_clear()
     torch._dynamo.reset()
     try:
         eager, fast = twins(network=TransformerConfig(dim=16, depth=1, num_heads=2, patch_size=4))
         seen, drawn = window([frame(eager.config)] * 2), noise(eager.config)
-        assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
+        with torch._inductor.config.patch({"cpp.cxx": ("no_such_compiler",)}):
+            assert torch.equal(fast.sample(seen, drawn), eager.sample(seen, drawn))
     finally:
         torch._inductor.cpp_builder.cpp_compiler_search.cache_clear()
         torch._dynamo.reset()

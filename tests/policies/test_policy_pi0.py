@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch._inductor.config
 from host_scripts import PIXELS, assert_resumes, evaluate, made_up, train
 from lerobot.configs import PreTrainedConfig
 from tiny import IMAGES, STATE, config, frame, noise, policy, said, trained, training_batch
@@ -85,10 +84,9 @@ def test_candidates_and_calls_share_pictures_and_prefix():
     assert rows == {"pictures": [2], "prefix": [2], "actions": [32] * 5}
 
 
+@pytest.mark.usefixtures("processor_believed")
 def test_a_graph_gives_equal_chunks(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    # Believed, not tried; another test's monkeypatch may have taken the attribute away with it.
-    monkeypatch.setattr(torch._inductor.config.cpp, "vec_isa_ok", True, raising=False)
     caplog.set_level(logging.INFO, logger=compiled.__name__)
     logging.getLogger(compiled.__name__).addHandler(caplog.handler)
     # Words alone in the first block, and one call: compiling takes a while, and pictures are compiled elsewhere.
