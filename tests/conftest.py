@@ -1,14 +1,11 @@
 """For every test: no network, no file outside a temporary folder, no window, two threads or one of each of several workers."""
 
-import functools
-import inspect
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 # Before anything imports huggingface_hub, which reads these once.
 _HOME = Path(tempfile.mkdtemp(prefix="dp_plus_tests_"))
@@ -29,9 +26,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-import draccus.wrappers.docstring  # noqa: E402
-import draccus.wrappers.field_wrapper  # noqa: E402
 import pytest  # noqa: E402
+import quick_help  # noqa: E402
 import torch  # noqa: E402
 
 from lerobot_dp_plus.cli.quiet import hold_back_torchcodec  # noqa: E402
@@ -39,12 +35,7 @@ from lerobot_dp_plus.cli.quiet import hold_back_torchcodec  # noqa: E402
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 torch.set_num_threads(THREADS)
 hold_back_torchcodec()
-
-# draccus reads a class's source anew for the help of every field, and an action's signature for every option. That is
-# most of the second that a command of LeRobot's begins with, and the answers are always the same.
-_docstring, _fields = draccus.wrappers.docstring, draccus.wrappers.field_wrapper
-_docstring.get_attribute_docstring = functools.cache(_docstring.get_attribute_docstring)
-_fields.inspect = SimpleNamespace(getfullargspec=functools.cache(inspect.getfullargspec))
+quick_help.remember()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,7 +15,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
+
 import draccus
+import quick_help
 from draccus.argparsing import ArgumentParser
 from lerobot.common import train_utils  # noqa: F401  (patched where it is imported)
 from lerobot.configs import PreTrainedConfig, parser
@@ -26,6 +29,8 @@ from lerobot.policies.act.configuration_act import ACTConfig
 from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.processor import DataProcessorPipeline, PolicyProcessorPipeline
+
+quick_help.remember()
 
 OURS = re.compile(r"'?dp_plus_\w+'?(, ?)?|'?(?:aloha_lite|blocks|metaworld_lite|three_pucks)'?(, ?)?")
 
