@@ -18,7 +18,7 @@ from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
 from lerobot_dp_plus.policies.statistics import normalisation
 from lerobot_dp_plus.units import Units
 
-DEMO = ROOT / "configs" / "demo_pusht.json"
+LEAN = ROOT / "configs" / "pusht_lean.json"
 #: The least `down_dims` of LeRobot's U-Net.
 SMALLEST = (8, 16, 32)
 #: Names of those that `side_by_side` makes.
@@ -47,7 +47,7 @@ def observation(config: Any) -> Observation:
     return seen | {"pixels": rng.integers(0, 256, (height, width, 3), dtype=np.uint8)}
 
 
-def our_config(file: Path = DEMO, /, *flags: str, **fields: Any) -> Any:
+def our_config(file: Path = LEAN, /, *flags: str, **fields: Any) -> Any:
     """The policy's config in a training config `file`, for PushT as it sees it, on the CPU unless `fields` say otherwise.
 
     Flags `--policy.…` change it as they do a training.

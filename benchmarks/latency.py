@@ -22,7 +22,7 @@ from benchmarks import common, figures, latency_tables
 from benchmarks.common import RESULTS
 from benchmarks.contenders import (
     COMPILED,
-    DEMO,
+    LEAN,
     OURS,
     SHIPPED,
     SMALL,
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     result |= _batch_one(contenders, work[1], scale) | {"first_call_seconds": first}
     result["floor"] = {str(batch): _floor(config, work[batch], batch, scale) for batch in scale.batches}
     result["throughput"] = _throughput(contenders, scale)
-    if args.policy is None and args.config == DEMO:
+    if args.policy is None and args.config == LEAN:
         result["growth"] = {name: _sweep(name, configs, scale) for name, configs in _sweeps(config, args.quick).items()}
     result |= begun
     latency_tables.show(result)
@@ -100,7 +100,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--policy", type=Path, help="a checkpoint's pretrained_model folder; without it, random weights"
     )
-    parser.add_argument("--config", type=Path, default=DEMO, help="training config whose policy is ours")
+    parser.add_argument("--config", type=Path, default=LEAN, help="training config whose policy is ours")
     common.add_device(parser)
     parser.add_argument("--threads", type=common.positive, default=1)
     parser.add_argument(
@@ -113,7 +113,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="results/latency.json; of another config or policy latency_NAME.json")
     args = parser.parse_args(arguments)
     if args.json is None:
-        default = args.policy is None and args.config.resolve() == DEMO
+        default = args.policy is None and args.config.resolve() == LEAN
         args.json = RESULTS / ("latency.json" if default else f"latency_{_subject(args).removesuffix('.json')}.json")
     return args
 

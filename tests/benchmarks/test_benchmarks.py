@@ -39,7 +39,7 @@ def test_latency(tmp_path, capsys):
     slow, fast = small["milliseconds"]["values"], ours["milliseconds"]["values"]
     expected = [a / b for a, b in zip(slow, fast, strict=True)]
     assert result["ratios"][f"{latency.SMALL} ÷ {latency.OURS}"]["values"] == pytest.approx(expected)
-    assert (small["executed"], small["horizon"]) == (8, 16) and result["policy"] == "demo_pusht.json"
+    assert (small["executed"], small["horizon"]) == (8, 16) and result["policy"] == "pusht_lean.json"
     config = our_config()
     assert (ours["executed"], ours["horizon"]) == (config.n_action_steps, config.horizon) != (8, 16)
     size = result["size"][f"{latency.SMALL} ÷ {latency.OURS}"]
@@ -174,7 +174,7 @@ def test_the_floor_is_the_slower_of_reading_and_multiplying():
 def test_another_configs_latency_does_not_replace_the_default_ones():
     other = ROOT / "configs" / "pusht_pixels.json"
     assert latency._arguments([]).json == latency.RESULTS / "latency.json"
-    assert latency._arguments([f"--config={latency.DEMO}"]).json == latency.RESULTS / "latency.json"
+    assert latency._arguments([f"--config={latency.LEAN}"]).json == latency.RESULTS / "latency.json"
     assert latency._arguments([f"--config={other}"]).json == latency.RESULTS / "latency_pusht_pixels.json"
 
 

@@ -66,7 +66,7 @@ def test_what_is_said_of_the_packaged_demonstrations_is_true(demos) -> None:
     found = examined(demos)
     assert time.process_time() - begun < 20, "fifty episodes, let alone five hundred, take seconds"
     told = {each.name: each for each in found if each.gravity > Gravity.FINE}
-    assert set(told) == {"episodes", "delay"}
+    assert set(told) == {"episodes", "delay", "ambiguity"}, "three decisions in ten are random candidates"
     lengths = (
         pd.concat(pd.read_parquet(file) for file in (DEMOS / "data").rglob("*.parquet")).groupby("episode_index").size()
     )
