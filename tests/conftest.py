@@ -29,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import pytest  # noqa: E402
 import quick_help  # noqa: E402
 import torch  # noqa: E402
+from browsers import browser  # noqa: E402, F401  (a fixture)
 
 from lerobot_dp_plus.cli.quiet import hold_back_torchcodec  # noqa: E402
 

@@ -41,16 +41,19 @@ class Player:
         self.policy: Any = get_policy_class(config.type).from_pretrained(str(checkpoint), config=config)
         self.preprocess, self.postprocess = make_pre_post_processors(config, pretrained_path=str(checkpoint))
         self.first = config.n_obs_steps - 1
-        self.n_obs_steps = config.n_obs_steps
+        #: Frames of an episode that the policy sees, of the last `remembered`.
+        self.seen = slice(0, None, config.observation_stride)
+        self.remembered: int = 1 + (config.n_obs_steps - 1) * config.observation_stride
         self.n_action_steps: int = config.n_action_steps
         self.action_dim_shape = (config.horizon, 2)
         self.generator = torch.Generator().manual_seed(seed)
 
     def propose(self, histories: list[list[dict[str, np.ndarray]]], candidates: int) -> np.ndarray:
-        """Chunks (E, N, H − T_o + 1, 2) for the latest observations of E episodes."""
+        """Chunks (E, N, H − T_o + 1, 2) for the last `remembered` observations of each of E episodes, oldest first."""
+        seen = [history[self.seen] for history in histories]
         window = {
-            key: torch.from_numpy(np.stack([[frame[key] for frame in history] for history in histories])).float()
-            for key in histories[0][0]
+            key: torch.from_numpy(np.stack([[frame[key] for frame in frames] for frames in seen])).float()
+            for key in seen[0][0]
         }
         processed = self.preprocess(window)
         noise = torch.randn((len(histories), candidates, *self.action_dim_shape), generator=self.generator)
@@ -67,9 +70,7 @@ def play(player: Player, seeds: list[int], candidates: int, disturbed: float) ->
     """One episode per environment seed, best of `candidates`, a random one at a share `disturbed` of the decisions."""
     envs = [PushTEnv(obs_type="environment_state_agent_pos") for _ in seeds]
     rng = np.random.default_rng(seeds)
-    histories = [
-        [_observe(env.reset(seed=seed)[0])] * player.n_obs_steps for env, seed in zip(envs, seeds, strict=True)
-    ]
+    histories = [[_observe(env.reset(seed=seed)[0])] * player.remembered for env, seed in zip(envs, seeds, strict=True)]
     records: list[dict[str, list[Any]]] = [{"agent": [], "block": [], "action": [], "coverage": []} for _ in seeds]
     success = [False] * len(seeds)
     for _ in range(0, MAX_STEPS, player.n_action_steps):

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from fabricated import restless
+from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 from lerobot_dp_plus.demos import pusht_rollouts
-from lerobot_dp_plus.demos.pusht_rollouts import Played, main
+from lerobot_dp_plus.demos.pusht_rollouts import Played, Player, main
 
 
 def record(seed: int) -> dict[str, np.ndarray]:
@@ -52,3 +54,21 @@ def test_bad_input_is_named(tmp_path, every_second_succeeds, capsys):
     assert "where reporting begins" in error("--seed", "100000")
     assert "already exists" in error("--root", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_sees_frames_as_far_apart_as_in_its_training(tmp_path):
+    """Its processors take what lies in [−1, 1] as it is, so the frames do."""
+    inputs = {
+        "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+        "observation.environment_state": PolicyFeature(FeatureType.ENV, (16,)),
+    }
+    policy = restless(tmp_path / "policy", inputs, 2, 0.3, observation_stride=2)
+
+    def proposed(*places: float) -> np.ndarray:
+        frames = [{key: np.full(feature.shape, place) for key, feature in inputs.items()} for place in places]
+        return player.propose([frames], 4) if (player := Player(policy, seed=0)).remembered == len(frames) else None
+
+    usual = proposed(0.1, 0.2, 0.3)
+    assert usual.shape == (1, 4, 7, 2) and len(np.unique(usual)) > 10
+    assert np.array_equal(proposed(0.1, 0.9, 0.3), usual), "the one between is not of its window"
+    assert not np.array_equal(proposed(0.7, 0.2, 0.3), usual) and not np.array_equal(proposed(0.1, 0.2, 0.8), usual)

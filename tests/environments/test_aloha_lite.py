@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from fabricated import tiny_config
 from gymnasium.utils.env_checker import check_env
 from lerobot.envs.factory import make_env, make_env_config
 from lerobot.envs.utils import env_to_policy_features, preprocess_observation
-from lerobot.policies import make_policy_config, make_pre_post_processors
+from lerobot.policies import make_pre_post_processors
 from lerobot.scripts import lerobot_eval
 
 import lerobot_policy_dp_plus  # noqa: F401
@@ -17,7 +18,6 @@ from lerobot_dp_plus.environments.aloha_config import AlohaLiteConfig
 from lerobot_dp_plus.environments.aloha_lite import AlohaLite
 from lerobot_dp_plus.environments.aloha_physics import AlohaPhysics, sample_objects
 from lerobot_dp_plus.environments.aloha_render import _renderer
-from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusTransformerPolicy
 
 STATE = "environment_state_agent_pos"
@@ -135,17 +135,9 @@ def test_illegal_options_are_named(field, value, message):
 def test_lerobot_eval_plays_an_untrained_policy(tmp_path, obs_type):
     env = AlohaLiteConfig(obs_type=obs_type, observation_height=40, observation_width=48)
     features = env_to_policy_features(env)
-    config = make_policy_config(
-        "dp_plus_transformer",
-        device="cpu",
-        push_to_hub=False,
-        horizon=8,
-        n_action_steps=4,
-        network=TransformerConfig(dim=16, depth=1, num_heads=2),
-        image_encoder=SmallCnnConfig(num_keypoints=4, feature_dim=8, crop_shape=(36, 44)),
-        input_features={key: feature for key, feature in features.items() if key != "action"},
-        output_features={"action": features["action"]},
-    )
+    inputs = {key: feature for key, feature in features.items() if key != "action"}
+    encoder = SmallCnnConfig(num_keypoints=4, feature_dim=8, crop_shape=(36, 44))
+    config = tiny_config(inputs, *features["action"].shape, image_encoder=encoder)
     policy = DpPlusTransformerPolicy(config)
     saved = tmp_path / "policy"
     policy.save_pretrained(saved)

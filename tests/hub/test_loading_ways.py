@@ -5,14 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from fabricated import recording
 from hub_fixtures import api
 from huggingface_hub import constants, hf_hub_download
 from lerobot.configs import PreTrainedConfig
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.datasets import LeRobotDataset
 from lerobot.envs.configs import PushtEnv
 from lerobot.policies import get_policy_class, make_policy, make_pre_post_processors
 from lerobot.processor import PolicyProcessorPipeline
@@ -173,18 +172,7 @@ def test_policies_of_others_load_as_before(online, tmp_path):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
     """Two made-up episodes of PushT's shapes."""
-    root = tmp_path_factory.mktemp("data") / "pusht"
-    shapes = {"observation.state": (2,), "observation.environment_state": (16,), "action": (2,)}
-    features = {key: {"dtype": "float32", "shape": shape, "names": None} for key, shape in shapes.items()}
-    made = LeRobotDataset.create("made/up", fps=10, features=features, root=root, use_videos=False)
-    rng = np.random.default_rng(0)
-    for length in (12, 9):
-        for _ in range(length):
-            values = {key: rng.uniform(0, 512, shape).astype(np.float32) for key, shape in shapes.items()}
-            made.add_frame({**values, "task": "push"})
-        made.save_episode()
-    made.finalize()
-    return root
+    return recording(tmp_path_factory.mktemp("data") / "pusht")
 
 
 def run(script, *arguments: str) -> None:

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from lerobot.datasets import LeRobotDataset
+from fabricated import WIDTHS, recording
 from lerobot.scripts import lerobot_eval, lerobot_train
 from safetensors.torch import load_file
 from tiny import BASELINES, PRESETS
@@ -25,23 +24,8 @@ SMALL_IMAGES = ["image_encoder.type=small_cnn", "image_encoder.num_keypoints=4",
 
 def made_up(root: Path, kind: str) -> Path:
     """Three episodes with this kind of observation."""
-    features = {key: {"dtype": "float32", "shape": (2,), "names": None} for key in ("observation.state", "action")}
-    if kind != PIXELS:
-        features["observation.environment_state"] = {"dtype": "float32", "shape": (16,), "names": None}
-    if kind != STATE_ONLY:
-        names = ["height", "width", "channels"]
-        features["observation.image"] = {"dtype": "image", "shape": (96, 96, 3), "names": names}
-    made = LeRobotDataset.create("made/up", fps=10, features=features, root=root, use_videos=False)
-    rng = np.random.default_rng(0)
-    for length in (12, 9, 15):
-        for _ in range(length):
-            values = {k: rng.uniform(0, 512, f["shape"]).astype(np.float32) for k, f in features.items()}
-            if "observation.image" in features:
-                values["observation.image"] = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
-            made.add_frame({**values, "task": "push"})
-        made.save_episode()
-    made.finalize()
-    return root
+    widths = {key: width for key, width in WIDTHS.items() if kind != PIXELS or key != "observation.environment_state"}
+    return recording(root, widths, (12, 9, 15), 0 if kind == STATE_ONLY else 96)
 
 
 def run(script, *arguments: str) -> None:

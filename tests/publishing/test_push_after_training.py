@@ -5,11 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from fabricated import recording
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
+from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.scripts import lerobot_train
 from safetensors.torch import load_file
 
@@ -21,7 +21,6 @@ from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusFlowPolicy
 from lerobot_dp_plus.publishing.checks import actions_of
 
 NAME = "alice/trained"
-WIDTHS = {"observation.state": 2, "observation.environment_state": 16, "action": 2}
 EVERYTHING = {
     "README.md",
     "config.json",
@@ -37,17 +36,7 @@ EVERYTHING = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "pusht"
-    features = {key: {"dtype": "float32", "shape": (width,), "names": None} for key, width in WIDTHS.items()}
-    made = LeRobotDataset.create("made/up", fps=10, features=features, root=root, use_videos=False)
-    rng = np.random.default_rng(0)
-    for length in (12, 9):
-        for _ in range(length):
-            frame = {key: rng.uniform(0, 512, width).astype(np.float32) for key, width in WIDTHS.items()}
-            made.add_frame({**frame, "task": "push"})
-        made.save_episode()
-    made.finalize()
-    return root
+    return recording(tmp_path_factory.mktemp("data") / "pusht")
 
 
 def train(dataset: Path, output: Path, *more: str) -> Path:

@@ -4,9 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +16,6 @@ from lerobot_dp_plus.reporting.gallery import shelves
 from lerobot_dp_plus.reporting.metric_words import meaning
 from lerobot_dp_plus.reporting.page import told
 
-PROGRAM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 #: A folder for screenshots, for those who want to look: DP_PLUS_SCREENSHOTS=DIR.
 SCREENSHOTS = os.environ.get("DP_PLUS_SCREENSHOTS")
 
@@ -77,18 +72,6 @@ def test_lerobots_own_evaluation_is_read(folders: tuple[Path, Path], tmp_path: P
     assert "80.0 % success" in page and "No learning curves" in page
     assert entry.main(["report", str(tmp_path / "nowhere")]) == 1
     assert "does not exist" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if PROGRAM is None:
-        pytest.skip("no browser is installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; the extra dev has it")
-    with playwright.sync_playwright() as started:
-        flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        running = started.chromium.launch(executable_path=PROGRAM, args=flags)
-        yield running
-        running.close()
 
 
 def test_the_page_in_a_browser(browser, folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fabricated import tiny_config
 from gym_pusht.envs import PushTEnv
 from lerobot.configs import FeatureType, PolicyFeature
-from lerobot.policies import get_policy_class, make_policy_config, make_pre_post_processors
+from lerobot.policies import get_policy_class, make_pre_post_processors
 from lerobot.robots import make_robot_from_config
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus.cli import main
-from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.robots import simulated
 from lerobot_dp_plus.robots.config_simulated import SimulatedConfig
 from lerobot_dp_plus.robots.simulated import Simulated
@@ -127,17 +127,8 @@ def test_alohas_arms(tmp_path) -> None:
 @pytest.fixture
 def checkpoint(tmp_path) -> Path:
     """A tiny policy that reads the 18 numbers of PushT's robot as its state."""
-    config = make_policy_config(
-        "dp_plus_transformer",
-        device="cpu",
-        push_to_hub=False,
-        horizon=32,
-        n_action_steps=4,
-        network=TransformerConfig(dim=16, depth=1, num_heads=2),
-        sampler=DDIM(2),
-        input_features={"observation.state": PolicyFeature(FeatureType.STATE, (18,))},
-        output_features={"action": PolicyFeature(FeatureType.ACTION, (2,))},
-    )
+    state = {"observation.state": PolicyFeature(FeatureType.STATE, (18,))}
+    config = tiny_config(state, 2, horizon=32, sampler=DDIM(2))
     torch.manual_seed(0)
     policy = get_policy_class(config.type)(config)
     stats = {

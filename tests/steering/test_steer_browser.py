@@ -5,7 +5,6 @@ It needs Chromium, which `.ci/run` installs where it can, and playwright, which 
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,8 @@ from typing import Any
 import pytest
 from serving import served
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-PROGRAM = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
 #: A folder for screenshots, for those who want to look: DP_PLUS_SCREENSHOTS=DIR.
 SCREENSHOTS = os.environ.get("DP_PLUS_SCREENSHOTS")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=f"no browser: none of {', '.join(PROGRAMS)} is installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; the extra dev has it")
-    with playwright.sync_playwright() as started:
-        flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        running = started.chromium.launch(executable_path=PROGRAM, args=flags)
-        yield running
-        running.close()
 
 
 @pytest.fixture
