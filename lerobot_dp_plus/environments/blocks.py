@@ -122,7 +122,7 @@ class Blocks(gym.Env):
         if self.held >= 0:
             self.places[self.held] = self.gripper
         if opening and self.held >= 0:
-            if ((TRAY[0] <= self.gripper) & (self.gripper <= TRAY[1])).all():
+            if self.in_tray(self.gripper):
                 self.delivered = self.held
             self.held = -1
         info = self._info()
@@ -141,6 +141,10 @@ class Blocks(gym.Env):
     def agent_pos(self) -> np.ndarray:
         """(3,): x and y of the gripper, and 1 if it is closed."""
         return np.append(self.gripper, float(self.closed))
+
+    def in_tray(self, place: np.ndarray) -> bool:
+        """Whether a place (2,) is on the tray."""
+        return bool(((TRAY[0] <= place) & (place <= TRAY[1])).all())
 
     def gaze(self, number: int) -> np.ndarray:
         """(3,): the middle x, y of a thing in the picture and half the side of a square around it, as shares of a side."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-from pathlib import Path
 
 import pytest
 import torch
