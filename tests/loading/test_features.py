@@ -88,9 +88,7 @@ def test_a_training_ends_with_the_same_weights_and_looks_at_each_frame_once(
     lines = [line for line in said() if line.startswith("features:")]
     # Two cameras, 12 updates of 5 samples of 2 frames each.
     assert lines[1] == f"features: of 240 pictures the frozen trunk looked at {2 * FRAMES}; 0.4 MiB were kept"
-    assert lines[0].startswith(
-        "features: the frozen trunk looks at a picture once; observation.images.top 12,288 bytes"
-    )
+    assert lines[0].startswith("features: the frozen trunk looks at a picture once; observation.images.top 8,192 bytes")
     assert len(lines) == 2
 
 
