@@ -47,7 +47,7 @@ class Scale:
 
 #: 74 frames begin a chunk, so ten updates of eight go through all of them.
 USUAL = Scale(pictures.Scale(episodes=2, frames=60), resize=224, first=11, later=12, rounds=3)
-QUICK = Scale(pictures.QUICK, resize=64, first=2, later=2, rounds=1)
+QUICK = Scale(replace(pictures.QUICK, episodes=1, frames=27), resize=64, first=2, later=1, rounds=1)
 
 
 def main(arguments: list[str] | None = None) -> None:
