@@ -65,9 +65,9 @@ class Contender:
 
 CHOICE = DYNAMICS | {"dynamics.frame.type": "pusht_block"}
 #: An energy costs as many network calls as there are chunks to compare; so many are what a processor can bear.
-FEW = {"objective.counter_examples": 16}
+FEW = {"objective.counter_examples": 8}
 SEARCHES: dict[str, dict[str, Any]] = {
-    "derivative-free": {"type": "derivative_free", "samples": 128},
+    "smooth search": {"type": "smooth", "samples": 64},
     "Langevin": {"type": "langevin", "samples": 8, "iterations": 25},
 }
 CONTENDERS = {
@@ -81,7 +81,7 @@ CONTENDERS = {
     ),
 }
 #: Panels of the picture.
-SHOWN = ("regression", "mixture density", "implicit, derivative-free", "discretised", "diffusion")
+SHOWN = ("regression", "mixture density", "implicit, smooth search", "discretised", "diffusion")
 
 
 def at_forks(made: Any, options: argparse.Namespace) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Blocks(Told):
         self.shapes = rng.integers(len(SHAPES), size=OBJECTS)
         self.sizes = rng.uniform(0.05, 0.075, OBJECTS)
         self.angles = rng.uniform(0, 2 * np.pi, OBJECTS)
-        self.places = scattered(rng, *START, APART)
+        self.places = scattered(rng, START, APART)
         self.gripper = rng.uniform([0.2, 0.2], [0.8, 0.8])
         self.closed, self.held = False, -1
         self._table = table(np.random.default_rng([number, 1]), self._size)

@@ -45,7 +45,7 @@ class Pictured(gym.Env, ABC):
             raise ValueError(f"render_mode={render_mode!r}: legal is rgb_array")
         self.obs_type, self.render_mode, self._size = obs_type, render_mode, observation_size
         # Copies: a space has random numbers of its own, which other environments of the process are not to share.
-        parts = {"agent_pos": deepcopy(self.state_space)}
+        parts: dict[str, spaces.Space] = {"agent_pos": deepcopy(self.state_space)}
         if obs_type == "pixels_agent_pos":
             parts["pixels"] = spaces.Box(0, 255, (observation_size, observation_size, 3), np.uint8)
         else:

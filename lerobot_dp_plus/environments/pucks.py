@@ -50,7 +50,7 @@ class ThreePucks(Told):
         self.physics = PucksPhysics()
 
     def _arrange(self, rng: np.random.Generator, number: int) -> Sequence[Thing]:
-        self.physics.reset(scattered(rng, *TABLE, APART), rng.uniform(*GOALS))
+        self.physics.reset(scattered(rng, TABLE, APART), rng.uniform(*GOALS))
         return [Thing(colour, "puck") for colour in COLOURS]
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:

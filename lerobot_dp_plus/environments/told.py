@@ -85,10 +85,10 @@ class Told(Pictured):
         return {**numbers, **met, "is_success": self.delivered in self.said.fits}
 
 
-def scattered(rng: np.random.Generator, low: Any, high: Any, apart: float) -> np.ndarray:
-    """Places of the things, (3, 2), uniform from `low` to `high`, each `apart` from the others."""
+def scattered(rng: np.random.Generator, corners: np.ndarray, apart: float) -> np.ndarray:
+    """Places of the things, (3, 2), uniform between two `corners` (2, 2), each `apart` from the others."""
     while True:
-        places = rng.uniform(low, high, (len(COLOURS), 2))
+        places = rng.uniform(*corners, (len(COLOURS), 2))
         distances = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(len(COLOURS))
         if distances.min() >= apart:
             return places
