@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.choosing import TOGETHER, episodes, measured
-from benchmarks.common import RESULTS, ROOT, positive, print_table, provenance, write_figure, write_json
+from benchmarks.common import RESULTS, ROOT, picture_of, positive, print_table, provenance, write_figure, write_json
 from benchmarks.figures import BARS
 from benchmarks.fork_modes import proposals, window_of
 from benchmarks.forks import around, side
@@ -65,9 +65,9 @@ class Contender:
 
 CHOICE = DYNAMICS | {"dynamics.frame.type": "pusht_block"}
 #: An energy costs as many network calls as there are chunks to compare; so many are what a processor can bear.
-FEW = {"objective.counter_examples": 16}
+FEW = {"objective.counter_examples": 8}
 SEARCHES: dict[str, dict[str, Any]] = {
-    "derivative-free": {"type": "derivative_free", "samples": 128},
+    "smooth search": {"type": "smooth", "samples": 64},
     "Langevin": {"type": "langevin", "samples": 8, "iterations": 25},
 }
 CONTENDERS = {
@@ -81,7 +81,7 @@ CONTENDERS = {
     ),
 }
 #: Panels of the picture.
-SHOWN = ("regression", "mixture density", "implicit, derivative-free", "discretised", "diffusion")
+SHOWN = ("regression", "mixture density", "implicit, smooth search", "discretised", "diffusion")
 
 
 def at_forks(made: Any, options: argparse.Namespace) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
         print(", ".join(line(rows[-1])), flush=True)
         write_json(options.json, begun | {"rows": rows})
     if shown := {name: folders[name] for name in SHOWN if name in folders}:
-        write_figure(draw(shown, options.fork), options.json.with_suffix(".png"))
+        write_figure(draw(shown, options.fork), picture_of(options.json))
     columns = ("success % (95 % Wilson)", "score", "both ways %", "middle %", "jerk px", "ms a chunk", "minutes")
     print_table(
         f"PushT keypoints, {options.updates:,} updates of {options.batch_size}", columns, [line(r) for r in rows]

@@ -210,6 +210,13 @@ def write_json(path: Path, result: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
+def picture_of(result: Path) -> Path:
+    """Where the picture of a result is: among the pages that show it, or beside a result that is not to be kept."""
+    if result.parent.resolve() == RESULTS.resolve():
+        return ROOT / "docs" / "pictures" / f"{result.stem}.png"
+    return result.with_suffix(".png")
+
+
 def write_figure(figure: Any, path: Path) -> None:
     """A PNG of at most 150 kB, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

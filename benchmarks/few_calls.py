@@ -21,8 +21,18 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_figure, write_json
-from benchmarks.figures import BARS, FLOOR
+from benchmarks.common import (
+    RESULTS,
+    ROOT,
+    add_device,
+    picture_of,
+    positive,
+    print_table,
+    provenance,
+    write_figure,
+    write_json,
+)
+from benchmarks.figures import BARS, FLOOR, headline, plain
 from benchmarks.judged import (
     RECIPE,
     RECIPE_FOLDER,
@@ -104,8 +114,12 @@ def draw(reports: Sequence[dict[str, Any]]) -> Figure:
     """Success over calls with its interval, a dot for each training seed, the limit dashed."""
     figure = Figure(figsize=(6, 3.6))
     axes = figure.subplots()
-    labels = {BEFORE: "as it was trained", AFTER: "after the objective for few calls", CONTROL: "trained on as before"}
-    for name, colour, shift in ((BEFORE, BARS[2], 0.97), (AFTER, BARS[0], 1.03), (CONTROL, FLOOR, 1.0)):
+    labels = {
+        BEFORE: "as it was trained",
+        AFTER: "after as many updates of `shortcut`",
+        CONTROL: "trained on as before",
+    }
+    for name, colour, shift in ((BEFORE, BARS[1], 0.97), (AFTER, BARS[0], 1.03), (CONTROL, FLOOR, 1.0)):
         found = by_calls(reports, name)
         if not found:
             continue
@@ -118,13 +132,24 @@ def draw(reports: Sequence[dict[str, Any]]) -> Figure:
         axes.plot(*zip(*dots, strict=True), ".", ms=4, color="black")
     before = by_calls(reports, BEFORE)
     axes.axhline(together(before[max(before)])[0], color=FLOOR, lw=1, ls="--")
-    axes.set(xscale="log", xlabel="network calls a chunk", ylabel="success, %", ylim=(0, 103))
+    lowest = min(report["success_percent"] for report in reports)
+    axes.set(
+        xscale="log", xlabel="network calls a chunk", ylabel="success, %", ylim=(max(0, 10 * (lowest // 10) - 10), 101)
+    )
     ticks = sorted({report["calls"] for report in reports})
     axes.set_xticks(ticks, [str(calls) for calls in ticks])
     axes.minorticks_off()
-    axes.set_title("squares: all seeds, 95 % Wilson interval; dots: training seeds; dashed: the limit", fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.tight_layout()
+    after = by_calls(reports, AFTER)
+    least, most = min(after), max(before)
+    point = (
+        f"Taught to jump, {together(after[least])[0]:.1f} % with {least} network call{'s' if least > 1 else ''} a chunk"
+    )
+    point += f"; before, {together(before[most])[0]:.1f} % with {most}"
+    told = f"squares: all {len(before[most])} training seeds, 95 % Wilson interval; dots: each seed; dashed: before"
+    headline(figure, point, f"{told}; the axis does not begin at 0")
     return figure
 
 
@@ -171,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
         reports = [report for of_seed in found for report in of_seed]
     kept = kept_success(reports)
     write_json(path, begun | {"kept": kept, "rows": published(reports)})
-    write_figure(draw(reports), path.with_suffix(".png"))
+    write_figure(draw(reports), picture_of(path))
     lines = [
         line(rows, kept[str(calls)] if name == AFTER else None)
         for name in (BEFORE, CONTROL, AFTER)

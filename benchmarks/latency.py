@@ -91,8 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
     result |= begun
     latency_tables.show(result)
     common.write_json(args.json, result)
-    common.write_figure(figures.latency(result), args.json.with_suffix(".png"))
-    print(f"written to {args.json} and {args.json.with_suffix('.png')}")
+    common.write_figure(figures.latency(result), common.picture_of(args.json))
+    print(f"written to {args.json} and {common.picture_of(args.json)}")
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

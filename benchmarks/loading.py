@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import figures
-from benchmarks.common import RESULTS, positive, print_table, provenance, summary, write_figure, write_json
+from benchmarks.common import RESULTS, picture_of, positive, print_table, provenance, summary, write_figure, write_json
 from lerobot_dp_plus.loading import FrameCache, MemoryDataset
 from lerobot_dp_plus.loading.disk import MappedFrames
 from lerobot_dp_plus.loading.memory import identical
@@ -34,9 +34,9 @@ WIDTHS = {"observation.state": 2, "observation.environment_state": 16, "action":
 CAMERA = "observation.image"
 TITLES = {
     "host": "LeRobot's loader",
-    "memory": "in memory",
-    "disk": "mapped from disk",
-    "disk_cold": "mapped, file not in memory",
+    "memory": "our loader, in memory",
+    "disk": "our loader, mapped from disk",
+    "disk_cold": "the same, file not in memory",
     "limit": "the bytes alone",
 }
 
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     _print(result)
     write_json(args.json, result)
-    write_figure(figures.loading(result, TITLES), args.json.with_suffix(".png"))
+    write_figure(figures.loading(result, TITLES), picture_of(args.json))
     print(f"written to {args.json}")
 
 

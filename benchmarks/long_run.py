@@ -30,9 +30,19 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_figure, write_json
+from benchmarks.common import (
+    RESULTS,
+    ROOT,
+    add_device,
+    picture_of,
+    positive,
+    print_table,
+    provenance,
+    write_figure,
+    write_json,
+)
 from benchmarks.contenders import our_config
-from benchmarks.figures import success_curves
+from benchmarks.figures import headline, success_curves
 from benchmarks.floor import operations, peak
 from benchmarks.judged import (
     RECIPE,
@@ -129,9 +139,18 @@ def draw(curves: Mapping[str, Sequence[dict[str, Any]]], paces: Mapping[str, Any
         )
         for side, loader in drawn
     }
-    return success_curves(
-        {"updates (log)": over_updates, "minutes of training (log) = updates × seconds an update": over_minutes}
+    axes = {"updates (log)": over_updates, "minutes of training (log) = updates × seconds an update": over_minutes}
+    figure = success_curves(axes)
+    ours, host = curves["ours"], curves["host"]
+    told = [f"{side} has {reports[at]['success_percent']:.0f} % after {minutes(paces, key, 'memory', reports[at]['step']):.0f} minutes"
+            for side, key, reports, at in (("ours", "ours", ours, 0), ("LeRobot's diffusion of equal size", "host", host, -1))]  # fmt: skip
+    headline(
+        figure,
+        f"{told[0].capitalize()}, {told[1]}",
+        "both through our loader; 100 episodes a point; ours knows the T's frame and the mirror image, LeRobot's neither; its curve "
+        "still rises",
     )
+    return figure
 
 
 def without_places(told: Any, root: Path) -> Any:
@@ -194,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     told = begun | {"result": result, "pace": paces, **reports, "commands": {s: c[3:] for s, c in lines.items()}}
     write_json(path, without_places(told, options.root))
-    write_figure(draw(curves, paces), path.with_suffix(".png"))
+    write_figure(draw(curves, paces), picture_of(path))
     _print(curves, last, result, paces)
     return 0
 

@@ -16,6 +16,7 @@ rows.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +25,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from benchmarks.common import RESULTS, ROOT, add_device, positive, print_table, provenance, write_figure, write_json
+from benchmarks.common import (
+    RESULTS,
+    ROOT,
+    add_device,
+    picture_of,
+    positive,
+    print_table,
+    provenance,
+    write_figure,
+    write_json,
+)
 from benchmarks.contenders import our_config
 from benchmarks.factors import FACTORS, FACTORS_OF_PICTURES, RECIPE_ROW, Row
-from benchmarks.figures import BARS, LIGHT, quality
+from benchmarks.figures_quality import quality, study
 from benchmarks.judged import (
     RECIPE,
     RECIPE_FOLDER,
@@ -138,20 +148,14 @@ def default_json(options: argparse.Namespace) -> Path:
     return RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
 
 
-def draw(study: Sequence[Sequence[dict[str, Any]]]) -> Figure:
-    """A bar for each row with its interval, a dot for each training seed, a line at the recipe."""
-    figure = Figure(figsize=(8, 0.6 + 0.32 * len(study)))
-    axes = figure.subplots()
-    for place, rows in enumerate(study):
-        rate, low, high = together(rows)
-        axes.barh(place, rate, xerr=[[rate - low], [high - rate]], color=BARS[0] if place == 0 else LIGHT, capsize=2)
-        axes.plot([r["success_percent"] for r in rows], [place] * len(rows), "o", ms=3, color="black")
-    axes.axvline(together(study[0])[0], color=BARS[0], lw=1, ls="--")
-    axes.set_yticks(range(len(study)), [rows[0]["name"] for rows in study], fontsize=8)
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 100), xlabel="success, % (bar: all seeds, 95 % Wilson interval; dots: training seeds)")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+def longer(config: str) -> dict[str, Any]:
+    """How LeRobot's policy of equal size does after the long training of `benchmarks.long_run`, where that is known."""
+    kept = RESULTS / "long_run.json"
+    if not kept.exists() or (found := json.loads(kept.read_text()))["config"] != config:
+        return {}
+    updates, took = found["curves"]["host"][-1]["step"], found["result"]["minutes"]["host + memory"][-1]
+    said = f"{updates:,} updates, {took:.0f} minutes, our loader"
+    return {"longer": found["last"]["host"], "longer_name": said}
 
 
 def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -261,7 +265,9 @@ def main(argv: list[str] | None = None) -> int:
         lines = lines_by_loader(every, updates, paces)
         summary |= {"updates": updates, "pace": paces}
     write_json(path, begun | summary | {"rows": published([report for reports in every for report in reports])})
-    write_figure(draw(every) if options.study else quality(every, summary["limit_percent"]), path.with_suffix(".png"))
+    name = options.config.name
+    drawn = study(every) if options.study else quality(every, summary["limit_percent"], name, **longer(name))
+    write_figure(drawn, picture_of(path))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
     print_table("PushT, last checkpoint", columns, lines)
     for name, title in (("failures_ratio", "failures, LeRobot's ÷ ours"), ("score_ratio", "score, ours ÷ LeRobot's")):

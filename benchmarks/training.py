@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     result |= begun
     _print(result)
     common.write_json(args.json, result)
-    common.write_figure(figures.training(result), args.json.with_suffix(".png"))
-    print(f"written to {args.json} and {args.json.with_suffix('.png')}")
+    common.write_figure(figures.training(result), common.picture_of(args.json))
+    print(f"written to {args.json} and {common.picture_of(args.json)}")
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

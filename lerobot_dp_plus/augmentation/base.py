@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import draccus
 from torch import Tensor
@@ -14,6 +14,10 @@ ACTION = "action"
 @dataclass(frozen=True)
 class Augmentation(draccus.ChoiceRegistry, ABC):
     """A random transformation of whole training samples, in the units of the dataset (before normalisation)."""
+
+    #: How many different pictures may become of one. None is without end: then no frame comes twice, and nothing that
+    #: frozen encoders saw can be kept.
+    pictures_of_one: ClassVar[int | None] = None
 
     @abstractmethod
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -13,6 +13,8 @@ from lerobot_dp_plus.augmentation.base import Augmentation
 @dataclass(frozen=True)
 class NoAugmentation(Augmentation):
     """The identity."""
+
+    pictures_of_one: ClassVar[int | None] = 1
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         return None

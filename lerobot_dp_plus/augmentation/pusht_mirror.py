@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class PushTMirror(Symmetry):
     demonstration. This is exact in the simulator's physics, except that its walls at 5 and 506 pixels map to 507 and
     6. In images it is exact except for anti-aliasing. Points are (x, y) in pixels. Images are square.
     """
+
+    pictures_of_one: ClassVar[int | None] = 2
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         legal = {STATE: (2,), ENVIRONMENT_STATE: (16,), ACTION: (2,)}

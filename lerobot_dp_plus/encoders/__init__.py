@@ -24,13 +24,14 @@
 `ObservationEncoder` puts states and features side by side, in one token for each observation step. Places and words
 have tokens of their own. Every camera goes through one random crop per sample (`crop.py`) and a convolutional trunk.
 Features are the keypoints of `spatial_softmax.py`. States need no weights here. `pretrained.py` holds trunks that are
-never trained. Images arrive as the processor normalised them.
+never trained, and `kept_features.py` what they saw. Images arrive as the processor normalised them.
 """
 
 from lerobot_dp_plus.encoders.automatic_words import AutomaticWords
 from lerobot_dp_plus.encoders.frozen_words import FrozenWords
 from lerobot_dp_plus.encoders.hashed_words import HashedWords
 from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
+from lerobot_dp_plus.encoders.kept_features import KeptFeatures, keeping
 from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokensConfig
 from lerobot_dp_plus.encoders.keypoints import ImageEncoder
 from lerobot_dp_plus.encoders.observation import ObservationEncoder, spans
@@ -53,6 +54,7 @@ __all__ = [
     "HashedWords",
     "ImageEncoder",
     "ImageEncoderConfig",
+    "KeptFeatures",
     "KeypointTokensConfig",
     "NoWords",
     "ObservationEncoder",
@@ -65,6 +67,7 @@ __all__ = [
     "WordEncoder",
     "WordNgrams",
     "Words",
+    "keeping",
     "shrunk",
     "size_for",
     "spans",

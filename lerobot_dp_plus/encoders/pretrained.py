@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
+from lerobot_dp_plus.encoders.kept_features import kept
+
 #: How a file of weights is told from a name of torchvision's.
 FILE = ".safetensors"
 
@@ -93,10 +95,11 @@ class Frozen(nn.Module):
         """What is frozen."""
         return self._held[0]
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """As the trunk."""
-        return self.trunk(images)
+        """As the trunk; in a training that keeps features, each picture is looked at once (`kept_features.py`)."""
+        features = kept()
+        with torch.no_grad():
+            return self.trunk(images) if features is None else features.seen(self.trunk, images)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Frozen":
         self.trunk._apply(fn, recurse)

@@ -30,6 +30,12 @@ def resnet18_trunk(pretrained: str | None, *, filled: bool) -> nn.Module:
     return nn.Sequential(*list(network.children())[:-2])  # without average pooling and classifier
 
 
+def map_shape(size: tuple[int, ...]) -> tuple[int, int, int]:
+    """The shape (512, h, w) of that map for pictures of `size` (H, W)."""
+    height, width = (-(-side // 32) for side in size)
+    return 512, height, width
+
+
 @ImageEncoderConfig.register_subclass("resnet18")
 @dataclass(frozen=True)
 class ResNet18Config(KeypointsConfig):

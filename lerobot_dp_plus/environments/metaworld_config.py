@@ -7,7 +7,7 @@ from typing import ClassVar
 import gymnasium as gym
 from lerobot.envs.configs import EnvConfig
 
-from lerobot_dp_plus.environments.metaworld_lite import FPS, THINGS, check_options
+from lerobot_dp_plus.environments.metaworld_lite import FPS, LARGEST, THINGS, check_options
 from lerobot_dp_plus.environments.metaworld_tasks import KINDS, groups_of
 from lerobot_dp_plus.environments.told_config import ToldConfig
 from lerobot_dp_plus.environments.vector import vector_of
@@ -25,6 +25,7 @@ class MetaworldLiteConfig(ToldConfig):
     """
 
     rate: ClassVar[int] = FPS
+    largest: ClassVar[int] = LARGEST
     width: ClassVar[int] = 4
     places: ClassVar[int] = THINGS
 

@@ -1,19 +1,19 @@
 """Any of MetaWorld's fifty tasks: LeRobot's physics, states and success, with cheap pictures of any size."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
 from lerobot_dp_plus.environments.metaworld_extra import require_metaworld
 from lerobot_dp_plus.environments.metaworld_tasks import instruct
 from lerobot_dp_plus.environments.mujoco_pictures import View, mujoco_renderer, seen_from
+from lerobot_dp_plus.environments.pictured import Pictured, check_picture
 from lerobot_dp_plus.environments.sentences import Instruction
 
 FPS = 80
-OBS_TYPES = ("pixels_agent_pos", "environment_state_agent_pos")
+LARGEST = 1024  # side of a picture
 #: `corner2` is LeRobot's, moved and turned round as LeRobot does it; `near` shows small things larger.
 CAMERAS = ("corner2", "near")
 NEAR = View(lookat=(0.0, 0.68, 0.03), distance=0.75, azimuth=90.0, elevation=-50.0)
@@ -25,14 +25,12 @@ LOOKED_AT = 0.06  # metres around a thing that the gaze takes in
 
 def check_options(obs_type: str, camera: str, size: int) -> None:
     """Raise a ValueError naming the option, its value and what is legal."""
-    for name, value, legal in (("obs_type", obs_type, OBS_TYPES), ("camera", camera, CAMERAS)):
-        if value not in legal:
-            raise ValueError(f"{name}={value!r}: legal are {', '.join(legal)}")
-    if not 16 <= size <= 1024:
-        raise ValueError(f"observation_size={size}: legal are 16 to 1024 pixels")
+    if camera not in CAMERAS:
+        raise ValueError(f"camera={camera!r}: legal are {', '.join(CAMERAS)}")
+    check_picture(obs_type, size, LARGEST)
 
 
-class MetaworldLite(gym.Env):
+class MetaworldLite(Pictured):
     """One task, 80 control steps a second, as LeRobot's `metaworld` has it but for the pictures and the sentences.
 
     Observation: `agent_pos` (4,), the hand's place in metres and how far the fingers are apart; and `pixels` (S, S, 3)
@@ -42,6 +40,9 @@ class MetaworldLite(gym.Env):
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012, gymnasium's declaration
+    state_space: ClassVar[spaces.Box] = spaces.Box(-1000, 1000, (4,), np.float64)
+    things_space: ClassVar[spaces.Box] = spaces.Box(-np.inf, np.inf, (THINGS,), np.float64)
+    actions: ClassVar[spaces.Box] = spaces.Box(-1, 1, (4,), np.float32)
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class MetaworldLite(gym.Env):
 
         Args:
             task: one of MetaWorld's, such as `drawer-open-v3`.
-            obs_type: one of `OBS_TYPES`.
+            obs_type: one of `pictured.OBS_TYPES`.
             instruction: the usual kind of sentences.
             observation_size: height and width of pictures.
             camera: one of `CAMERAS`.
@@ -66,29 +67,15 @@ class MetaworldLite(gym.Env):
             ValueError: an option is illegal. MissingExtra: MetaWorld is not installed.
         """
         check_options(obs_type, camera, observation_size)
-        if render_mode != "rgb_array":
-            raise ValueError(f"render_mode={render_mode!r}: legal is rgb_array")
-        self.task, self.obs_type, self.render_mode = task, obs_type, render_mode
-        self.instruction, self.camera, self._size = instruction, camera, observation_size
+        super().__init__(obs_type, observation_size, render_mode)
+        self.task, self.instruction, self.camera = task, instruction, camera
         self.sim = simulation(task)
         self.raw = np.zeros(39)
         self.said = Instruction("", (0,))
-        parts: dict[str, spaces.Space] = {"agent_pos": spaces.Box(-1000, 1000, (4,), np.float64)}
-        if obs_type == "pixels_agent_pos":
-            parts["pixels"] = spaces.Box(0, 255, (observation_size, observation_size, 3), np.uint8)
-        else:
-            parts["environment_state"] = spaces.Box(-np.inf, np.inf, (THINGS,), np.float64)
-        self.observation_space = spaces.Dict(parts)
-        self.action_space = spaces.Box(-1, 1, (4,), np.float32)
-
-    @property
-    def task_description(self) -> str:
-        """The sentence of this episode."""
-        return self.said.sentence
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
         super().reset(seed=seed)
-        number = int(self.np_random.integers(2**31)) if seed is None else seed
+        number = self._number(seed)
         self.sim.seed(number)
         self.raw, _ = self.sim.reset(seed=number)
         kind = (options or {}).get("instruction", self.instruction)
@@ -131,11 +118,6 @@ class MetaworldLite(gym.Env):
         fovy = float(self.sim.model.cam(self.camera).fovy[0])
         x, y, half = seen_from(camera.xpos, camera.xmat.reshape(3, 3), fovy, place, LOOKED_AT)
         return np.array([1 - x, 1 - y, half])
-
-    def _observation(self) -> dict[str, Any]:
-        if self.obs_type == "pixels_agent_pos":
-            return {"agent_pos": self.agent_pos, "pixels": self.render()}
-        return {"agent_pos": self.agent_pos, "environment_state": self.environment_state}
 
 
 def simulation(task: str) -> Any:

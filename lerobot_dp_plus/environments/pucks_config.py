@@ -6,7 +6,7 @@ from typing import ClassVar
 import gymnasium as gym
 from lerobot.envs.configs import EnvConfig
 
-from lerobot_dp_plus.environments.pucks import FPS, check_options
+from lerobot_dp_plus.environments.pucks import FPS, ThreePucks
 from lerobot_dp_plus.environments.told_config import ToldConfig
 from lerobot_dp_plus.environments.vector import vector_of
 
@@ -22,15 +22,11 @@ class ThreePucksConfig(ToldConfig):
 
     rate: ClassVar[int] = FPS
     width: ClassVar[int] = 4
+    largest: ClassVar[int] = ThreePucks.largest
     places: ClassVar[int] = 12
 
     task: str | None = "bring"
     fps: int = FPS
-
-    def check(self) -> None:
-        if self.task != "bring":
-            raise ValueError(f"env.task={self.task!r}: legal is bring; env.instruction says which sentences are said")
-        check_options(self.obs_type, self.instruction, self.observation_size)
 
     def create_envs(
         self, n_envs: int, use_async_envs: bool = False
@@ -38,8 +34,6 @@ class ThreePucksConfig(ToldConfig):
         """{"three_pucks": {0: vector environment}}; a finished episode costs nothing while the others go on."""
 
         def make() -> gym.Env:
-            from lerobot_dp_plus.environments.pucks import ThreePucks
-
             return ThreePucks(**self.gym_kwargs)
 
         return {self.type: {0: vector_of(make, self.episode_length, n_envs, use_async_envs)}}

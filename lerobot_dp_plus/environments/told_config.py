@@ -1,12 +1,13 @@
 """What the options of environments have in common in which a sentence says what to do."""
 
-from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGE, OBS_STATE
+
+from lerobot_dp_plus.environments.told import check_told
 
 
 @dataclass
@@ -17,8 +18,10 @@ class ToldConfig(EnvConfig):
         ValueError: an option is illegal; the message names it, its value and what is legal.
     """
 
-    #: Control steps a second, and the numbers of an action and state and of the places of things.
+    #: Control steps a second, the largest side of a picture, and the numbers of an action and state and of the places of
+    #: things.
     rate: ClassVar[int]
+    largest: ClassVar[int]
     width: ClassVar[int]
     places: ClassVar[int]
 
@@ -51,9 +54,11 @@ class ToldConfig(EnvConfig):
         else:
             self.features["environment_state"] = PolicyFeature(type=FeatureType.ENV, shape=(self.places,))
 
-    @abstractmethod
     def check(self) -> None:
         """Raise a ValueError for options that the environment does not have."""
+        if self.task != "bring":
+            raise ValueError(f"env.task={self.task!r}: legal is bring; env.instruction says which sentences are said")
+        check_told(self.obs_type, self.instruction, self.observation_size, self.largest)
 
     @property
     def gym_kwargs(self) -> dict:

@@ -73,7 +73,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=LEVEL,…",
-        help="success under each level of observation_noise, action_noise, delay, dropped_frames, brightness, "
+        help="success under each level of observation_noise, action_noise, delay, dropped_frames, brightness, push, turn, "
         "n_action_steps or network_calls; may be given again",
     )
     parser.add_argument(

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -68,6 +69,8 @@ class Player:
         self.cfg = eval_config(arguments)
         if isinstance(self.cfg.policy, DpPlusConfig):
             check_environment(self.cfg.policy, self.cfg.env, self.cfg.rename_map)
+        if perturbation is not None:
+            perturbation.check(self.cfg.env.type)
         self._device = get_safe_torch_device(self.cfg.policy.device, log=False)  # type: ignore[union-attr]
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -119,6 +122,8 @@ class Player:
         harder = self.perturbation.begin(batch.first_seed) if self.perturbation else Untouched()
         clock = Clock(policy, preprocess, postprocess, harder)
         tracks: list[Tracked] = vector.envs  # type: ignore[attr-defined]
+        for number, each in enumerate(tracks):
+            each.before = partial(self._before, harder, number)
         half = torch.autocast(device_type=self._device.type) if self.cfg.policy.use_amp else nullcontext()  # type: ignore[union-attr]
         with warnings.catch_warnings(), replaced(lerobot_eval, "inside_slurm", lambda: True), torch.no_grad(), half:
             warnings.filterwarnings("ignore", "The environment does not have 'task_description'")
@@ -140,6 +145,9 @@ class Player:
         arrays = {"actions": data["action"].numpy(), "seconds": np.array(clock.seconds)}
         arrays |= {"played_for": np.array(time.monotonic() - begun), **clock.plans, **state()}
         return episodes, arrays
+
+    def _before(self, harder: Untouched, number: int, env: gym.Env, step: int) -> None:
+        harder.before(env, self.cfg.env.type, number, step)
 
     def _make(self) -> tuple[Any, ...]:
         """Policy and processors, made in the order of LeRobot's `eval`."""

@@ -37,8 +37,8 @@ def robustness(
     weights, rows = weights_digest(folder), []
     for each in asked:
         arguments = eval_arguments(folder, output_dir, episodes, first_seed, [*extra, *each.switches()])
-        facts = facts_of(weights, arguments) | ({"perturbed": [each.name, each.level]} if not each.switches() else {})
-        console.print(f"{each.name} = {each.level:g}", style="bold")
+        facts = facts_of(weights, arguments) | ({"perturbed": [each.label, each.level]} if not each.switches() else {})
+        console.print(f"{each.label} = {each.level:g}", style="bold")
         player, batches, parts = prepared(arguments, output_dir, facts, perturbation=each)
         try:
             for _ in finished(batches, parts, player, workers, False, console):
@@ -46,7 +46,9 @@ def robustness(
         finally:
             player.close()
         successes = [episode["success"] for batch in batches for episode in parts.read(batch)]
-        rows.append({"name": each.name, "level": each.level, "unit": each.unit, **rate(sum(successes), len(successes))})
+        rows.append(
+            {"name": each.label, "level": each.level, "unit": each.unit, **rate(sum(successes), len(successes))}
+        )
     told = {
         "weights_sha256": weights,
         "episodes": episodes,

@@ -1,6 +1,6 @@
 """An environment of a batch with somebody who writes down what happens in its episode."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Tracked(gym.Wrapper):
         environment: its `env.type`.
 
     Attributes:
+        before: called with the environment and the number of the step, from 1, before each step of the episode.
         track: the episode that began with the newest reset with a seed.
     """
 
@@ -39,6 +40,7 @@ class Tracked(gym.Wrapper):
         super().__init__(env)
         self._environment = environment
         self.track = Track()
+        self.before: Callable[[gym.Env, int], None] | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
         observation, info = self.env.reset(seed=seed, options=options)
@@ -48,6 +50,8 @@ class Tracked(gym.Wrapper):
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
+        if self.before is not None and not self.track.over:
+            self.before(self.env, len(self.track.rewards) + 1)
         observation, reward, terminated, truncated, info = self.env.step(action)
         if not self.track.over:
             self.track.rewards.append(float(reward))

@@ -5,7 +5,7 @@
 | `denoising` | `diffusion`, `flow_matching`, `shortcut` | noise carried to data by a sampler, bent by guidance | `denoising.py` |
 | `regression` | `regression` | one call, always the same | `regression.py` |
 | `mixture_density` | `mixture_density` | one call: a component of a Gaussian mixture | `mixture_density.py` |
-| `implicit` | `implicit` | found where a learned energy is low | `implicit.py`, `search.py` |
+| `implicit` | `implicit` | found where a learned energy is low | `implicit.py`, `contrasting.py`, `search.py` |
 | `discretised` | `discretised` | one call: a bin of chunks and an offset | `discretised.py` |
 
 `objective.type` selects both: an objective names its head. A head puts network, objective, sampler and guidance together,
@@ -15,12 +15,13 @@ one graph of what proposes chunks. `showing.py` shows the network what is decide
 
 from lerobot_dp_plus.guidance import Guidance
 from lerobot_dp_plus.heads.base import ElementwiseHead, Given, Head, Plan, decided, mean_error
+from lerobot_dp_plus.heads.contrasting import Contrast, Near, Uniform
 from lerobot_dp_plus.heads.denoising import Denoising
 from lerobot_dp_plus.heads.discretised import Discretised, DiscretisedHead
 from lerobot_dp_plus.heads.implicit import Implicit, ImplicitHead
 from lerobot_dp_plus.heads.mixture_density import MixtureDensity, MixtureDensityHead
 from lerobot_dp_plus.heads.regression import Regression, RegressionHead
-from lerobot_dp_plus.heads.search import DerivativeFree, Langevin, Search
+from lerobot_dp_plus.heads.search import DerivativeFree, Langevin, Search, Smooth
 from lerobot_dp_plus.notation import Network
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
@@ -51,6 +52,7 @@ def make(network: Network, objective: Objective, sampler: Sampler, guidance: Gui
 __all__ = [
     "HEADS",
     "USED",
+    "Contrast",
     "Denoising",
     "DerivativeFree",
     "Discretised",
@@ -63,10 +65,13 @@ __all__ = [
     "Langevin",
     "MixtureDensity",
     "MixtureDensityHead",
+    "Near",
     "Plan",
     "Regression",
     "RegressionHead",
     "Search",
+    "Smooth",
+    "Uniform",
     "decided",
     "head_of",
     "make",

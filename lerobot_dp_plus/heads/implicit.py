@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, all_valid, decided
-from lerobot_dp_plus.heads.search import DerivativeFree, Search, drawn
+from lerobot_dp_plus.heads.contrasting import Contrast, Near
+from lerobot_dp_plus.heads.search import Search, Smooth, drawn
 from lerobot_dp_plus.notation import Candidates, Condition, map_rows, repeat_rows
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
@@ -16,11 +17,11 @@ from lerobot_dp_plus.samplers import Sampler
 @Objective.register_subclass("implicit")
 @dataclass(frozen=True)
 class Implicit(Objective):
-    """L = −log( e^−E(o, a) / (e^−E(o, a) + Σ_j e^−E(o, ã_j)) ), with counter-examples ã_j uniform in the bounds.
+    """An energy that is lower for what was demonstrated than for counter-examples ã_j (`contrasting.py`).
 
-    Implicit behavioural cloning, Florence et al., arXiv 2109.00137, eq. 2 (InfoNCE). The paper's actions are single; here
-    E is of a whole chunk, so uniform counter-examples are far from all data, and the longer the chunk the farther. Its second
-    variant trains on counter-examples of Langevin dynamics; here that is a way to search alone.
+    Implicit behavioural cloning, Florence et al., arXiv 2109.00137. The paper's actions are single, and its counter-examples
+    uniform; here E is of a whole chunk, so by default they are near to it. Its second variant trains on counter-examples of
+    Langevin dynamics; here that is a way to search alone.
     Cost: 1 + `counter_examples` network calls per loss.
     """
 
@@ -28,8 +29,10 @@ class Implicit(Objective):
 
     # Counter-examples for each chunk.
     counter_examples: int = 64
+    # What counter-examples are, and the loss that goes with them.
+    contrast: Contrast = field(default_factory=Near)
     # How chunks of low energy are found. It can be switched on a trained policy.
-    search: Search = field(default_factory=DerivativeFree)
+    search: Search = field(default_factory=Smooth)
     # Largest absolute value of an action, normalised: of counter-examples, and of what is found.
     clip_range: float = 1.0
 
@@ -67,13 +70,12 @@ class ImplicitHead(Head):
         return (said * counted).sum((2, 3)) / (counted.sum((2, 3)) * chunks.shape[3]).clamp_min(1)
 
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
-        """InfoNCE in nats; 0 where no action counts. Actions that do not count are those of the data in all chunks."""
+        """The contrast's, in nats; 0 where no action counts. Actions that do not count are those of the data in all chunks."""
         counted, bound = valid if shown is None else valid & ~shown, self.objective.clip_range
-        shape = (len(chunk), self.objective.counter_examples, *chunk.shape[1:])
-        others = bound * (2 * torch.rand(shape, dtype=chunk.dtype, device=chunk.device) - 1)
+        others = self.objective.contrast.others(chunk, self.objective.counter_examples, bound)
         others = torch.where(counted[:, None, :, None], others, chunk[:, None])
         energies = self.energy(condition, torch.cat([chunk[:, None], others], 1), counted)
-        return -(-energies).log_softmax(1)[:, 0] * counted.any(1)
+        return self.objective.contrast.loss(energies[:, 0], energies[:, 1:]) * counted.any(1)
 
     def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
         with torch.inference_mode(False), torch.no_grad():
@@ -91,9 +93,8 @@ class ImplicitHead(Head):
         def energy(chunks: Tensor) -> Tensor:
             return self.energy(condition, chunks, all_valid(chunks))
 
-        shape = (len(noise), search.samples, *noise.shape[2:])
-        uniform = torch.rand(shape, dtype=noise.dtype, device=noise.device, generator=given.generator)
-        found = search.improve(hold(bound * (2 * uniform - 1)), energy, hold, given.generator)
+        start = search.start(noise.new_zeros((len(noise), search.samples, *noise.shape[2:])), bound, given.generator)
+        found = search.improve(hold(start), energy, hold, given.generator)
         energies = energy(found)
         chosen = energies.argmin(1, keepdim=True)
         if count > 1:

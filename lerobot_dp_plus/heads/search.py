@@ -3,6 +3,7 @@
 | member | how | source | cost in network calls |
 |---|---|---|---|
 | `derivative_free` | draw by e^−E, scatter, and again with less | arXiv 2109.00137, alg. 1 | `iterations` |
+| `smooth` | the same with smooth noise on smooth chunks, for long ones | our own | `iterations` |
 | `langevin` | go downhill with noise that dies away | arXiv 2109.00137, appendix B.3 | `iterations` + 1, all but one with gradients |
 
 A call is for all `samples` of every observation.
@@ -16,6 +17,8 @@ import draccus
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.heads.contrasting import smooth_noise
+
 #: Chunks (B, S, H, A) -> their energies (B, S); lower is better.
 type EnergyOf = Callable[[Tensor], Tensor]
 #: Chunks -> the same within bounds, with what is decided in place.
@@ -24,13 +27,18 @@ type Hold = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Search(draccus.ChoiceRegistry, ABC):
-    """A way to find chunks of low energy, beginning with uniform ones."""
+    """A way to find chunks of low energy."""
 
     samples: int = 256
 
+    def start(self, like: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
+        """Where it begins, in the shape (B, S, H, A) of `like`: uniform within `bound`."""
+        uniform = torch.rand(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+        return bound * (2 * uniform - 1)
+
     @abstractmethod
     def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
-        """Chunks (B, S, H, A) of low energy from uniform ones."""
+        """Chunks (B, S, H, A) of low energy from others."""
 
 
 def drawn(energies: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
@@ -60,8 +68,33 @@ class DerivativeFree(Search):
         rows = torch.arange(len(chunks), device=chunks.device)[:, None]
         for k in range(self.iterations - 1):
             chosen = chunks[rows, drawn(energy(chunks), chunks.shape[1], generator)]
-            chunks = hold(chosen + self.std * self.shrink**k * _noise(chosen, generator))
+            chunks = hold(chosen + self.std * self.shrink**k * self.scatter(chosen, generator))
         return chunks
+
+    def scatter(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Noise of mean square 1."""
+        return _noise(like, generator)
+
+
+@Search.register_subclass("smooth")
+@dataclass(frozen=True)
+class Smooth(DerivativeFree):
+    """The same, beginning with a uniform place for the whole chunk and smooth noise on it, and scattered by smooth noise.
+
+    A chunk of H steps has H·A numbers, of which a few decide where it goes (`contrasting.smooth_noise`).
+    """
+
+    samples: int = 128
+    iterations: int = 7
+    std: float = 0.3
+    shrink: float = 0.6
+
+    def start(self, like: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
+        place = super().start(like[..., :1, :], bound, generator)
+        return place + self.std * self.scatter(like, generator)
+
+    def scatter(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        return smooth_noise(like, generator)
 
 
 @Search.register_subclass("langevin")

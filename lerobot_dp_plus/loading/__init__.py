@@ -7,6 +7,7 @@
 | `sizes.py` | at which size is each camera held, so that the policy sees what it sees in use? |
 | `refusing.py` | which datasets cannot be held exactly? |
 | `disk.py` | where are frames kept that exceed memory, and how are they found again? |
+| `features.py` | can what a frozen image encoder sees of a frame be kept, and how much of it? |
 | `memory.py` | how are windows gathered, and how does a batch pass the DataLoader's collate? |
 | `install.py` | how does `lerobot-train` come to use it, for as long as a context is open? |
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lerobot_dp_plus.encoders import KeptFeatures, keeping
 from lerobot_dp_plus.loading.columns import NotInMemory
 from lerobot_dp_plus.loading.disk import FrameCache
+from lerobot_dp_plus.loading.features import room_for_features, say_kept
 from lerobot_dp_plus.loading.frames import frame_bytes
 from lerobot_dp_plus.loading.memory import MemoryDataset
 from lerobot_dp_plus.loading.refusing import refuse_excluded, refuse_unsupported
@@ -37,15 +39,16 @@ def fast_loading(
     """While open, LeRobot's training script trains from memory where that gives the same batches, and says so.
 
     Images stay bytes until LeRobot's training loop divides them by 255, on the device; on a CPU that gives its own
-    loader's numbers bit for bit. Frames beyond the limit are kept in `cache_dir`, and what is there already is used.
+    loader's numbers bit for bit. Frames beyond the limit are kept in `cache_dir`, and what is there already is used. What a
+    frozen image encoder sees of them is kept in the memory that they leave (`features.py`).
 
     One log line per training names the loader in use and, where it is LeRobot's, the reason. On leaving, by an
     exception too, the script is as it was.
 
     Args:
         enabled: False keeps LeRobot's loader.
-        limit_bytes: most bytes that columns and decoded images, training and held-out together, may take in each
-            training process.
+        limit_bytes: most bytes that columns, decoded images and features of frozen encoders, training and held-out
+            together, may take in each training process.
         cache_dir: folder for decoded frames that exceed the limit; None leaves such datasets to LeRobot's loader.
         workers_asked: whether somebody chose `num_workers`. If not, data in memory are read without them: LeRobot's four
             take half a minute to start, and the processor from a training that has nothing to wait for.
@@ -64,14 +67,19 @@ def fast_loading(
         yield  # there is nothing to say it with; LeRobot's loader was asked for and is what trains
         return
     original, asked = lerobot_train.make_train_eval_datasets, False
+    features = KeptFeatures()
 
     def make_train_eval_datasets(cfg: Any) -> tuple[Any, Any]:
         nonlocal asked
         asked = True
-        return _make_datasets(original, cfg, enabled, limit_bytes, cache, workers_asked)
+        made = _make_datasets(original, cfg, enabled, limit_bytes, cache, workers_asked)
+        held = _nbytes(*(dataset for dataset in made if isinstance(dataset, MemoryDataset)))
+        features.open(room_for_features(cfg, made[0], limit_bytes - held) if enabled else 0)
+        return made
 
-    with replaced(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets):
+    with replaced(lerobot_train, "make_train_eval_datasets", make_train_eval_datasets), keeping(features):
         yield
+        say_kept(features.looked, features.computed, features.nbytes)
         if enabled and not asked:
             logger.warning(
                 "data: nothing was loaded from memory, because LeRobot's training did not ask for its data here"

@@ -31,14 +31,9 @@ def held_sizes(cfg: Any, host: LeRobotDataset) -> dict[str, tuple[int, int]]:
     policy = getattr(cfg, "policy", None)
     if policy is None or not is_ours(policy):
         return {}
+    recorded, seen = recorded_cameras(host), seen_cameras(cfg, host)
     called = dict(getattr(cfg, "rename_map", None) or {})
-    features = {key: host.meta.features[key] for key in host.meta.camera_keys}
-    recorded = {key: tuple(feature.shape) for key, feature in dataset_to_policy_features(features).items()}
-    read = set(policy.input_features or {}) or {called.get(key, key) for key in recorded}
-    seen = policy.image_encoder.seen(
-        {called.get(key, key): shape for key, shape in recorded.items() if called.get(key, key) in read}
-    )
-    sizes = {key: seen[called.get(key, key)][-2:] for key in recorded if called.get(key, key) in read}
+    sizes = {key: seen[called.get(key, key)][-2:] for key in recorded if called.get(key, key) in seen}
     smaller = {key: size for key, size in sizes.items() if size != recorded[key][-2:]}
     if smaller and host.image_transforms is not None:
         logger.info(
@@ -47,6 +42,24 @@ def held_sizes(cfg: Any, host: LeRobotDataset) -> dict[str, tuple[int, int]]:
         )
         return {}
     return smaller
+
+
+def recorded_cameras(host: LeRobotDataset) -> dict[str, tuple[int, ...]]:
+    """The shape (C, H, W) of a dataset's cameras, under its own names."""
+    features = {key: host.meta.features[key] for key in host.meta.camera_keys}
+    return {key: tuple(feature.shape) for key, feature in dataset_to_policy_features(features).items()}
+
+
+def seen_cameras(cfg: Any, host: LeRobotDataset) -> dict[str, tuple[int, ...]]:
+    """The shape (C, h, w) at which the policy, one of ours, sees each of the cameras that it reads, under its own names.
+
+    Raises:
+        ValueError: `image_encoder.resize` does not fit the cameras; by name.
+    """
+    called = dict(getattr(cfg, "rename_map", None) or {})
+    shapes = {called.get(key, key): shape for key, shape in recorded_cameras(host).items()}
+    read = set(cfg.policy.input_features or {}) or set(shapes)
+    return cfg.policy.image_encoder.seen({key: shape for key, shape in shapes.items() if key in read})
 
 
 def at_size(frames: Iterator[Tensor], key: str, sizes: Sizes, recorded: tuple[int, ...]) -> Iterator[Tensor]:

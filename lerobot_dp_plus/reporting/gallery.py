@@ -15,6 +15,8 @@ from lerobot_dp_plus.evaluation.failures import IN_WORDS
 
 #: Frames of a strip and their width in pixels; bytes of films that a page holds.
 FRAMES, WIDTH, MOST_BYTES = 6, 150, 24_000_000
+#: How bright what is not black should be at least, in the mean, from 0 to 1; and how much of a picture counts as not black.
+BRIGHT, BLACK = 0.6, 0.04
 
 
 @dataclass(frozen=True)
@@ -88,5 +90,22 @@ def strip(file: Path) -> str:
     for index, frame in enumerate(chosen):
         sheet.paste(frame.resize((WIDTH, height)), (index * WIDTH, 0))
     content = BytesIO()
-    sheet.save(content, "JPEG", quality=82)
+    lightened(sheet).save(content, "JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def lightened(picture: Image.Image) -> Image.Image:
+    """A picture whose things can be told apart where it is dark, as simulators without a sky are: v^γ, with γ at most 1.
+
+    γ is chosen so that what is not black has a mean luma of `BRIGHT`. Light pictures stay as they are.
+    """
+    luma = np.asarray(picture.convert("L"), dtype=float) / 255
+    seen = luma[luma > BLACK]
+    if not seen.size or seen.mean() >= BRIGHT:
+        return picture
+    low, high = 0.2, 1.0
+    for _ in range(20):  # the mean falls as γ grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if (seen**middle).mean() > BRIGHT else (low, middle)
+    table = [round(255 * (value / 255) ** low) for value in range(256)]
+    return picture.point(table * len(picture.getbands()))

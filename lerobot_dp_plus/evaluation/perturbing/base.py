@@ -1,8 +1,9 @@
 """What a perturbation is, and how one is read from a command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import gymnasium as gym
 from torch import Tensor
 
 
@@ -21,6 +22,9 @@ class Untouched:
         """What the policy gives (B, A), normalised."""
         return action
 
+    def before(self, env: gym.Env, environment: str, number: int, step: int) -> None:
+        """Before control step `step`, counted from 1, of episode `number` of the batch; `environment` is its `env.type`."""
+
 
 @dataclass(frozen=True)
 class Perturbation:
@@ -28,7 +32,7 @@ class Perturbation:
 
     Attributes:
         level: how much.
-        name: on the command line; unit: of the level, in words.
+        name: on the command line; unit: of the level, in words; label: the name, and when, where that can be chosen.
 
     Raises:
         ValueError: there is no such level.
@@ -38,6 +42,13 @@ class Perturbation:
     unit: ClassVar[str]
 
     level: float
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def check(self, environment: str) -> None:
+        """Raise a ValueError where it cannot be done in environments of this type; most can be done in all."""
 
     def begin(self, seed: int) -> Untouched:
         """What acts in a batch of episodes, whose random numbers follow from `seed`."""
@@ -73,16 +84,27 @@ def within(perturbation: Perturbation, low: float, high: float) -> None:
 
 
 def parsed(text: str) -> list[Perturbation]:
-    """`delay=0,2,4` as perturbations.
+    """`delay=0,2,4` as perturbations; `push@30=20` is one with a number of its own.
 
     Raises:
         ValueError: no such name or level; naming what is legal.
     """
-    name, _, levels = text.partition("=")
+    given, _, levels = text.partition("=")
+    name, _, when = given.partition("@")
     if name not in PERTURBATIONS:
         raise ValueError(f"perturb {text!r}: legal are {', '.join(PERTURBATIONS)}, as in --perturb delay=0,2,4")
     try:
         numbers = [float(each) for each in levels.split(",")]
     except ValueError as error:
         raise ValueError(f"perturb {text!r}: expected numbers after the name, as in --perturb {name}=0,1") from error
-    return [PERTURBATIONS[name](number) for number in numbers]
+    if not when:
+        return [PERTURBATIONS[name](number) for number in numbers]
+    timed = [each.name for each in PERTURBATIONS.values() if "when" in {field.name for field in fields(each)}]
+    if name not in timed:
+        raise ValueError(f"perturb {text!r}: {name} acts at every step; legal with @ are {', '.join(timed)}")
+    try:
+        return [PERTURBATIONS[name](number, float(when)) for number in numbers]  # type: ignore[call-arg]
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(f"perturb {text!r}: expected a number after @, as in --perturb {name}@30=20") from error

@@ -1,0 +1,87 @@
+"""A thing that is moved under the policy's hands."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from lerobot_dp_plus.environments.moving import check_movable, moved
+from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched, register, within
+
+
+class _Bumping(Untouched):
+    """One stream of random numbers for each episode, which its own seed decides."""
+
+    def __init__(self, distance: float, angle: float, when: float, seed: int):
+        self._distance, self._angle, self._when, self._seed = distance, angle, when, seed
+        self._random: dict[int, np.random.Generator] = {}
+        self._due: dict[int, bool] = {}
+
+    def before(self, env: gym.Env, environment: str, number: int, step: int) -> None:
+        if not (self._distance or self._angle):
+            return
+        random = self._random.setdefault(number, np.random.default_rng([self._seed + number, 3]))
+        now = step == self._when if self._when >= 1 else random.random() < self._when
+        if now or self._due.get(number):
+            # Where nothing could be moved, or the robot holds it, the next step tries again.
+            self._due[number] = not moved(env, environment, self._distance, self._angle, random)
+
+
+@dataclass(frozen=True)
+class _Bump(Perturbation):
+    """What a push and a turn share.
+
+    Attributes:
+        when: a whole number: the control step, counted from 1, before which it happens, once; a number below 1: how probable
+            it is before every step.
+    """
+
+    when: float = 0.02
+
+    def __post_init__(self) -> None:
+        within(self, 0, self.most)
+        if not (0 < self.when < 1 or (self.when >= 1 and self.when == int(self.when))):
+            raise ValueError(
+                f"perturb {self.name}@{self.when:g}: after @ comes a control step, 1 or more, or a probability below 1 of every "
+                f"step, as in --perturb {self.name}@30=20 or {self.name}@0.02=20"
+            )
+
+    most: ClassVar[float]
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}@{self.when:g}"
+
+    def check(self, environment: str) -> None:
+        try:
+            check_movable(environment)
+        except ValueError as error:
+            raise ValueError(f"perturb {self.name}: {error}") from error
+
+
+@register
+@dataclass(frozen=True)
+class Push(_Bump):
+    """The thing is moved by d in a random direction (`environments/moving.py`): before a given step, or at random."""
+
+    name: ClassVar[str] = "push"
+    unit: ClassVar[str] = "pixels of PushT's 512, or millimetres"
+    most: ClassVar[float] = 400
+
+    def begin(self, seed: int) -> Untouched:
+        return _Bumping(self.level, 0.0, self.when, seed)
+
+
+@register
+@dataclass(frozen=True)
+class Turn(_Bump):
+    """The thing is turned by so many degrees, either way."""
+
+    name: ClassVar[str] = "turn"
+    unit: ClassVar[str] = "degrees"
+    most: ClassVar[float] = 180
+
+    def begin(self, seed: int) -> Untouched:
+        return _Bumping(0.0, math.radians(self.level), self.when, seed)
