@@ -31,6 +31,15 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
         return None
 
     @property
+    def writes(self) -> bool:
+        """Whether its backbone can go on with text."""
+        return False
+
+    def writer(self, vocabulary: int, longest: int) -> nn.Module | None:
+        """A module from words (B, L), the network and its condition to scores (B, L, vocabulary) of the next; None if it has none."""
+        return None
+
+    @property
     @abstractmethod
     def chunk_multiple(self) -> int:
         """What a horizon must be a multiple of."""

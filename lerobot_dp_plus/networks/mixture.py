@@ -15,6 +15,7 @@ from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times, of_patches
 from lerobot_dp_plus.networks.experts import Expert, KeysValues, joined
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
+from lerobot_dp_plus.networks.writer import Writer
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 #: The kinds of tokens of the first block, in this order.
@@ -54,6 +55,14 @@ class MixtureConfig(TokenNetworkConfig):
 
     def reader(self, queries: int, dim: int) -> "Reader":
         return Reader(queries, dim, Expert(dim, self.depth, self.num_heads, self.head_dim))
+
+    @property
+    def writes(self) -> bool:
+        # The last layer is keys and values only, so text has seen nothing where it is the first, too.
+        return self.depth > 1
+
+    def writer(self, vocabulary: int, longest: int) -> Writer:
+        return Writer(self.backbone.width, vocabulary, longest)
 
     def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> "Mixture":
         shape = {"depth": self.depth, "num_heads": self.num_heads, "head_dim": self.head_dim}
@@ -175,6 +184,12 @@ class Mixture(Network):
         if valid is not None:
             valid = F.pad(valid, (0, steps.shape[1]), value=True)
         return Prefix(memory, self.expert.remember(steps, self._shielded(memory), valid), valid)
+
+    def write(self, text: Tensor, condition: Prefix) -> Tensor:
+        memory, valid = condition.memory, condition.valid
+        if self.backbone is None:
+            raise TypeError("there is no backbone, as there are neither pictures nor words")
+        return self.backbone.write(text, memory, None if valid is None else valid[:, : memory[0][0].shape[2]])
 
     def _shielded(self, memory: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:
         """The first block as the expert sees it: without a gradient if it is insulated."""

@@ -241,7 +241,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     # What it might do, told without doing it.
     sample, propose, candidates = options.sample, options.propose, options.candidates
-    log_prob = options.log_prob
+    log_prob, describe = options.log_prob, options.describe
 
     # LeRobot's engine that computes while the robot moves.
     supports_rtc, init_rtc_processor = real_time.supports_rtc, real_time.init_rtc_processor
