@@ -186,9 +186,9 @@ class Mixture(Network):
         return Prefix(memory, self.expert.remember(steps, self._shielded(memory), valid), valid)
 
     def write(self, text: Tensor, condition: Prefix) -> Tensor:
-        memory, valid = condition.memory, condition.valid
         if self.backbone is None:
             raise TypeError("there is no backbone, as there are neither pictures nor words")
+        memory, valid = condition.memory, condition.valid
         return self.backbone.write(text, memory, None if valid is None else valid[:, : memory[0][0].shape[2]])
 
     def _shielded(self, memory: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:

@@ -215,9 +215,10 @@ def _check_modes(config: "DpPlusConfig") -> None:
 
 def check_features(config: "DpPlusConfig") -> None:
     """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
-    outputs = sorted(config.output_features or {})
     if config.action_feature is None:
-        raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
+        raise ValueError(
+            f"output_features = {sorted(config.output_features or {})}: a policy needs an 'action' feature"
+        )
     if len(config.action_feature.shape) != 1 or config.action_feature.shape[0] < 1:
         raise ValueError(
             f"output_features: action has shape {config.action_feature.shape}; must be (A,) with A >= 1: store it flat"
@@ -237,9 +238,8 @@ def check_observation(config: "DpPlusConfig") -> None:
     kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     keeps = PATCHES in kinds and PATCHES in config.network.remembers
     seen = states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops
-    data = Data(
-        *seen, config.privileged_features, keeps and bool(config.network_cameras), keeps and config.network.writes
-    )
+    kept = keeps and bool(config.network_cameras), keeps and config.network.writes
+    data = Data(*seen, config.privileged_features, *kept)
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
