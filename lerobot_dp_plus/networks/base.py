@@ -30,6 +30,10 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
         """A module from the network's condition to what learned queries read of it, (B, queries, dim); None if it has none."""
         return None
 
+    def revised(self) -> "NetworkConfig":
+        """What a policy that is made notes about pretrained weights; may raise a ValueError if they are others."""
+        return self
+
     @property
     def writes(self) -> bool:
         """Whether its backbone can go on with text."""

@@ -1,7 +1,7 @@
 """The network of π0: a backbone for what is seen and said, and an action expert beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -55,6 +55,9 @@ class MixtureConfig(TokenNetworkConfig):
 
     def reader(self, queries: int, dim: int) -> "Reader":
         return Reader(queries, dim, Expert(dim, self.depth, self.num_heads, self.head_dim))
+
+    def revised(self) -> "MixtureConfig":
+        return replace(self, backbone=self.backbone.revised())
 
     @property
     def writes(self) -> bool:
@@ -151,9 +154,7 @@ class Mixture(Network):
         self.embed_tokens = nn.ModuleDict()
         if backbone is not None:
             for kind in (kind for kind in PREFIX if kind in observation):
-                # Every kind starts equally loud, whatever its encoder's scale.
-                layers = nn.Linear(observation[kind].width, backbone.dim), nn.LayerNorm(backbone.dim)
-                self.embed_tokens[kind] = nn.Sequential(*layers)
+                self.embed_tokens[kind] = backbone.entrance(observation[kind].width)
         steps = observation.get(STEPS)
         if steps is not None:
             self.embed_observation = nn.Sequential(nn.Linear(steps.width, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))

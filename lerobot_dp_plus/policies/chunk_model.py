@@ -142,8 +142,8 @@ class ChunkModel(nn.Module):
 
 
 def is_backbone(parameter: str) -> bool:
-    """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone."""
-    return parameter.startswith(IMAGE_ENCODERS) and ".backbone." in parameter
+    """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone, or to a language model."""
+    return (parameter.startswith(IMAGE_ENCODERS) and ".backbone." in parameter) or ".backbone.part." in parameter
 
 
 def parameter_groups(model: ChunkModel, backbone_rate: float | None) -> list[Any]:

@@ -83,7 +83,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             config.check_training()
             adopt_dataset(config, dataset_meta)
         fitting.check_lengths(config)
-        config.image_encoder = config.image_encoder.revised()
+        config.image_encoder, config.network = config.image_encoder.revised(), config.network.revised()
         self.model = ChunkModel(config)
         if dataset_meta is not None and not getattr(config, "_resumes", False):
             checkpoint.learn_units(self.model.units, normalisation(config, dataset_meta.stats))

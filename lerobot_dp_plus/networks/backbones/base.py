@@ -20,6 +20,11 @@ class Backbone(nn.Module, ABC):
 
     dim: int
 
+    def entrance(self, width: int) -> nn.Module:
+        """What makes tokens of an encoder, (B, S, width), into its own. Each kind of tokens has one."""
+        # Every kind starts equally loud, whatever its encoder's scale.
+        return nn.Sequential(nn.Linear(width, self.dim), nn.LayerNorm(self.dim))
+
     @abstractmethod
     def forward(self, tokens: Tensor, valid: Tensor | None) -> tuple[KeysValues, ...]:
         """Tokens (B, S, dim), and which of them are there, (B, S) bool or None for all -> keys and values, by layer."""
@@ -40,6 +45,10 @@ class BackboneConfig(draccus.ChoiceRegistry, ABC):
     def default_choice_name(cls) -> str:
         """The member that `--policy.network.backbone.dim=64` means, without a type."""
         return "scratch"
+
+    def revised(self) -> "BackboneConfig":
+        """What a policy that is made notes about its weights; raises a ValueError if they are not those it was trained with."""
+        return self
 
     @property
     @abstractmethod
