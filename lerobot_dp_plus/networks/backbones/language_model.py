@@ -1,11 +1,11 @@
 """Language models of transformers, as a backbone needs them: the part that reads, its shape, and which weights these are."""
 
-import hashlib
 from functools import cache
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
+
+from lerobot_dp_plus import digests
 
 INSTALL = 'pip install "lerobot_policy_dp_plus[towers]"'
 
@@ -64,12 +64,8 @@ def read(model: str, revision: str | None) -> nn.Module:
 
 @cache
 def digest_of(model: str, revision: str | None) -> str:
-    """The first sixteen digits of the SHA-256 of all weights that are read of a model."""
-    digest = hashlib.sha256()
-    for key, value in sorted(read(model, revision).state_dict().items()):
-        digest.update(key.encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    """Of all weights that are read of a model."""
+    return digests.digest_of(read(model, revision).state_dict())
 
 
 def transformers() -> Any:
