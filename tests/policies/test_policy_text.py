@@ -43,7 +43,7 @@ def batch(config_) -> dict:
 
 
 def test_what_it_learned_to_say_it_says_and_goes_on_saying(tmp_path) -> None:
-    one = learned(policy := build(made()), lambda: batch(policy.config), updates=40)
+    one = learned(policy := build(made()), lambda: batch(policy.config), updates=30)
     seen = batch(one.config)
     right = seen["task"]
     logged = one(seen)[1]
@@ -100,8 +100,8 @@ def test_a_training_of_lerobots_script_learns_sub_tasks_and_goes_on(data, tmp_pa
         "--policy.things=2",
         "--policy.network.depth=2",
     )
-    where = train(data, tmp_path / "run", "dp_plus_pi0", *text, "--policy.network.depth=2")
-    loaded = load_policy(where / "000004")
+    where = train(data, tmp_path / "run", "dp_plus_pi0", *text, "--steps=2")
+    loaded = load_policy(where / "000002")
     assert loaded.policy.config.auxiliary.vocabulary == ("begin", "go", "on")
     observation = {"observation.state": torch.rand(2), "observation.environment_state": torch.rand(16)}
     told = loaded.describe(observation, task=LEFT)
