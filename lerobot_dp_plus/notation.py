@@ -122,6 +122,13 @@ class Network(nn.Module, ABC):
         `end` (B,) is the network time that a jump leads to. With end = time the prediction is the one without `end`.
         """
 
+    def write(self, text: Tensor, condition: Condition) -> Tensor:
+        """Embedded text (B, L, D) -> (B, L, D), each place having seen the condition and what stands before it.
+
+        Only networks that say so in their config (`writes`) can.
+        """
+        raise TypeError(f"{type(self).__name__} goes on with no text")
+
     def prepare(self, times: Tensor, condition: Condition) -> Sequence[Callable[[Tensor], Tensor]]:
         """One function x_t -> forward(x_t, time, condition) for each network time (K,). The batch shares the times.
 

@@ -37,9 +37,11 @@ EYES = {"evaluation"}
 HOOKS = {"host_hooks", "patches"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
+    "digests": set(),
     "units": set(),
     "paths": {"notation"},
-    **{room: {"notation"} for room in ("networks", "encoders", "modes", "augmentation")},
+    **{room: {"notation", "digests"} for room in ("networks", "encoders")},
+    **{room: {"notation"} for room in ("modes", "augmentation")},
     **{room: {"notation", "named"} for room in ("energies", "selection")},
     **{room: {"notation", "paths"} for room in ("objectives", "samplers", "likelihood")},
     "gradients": {"notation"},
@@ -55,7 +57,7 @@ TABLE: dict[str, set[str]] = {
     # Somebody who is asked; numpy, and matplotlib for a picture.
     "asking": set(),
     "surprise": {"notation", "units"},
-    "tokenizers": {"notation", "units"},
+    "tokenizers": {"notation", "units", "digests"},
     "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers"},
     # States found in pictures; torch only.
     "sprites": {"encoders", "augmentation", "auxiliary"},

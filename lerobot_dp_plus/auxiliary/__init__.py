@@ -6,12 +6,16 @@
 | `state_estimation` | `none`, `regression` | states read off pictures | `state_estimation/` |
 | `auxiliary` | `none`, `next_state` | nothing: its loss shapes the image encoders | `base.py`, `next_state.py` |
 | | `gaze_reconstruction`, `gaze_position` | nothing: its loss shapes the backbone | `gaze/` |
+| | `text` | what is done, in words: `policy.describe` | `text/` |
 
 Every member says which frames of the data it needs and gives a loss for each sample (`base.py`). A training sample holds the
 union of the frames that are needed.
 """
 
 from lerobot_dp_plus.auxiliary.base import (
+    INSTRUCTION,
+    SUBTASK,
+    SUBTASKS_FILE,
     Auxiliary,
     AuxiliaryModel,
     Data,
@@ -26,8 +30,12 @@ from lerobot_dp_plus.auxiliary.dynamics import Dynamics, NoDynamics, Outcome
 from lerobot_dp_plus.auxiliary.gaze import GazePosition, GazeReconstruction
 from lerobot_dp_plus.auxiliary.next_state import NextState
 from lerobot_dp_plus.auxiliary.state_estimation import NoStateEstimation, Regression, StateEstimation
+from lerobot_dp_plus.auxiliary.text import Text
 
 __all__ = [
+    "INSTRUCTION",
+    "SUBTASK",
+    "SUBTASKS_FILE",
     "Auxiliary",
     "AuxiliaryModel",
     "Data",
@@ -45,5 +53,6 @@ __all__ = [
     "Regression",
     "StateEstimation",
     "Surroundings",
+    "Text",
     "View",
 ]

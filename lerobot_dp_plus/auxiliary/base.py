@@ -1,15 +1,20 @@
 """What is learned beside the policy: which frames it needs, its loss, and what it offers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import draccus
 from torch import Tensor, nn
 
 from lerobot_dp_plus.notation import Condition, Energy, Tokens
 from lerobot_dp_plus.units import Units
+
+#: What a sample's sentence may be: what the episode was told, or the part of it that is being done.
+INSTRUCTION, SUBTASK = "instruction", "subtask"
+#: Where a dataset may say sub-tasks, {"episode": [[seconds, "what is done from then on"], …]}.
+SUBTASKS_FILE = "meta/subtasks.json"
 
 
 class Needs(NamedTuple):
@@ -30,12 +35,14 @@ class View:
         actions: (B, K, A), those of `Needs.actions`.
         valid: which of the actions count, (B, K) bool.
         real: which of the observations exist, (B, T) bool; beyond an episode's end its last one is repeated.
+        sentences: B sentences, of what `Auxiliary.tells`; None where the data say nothing.
     """
 
     observations: Mapping[str, Tensor]
     actions: Tensor
     valid: Tensor
     real: Tensor
+    sentences: Sequence[str | None] = ()
 
 
 class Loss(NamedTuple):
@@ -61,6 +68,7 @@ class Data(NamedTuple):
         crops: whether image encoders see only a part of a picture, cut out at random while training.
         privileged: the width of what is recorded for further losses alone, by name.
         remembers: whether the network keeps keys and values of tokens of pictures, for others to read.
+        writes: whether its backbone can go on with text from tokens of pictures or of things.
     """
 
     state_dims: Mapping[str, int]
@@ -70,6 +78,7 @@ class Data(NamedTuple):
     crops: bool = False
     privileged: Mapping[str, int] = {}
     remembers: bool = False
+    writes: bool = False
 
 
 class Surroundings(NamedTuple):
@@ -84,6 +93,8 @@ class Surroundings(NamedTuple):
             by name, each (B, T, 3, H, W). It gives one span of tokens, a feature (B, T, C) for each frame.
         read: (Q, D) -> a module from the network's condition to what Q learned queries read of it, (B, Q, D); None if the
             network keeps nothing to be read.
+        write: (V, L) -> a module from words (B, at most L) of V, the network and its condition to scores of the next word
+            (B, …, V); None if the network cannot go on with text.
     """
 
     state_dims: Mapping[str, int]
@@ -92,6 +103,7 @@ class Surroundings(NamedTuple):
     token_width: int
     see: Callable[[], tuple[nn.Module, int]]
     read: Callable[[int, int], nn.Module] | None = None
+    write: Callable[[int, int], nn.Module] | None = None
 
 
 class AuxiliaryModel(nn.Module, ABC):
@@ -99,12 +111,19 @@ class AuxiliaryModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(
-        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+        self,
+        view: View,
+        tokens: Sequence[Tokens],
+        units: Units,
+        *,
+        every: bool,
+        condition: Condition = None,
+        network: nn.Module | None = None,
     ) -> Loss:
         """The weighted loss of a batch.
 
-        tokens are those of the policy's own observations, condition is what its network made of them. `every` asks for the loss of every sample. Otherwise
-        a member may look at only some of them, to save time.
+        tokens are those of the policy's own observations, condition is what its network made of them. `every` asks for the
+        loss of every sample. Otherwise a member may look at only some of them, to save time. `network` is the policy's.
         """
 
     @property
@@ -114,6 +133,10 @@ class AuxiliaryModel(nn.Module, ABC):
 
     def states_ahead(self, states: Mapping[str, Tensor], actions: Tensor, units: Units) -> Tensor | None:
         """The states to come under actions (B, L, A), side by side and normalised, (B, K, C); None if it predicts none."""
+        return None
+
+    def describe(self, tokens: Sequence[Tokens], condition: Condition, network: nn.Module) -> list[str] | None:
+        """What is about to be done, in words, a sentence for each sample; None if it has none."""
         return None
 
     def energies(self, units: Units) -> dict[str, Energy]:
@@ -139,6 +162,19 @@ class Auxiliary(ABC):
     looks_at: ClassVar[frozenset[str]] = frozenset()
     #: Whether policy and energies then act on estimated states instead of pictures.
     reads_pictures: ClassVar[bool] = False
+
+    @property
+    def tells(self) -> str | None:
+        """The sentence of a sample that it learns from, `INSTRUCTION` or `SUBTASK`; None if it needs none."""
+        return None
+
+    def adopting(self, sentences: Iterable[str]) -> Self:
+        """The member as it is after it has met all sentences of the data that it `tells`; may raise as `check`."""
+        return self
+
+    def strangers(self, sentences: Iterable[str]) -> list[str]:
+        """Words of these sentences that it cannot tell."""
+        return []
 
     def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
         """The frames of a training sample, for a policy that sees so many observations, so many steps apart."""

@@ -50,7 +50,14 @@ class NextStateModel(AuxiliaryModel):
         self.predict = nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, outputs))
 
     def loss(
-        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+        self,
+        view: View,
+        tokens: Sequence[Tokens],
+        units: Units,
+        *,
+        every: bool,
+        condition: Condition = None,
+        network: nn.Module | None = None,
     ) -> Loss:
         states = torch.cat([view.observations[key] for key in self.keys], -1)  # (B, 2, C)
         looks = {STEPS: lambda values: values[:, -1], PATCHES: lambda values: values.mean(1)}

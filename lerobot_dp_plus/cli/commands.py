@@ -141,6 +141,12 @@ OURS: dict[str, Command | Demos] = {
         "offline.offline",
         reads_dataset=True,
     ),
+    "gaze": Command(
+        "boxes of the target for a recording, by a detector or from a mask: for losses of the gaze",
+        "seeing.gaze_options:gaze_parser",
+        "seeing.gaze",
+        reads_dataset=True,
+    ),
     "publish": Command(
         "check a checkpoint, render its card and upload both in one commit",
         "publishing.options:publish_parser",

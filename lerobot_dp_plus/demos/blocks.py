@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_dp_plus.auxiliary import SUBTASK
 from lerobot_dp_plus.demos.blocks_episodes import Recipe, generate_file
 from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
 from lerobot_dp_plus.demos.options import blocks_parser
@@ -34,11 +35,12 @@ def blocks_features(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 
 def blocks_columns(record: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Columns of one episode in the layout of `blocks_features`, and its `task`."""
+    """Columns of one episode in the layout of `blocks_features`, its `task`, and the `subtask` of each step."""
     names = {"state": "observation.state", "objects": "observation.environment_state", "gaze": GAZE, "action": "action"}
     columns: dict[str, Any] = {key: record[name].astype(np.float32) for name, key in names.items()}
     columns |= outcome_columns(record["reward"], record["reward"] > 0)
-    return columns | {"task": str(record["task"])} | ({IMAGE: record["image"]} if "image" in record else {})
+    columns |= {"task": str(record["task"]), SUBTASK: record["subtask"].tolist()}
+    return columns | ({IMAGE: record["image"]} if "image" in record else {})
 
 
 def write_blocks_demos(

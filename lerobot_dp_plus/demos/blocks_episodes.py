@@ -11,6 +11,7 @@ import numpy as np
 
 from lerobot_dp_plus.demos.episode_files import episode_file, load, played_once
 from lerobot_dp_plus.environments.blocks import SPEED, TRAY, Blocks
+from lerobot_dp_plus.environments.sentences import COLOURS
 
 FIRST_SEED, LAST_SEED = 20_000, 89_999  # of scenes; policies are chosen and reported on higher ones
 _STEPS = 80  # at most
@@ -60,6 +61,13 @@ class Expert:
     end: np.ndarray
     pace: float = 1.0
 
+    def doing(self, env: Blocks) -> str:
+        """The part of the task that it is at in the present state."""
+        what = f"the {COLOURS[self.target]} one"
+        if env.held == self.target:
+            return f"carry {what} to the tray"
+        return "let go" if env.closed else f"reach for {what}"
+
     def act(self, env: Blocks) -> np.ndarray:
         """The action (3,) in the present state, whatever came before."""
         holds = env.held == self.target
@@ -79,7 +87,7 @@ def environment_seed(recipe: Recipe, index: int) -> int:
 
 
 def generate(recipe: Recipe, index: int) -> dict[str, Any]:
-    """Play episode `index`: `state`, `objects`, `gaze`, `action`, (`image`,) T steps each; `task`, `reward`, `success`."""
+    """Play episode `index`: `state`, `objects`, `gaze`, `action`, `subtask`, (`image`,) T steps each; `task`, `reward`, `success`."""
     rng = np.random.default_rng([recipe.seed, index])
     env = Blocks("environment_state_agent_pos", observation_size=recipe.size)
     kind = "ambiguous" if rng.random() < recipe.ambiguous else "named"
@@ -88,11 +96,11 @@ def generate(recipe: Recipe, index: int) -> dict[str, Any]:
     expert = Expert(env.target, rng.uniform(TRAY[0] + margin, TRAY[1] - margin), rng.uniform(0.75, 1))
     # Few of them: what follows a push cannot be foreseen, so every push in a chunk is noise in what is learned from it.
     pushed = set(rng.integers(1, 12, _PUSHES).tolist()) if rng.random() < recipe.disturbed else set()
-    rows: dict[str, list[Any]] = {name: [] for name in ("state", "objects", "gaze", "action", "reward")}
+    rows: dict[str, list[Any]] = {name: [] for name in ("state", "objects", "gaze", "action", "subtask", "reward")}
     images, success = [], False
     for step in range(_STEPS):
         action = expert.act(env)
-        seen = (env.agent_pos, env.environment_state, env.gaze(env.target), action)
+        seen = (env.agent_pos, env.environment_state, env.gaze(env.target), action, expert.doing(env))
         for name, value in zip(rows, seen, strict=False):
             rows[name].append(value)
         if recipe.images:

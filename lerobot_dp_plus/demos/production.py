@@ -16,7 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 import lerobot_dp_plus
+from lerobot_dp_plus.auxiliary import SUBTASK
 from lerobot_dp_plus.demos.episode_files import end_with_parent, episode_file, load
+from lerobot_dp_plus.demos.subtasks import Parts, parts_of, write_parts
 from lerobot_dp_plus.demos.writer import write_dataset
 from lerobot_dp_plus.hub.files import write_whole
 
@@ -38,7 +40,8 @@ class Demonstrations:
         generator: last part of the module that plays the episodes, as provenance.json names it.
         features: LeRobot's feature table.
         task: the instruction; None if every episode has its own, which is then among its columns.
-        columns: what is recorded of an episode -> its columns; `record["action"]` is (T, A).
+        columns: what is recorded of an episode -> its columns; `record["action"]` is (T, A). T sentences under `subtask` say
+            which part of the task each step is of. They become `meta/subtasks.json`.
         simulator: distributions whose versions are noted.
     """
 
@@ -65,12 +68,16 @@ class Demonstrations:
             FileExistsError, ValueError: as `write_dataset`.
         """
         steps: list[int] = []
+        parts: dict[int, Parts] = {}
         provenance: dict[str, Any] = {}
 
         def columns() -> Iterator[dict[str, Any]]:
             for record in records:
                 steps.append(len(record["action"]))
-                yield self.columns(record)
+                made = self.columns(record)
+                if SUBTASK in made:
+                    parts[len(steps) - 1] = parts_of(made.pop(SUBTASK), self.fps)
+                yield made
 
         def note(partial: Path) -> None:
             provenance.update(
@@ -83,6 +90,7 @@ class Demonstrations:
                 generator=f"lerobot_dp_plus.demos.{self.generator}",
                 simulator={name: importlib.metadata.version(name) for name in self.simulator},
             )
+            write_parts(partial, parts)
             (partial / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
 
         write_dataset(root, self.repo_id, self.fps, self.features, columns(), self.task, self.robot_type, extras=note)

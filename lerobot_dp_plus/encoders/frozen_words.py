@@ -58,7 +58,7 @@ class FrozenWords(Words):
                 valid[row, : len(vectors)] = True
         return made, valid
 
-    def build(self) -> "VectorEncoder":
+    def build(self) -> WordEncoder:
         return VectorEncoder(self.width, self.dim)
 
 
@@ -77,3 +77,10 @@ class VectorEncoder(WordEncoder):
     def forward(self, ids: Tensor, valid: Tensor) -> Tokens:
         weight = self.read.weight
         return Tokens(self.read(ids.to(weight.dtype)) * valid[..., None], valid.bool(), WORDS)
+
+
+class AsTheyAre(WordEncoder):
+    """Frozen vectors without a layer on them."""
+
+    def forward(self, ids: Tensor, valid: Tensor) -> Tokens:
+        return Tokens(ids * valid[..., None], valid.bool(), WORDS)

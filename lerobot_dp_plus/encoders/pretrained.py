@@ -1,6 +1,5 @@
 """Pretrained trunks: where their weights come from, and those that are never trained."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
+from lerobot_dp_plus.digests import digest_of
 from lerobot_dp_plus.encoders.kept_features import kept
 
 #: How a file of weights is told from a name of torchvision's.
@@ -57,11 +57,7 @@ def _read(name: str, *version: int) -> Pretrained:
     else:
         # Tensors only: torchvision's own builder would unpickle whatever the file holds.
         state = dict(ResNet18_Weights[name].get_state_dict(progress=True, check_hash=True, weights_only=True))
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        digest.update(key.encode())
-        digest.update(state[key].reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
-    return Pretrained(state, digest.hexdigest()[:16])
+    return Pretrained(state, digest_of(state))
 
 
 def check_digest(name: str, expected: str | None) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.encoders.frozen_words import FrozenWords
-from lerobot_dp_plus.encoders.words import Words
+from lerobot_dp_plus.encoders.frozen_words import AsTheyAre, FrozenWords
+from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.notation import Span
 
 INSTALL = 'pip install "lerobot_policy_dp_plus[towers]"'
 
@@ -26,11 +27,14 @@ class PretrainedWords(FrozenWords):
         model: a folder, or USER/NAME on the Hub, with model and tokenizer.
         revision: of a repository.
         max_words: how many tokens of a sentence are read; further ones are left out.
+        embeddings: whether tokens are the model's own embeddings, as it would read them, in place of what it makes of them. For
+            network.backbone.type=pretrained of the same model. `dim` then says nothing.
     """
 
     model: str = "openai/clip-vit-base-patch32"
     revision: str | None = None
     max_words: int = 32
+    embeddings: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,9 +53,18 @@ class PretrainedWords(FrozenWords):
     def vectors(self, sentence: str) -> Tensor:
         tower, tokenizer = _tower(self.model, self.revision)
         tokens = tokenizer([sentence], truncation=True, max_length=self.max_words, return_tensors="pt")
-        names = ("input_ids", "attention_mask")
-        hidden = tower(**{name: tokens[name] for name in names if name in tokens}).last_hidden_state[0].float()
+        if self.embeddings:
+            hidden = tower.get_input_embeddings()(tokens["input_ids"])[0].float()
+        else:
+            names = ("input_ids", "attention_mask")
+            hidden = tower(**{name: tokens[name] for name in names if name in tokens}).last_hidden_state[0].float()
         return hidden / hidden.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
+
+    def span(self) -> Span:
+        return Span(self.length, self.width if self.embeddings else self.dim)
+
+    def build(self) -> WordEncoder:
+        return AsTheyAre() if self.embeddings else super().build()
 
 
 @lru_cache

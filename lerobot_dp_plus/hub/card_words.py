@@ -71,6 +71,7 @@ _WORDS = {
         "next_state": "a second loss in training: predict the next state",
         "gaze_reconstruction": f"a second loss in training: draw the region of the target {_paper('2508.10333')}",
         "gaze_position": "a second loss in training: tell where the target is",
+        "text": f"a second loss in training: tell in words what is done {_paper('2408.11039')}",
     },
     "forward": {
         "identity": "actions are positions, reached on straight ways",

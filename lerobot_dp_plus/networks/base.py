@@ -30,6 +30,19 @@ class NetworkConfig(draccus.ChoiceRegistry, ABC):
         """A module from the network's condition to what learned queries read of it, (B, queries, dim); None if it has none."""
         return None
 
+    def revised(self) -> "NetworkConfig":
+        """What a policy that is made notes about pretrained weights; may raise a ValueError if they are others."""
+        return self
+
+    @property
+    def writes(self) -> bool:
+        """Whether its backbone can go on with text."""
+        return False
+
+    def writer(self, vocabulary: int, longest: int) -> nn.Module | None:
+        """A module from words (B, L), the network and its condition to scores (B, L, vocabulary) of the next; None if it has none."""
+        return None
+
     @property
     @abstractmethod
     def chunk_multiple(self) -> int:

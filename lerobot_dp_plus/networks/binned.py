@@ -30,6 +30,9 @@ class Binned(Network):
     def condition(self, observation: Sequence[Tokens]) -> Condition:
         return self.network.condition(observation)
 
+    def write(self, text: Tensor, condition: Condition) -> Tensor:
+        return self.network.write(text, condition)
+
     def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
         """(B, H, A) -> (B, H, K·(1 + A))."""
         return self.network(x_t, time, condition, end)

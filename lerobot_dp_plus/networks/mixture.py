@@ -1,7 +1,7 @@
 """The network of π0: a backbone for what is seen and said, and an action expert beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -15,6 +15,7 @@ from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times, of_patches
 from lerobot_dp_plus.networks.experts import Expert, KeysValues, joined
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
+from lerobot_dp_plus.networks.writer import Writer
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
 
 #: The kinds of tokens of the first block, in this order.
@@ -54,6 +55,17 @@ class MixtureConfig(TokenNetworkConfig):
 
     def reader(self, queries: int, dim: int) -> "Reader":
         return Reader(queries, dim, Expert(dim, self.depth, self.num_heads, self.head_dim))
+
+    def revised(self) -> "MixtureConfig":
+        return replace(self, backbone=self.backbone.revised())
+
+    @property
+    def writes(self) -> bool:
+        # The last layer is keys and values only, so text has seen nothing where it is the first, too.
+        return self.depth > 1
+
+    def writer(self, vocabulary: int, longest: int) -> Writer:
+        return Writer(self.backbone.width, vocabulary, longest)
 
     def build(self, *, horizon: int, action_dim: int, observation: Mapping[str, Span]) -> "Mixture":
         shape = {"depth": self.depth, "num_heads": self.num_heads, "head_dim": self.head_dim}
@@ -142,9 +154,7 @@ class Mixture(Network):
         self.embed_tokens = nn.ModuleDict()
         if backbone is not None:
             for kind in (kind for kind in PREFIX if kind in observation):
-                # Every kind starts equally loud, whatever its encoder's scale.
-                layers = nn.Linear(observation[kind].width, backbone.dim), nn.LayerNorm(backbone.dim)
-                self.embed_tokens[kind] = nn.Sequential(*layers)
+                self.embed_tokens[kind] = backbone.entrance(observation[kind].width)
         steps = observation.get(STEPS)
         if steps is not None:
             self.embed_observation = nn.Sequential(nn.Linear(steps.width, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
@@ -175,6 +185,12 @@ class Mixture(Network):
         if valid is not None:
             valid = F.pad(valid, (0, steps.shape[1]), value=True)
         return Prefix(memory, self.expert.remember(steps, self._shielded(memory), valid), valid)
+
+    def write(self, text: Tensor, condition: Prefix) -> Tensor:
+        if self.backbone is None:
+            raise TypeError("there is no backbone, as there are neither pictures nor words")
+        memory, valid = condition.memory, condition.valid
+        return self.backbone.write(text, memory, None if valid is None else valid[:, : memory[0][0].shape[2]])
 
     def _shielded(self, memory: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:
         """The first block as the expert sees it: without a gradient if it is insulated."""

@@ -25,6 +25,9 @@ class Widened(Network):
     def condition(self, observation: Sequence[Tokens]) -> Condition:
         return self.network.condition(observation)
 
+    def write(self, text: Tensor, condition: Condition) -> Tensor:
+        return self.network.write(text, condition)
+
     def forward(self, x_t: Tensor, time: Tensor, condition: Condition, end: Tensor | None = None) -> Tensor:
         """(B, H, A) -> (B, H, W)."""
         wide = nn.functional.pad(x_t, (0, self.bias.shape[1] - x_t.shape[2]))

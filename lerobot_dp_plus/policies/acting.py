@@ -55,6 +55,17 @@ class Loaded(NamedTuple):
         action = self.postprocess(self.policy.select_action(self.preprocess(batch))).cpu().numpy()
         return action[0] if alone else action
 
+    def describe(self, observation: Observation, task: str | Sequence[str] | None = None) -> str | list[str]:
+        """What the policy is about to do, in words; arguments as of `act`. A list of sentences for a batch.
+
+        Raises:
+            ValueError: the policy has not learned to tell (auxiliary.type=text), or as `act`.
+        """
+        told = observation if task is None else {**observation, "task": task}
+        batch, alone = batched(told, self.policy.config)
+        said = self.policy.describe(self.preprocess(batch))
+        return said[0] if alone else said
+
 
 def load_policy(path: str | Path, **switches: Any) -> Loaded:
     """A trained policy, in evaluation mode on the device its config names, and its pre- and postprocessor.

@@ -1,6 +1,7 @@
 """The loss of a batch: of the chunks, and of what is learned beside them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from lerobot_dp_plus.notation import Tokens, unseen
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.subtasks import sentences_of
 from lerobot_dp_plus.policies.windows import Split, check_finite
 
 
@@ -41,6 +43,9 @@ def split_batch(
     batch = as_weights(model, batch, {**shapes, ACTION: (action_dim,)})
     split = config.windows.split(batch, shapes, action_dim, config.mask_padded_actions)
     check_finite(batch, [*config.low_dimensional_features, ACTION])
+    for name, member in config.auxiliaries.items():
+        if member.tells is not None:
+            split.auxiliary[name] = replace(split.auxiliary[name], sentences=sentences_of(config, member.tells, batch))
     return split, {key: batch[key] for key in config.spoken_features if key in batch}
 
 

@@ -29,7 +29,7 @@ from lerobot_dp_plus.units import Units
 #: Prefixes of the trained weights and of their average in a policy's state dict.
 MODEL, AVERAGE, AVERAGED_MODEL = "model.", "ema.", "ema.module."
 #: Fields of encoders of words that weights depend on; what is hidden in training is none.
-WORDS_DECIDE = ("type", "buckets", "dim", "max_words", "shortest", "longest", "model", "revision")
+WORDS_DECIDE = ("type", "buckets", "dim", "max_words", "shortest", "longest", "model", "revision", "embeddings")
 #: Parts of a config on which weights depend without showing it: with the fields that decide, or None for all.
 DECIDING: tuple[tuple[str, Any, tuple[str, ...] | None], ...] = (
     ("network", NetworkConfig, None),

@@ -45,8 +45,9 @@ class ChunkModel(nn.Module):
             return encoder, encoder.spans[STEPS].width
 
         width = sum(self.encoder.spans[kind].width for kind in (STEPS, PATCHES) if kind in self.encoder.spans)
-        states, read = config.low_dimensional_features, config.network.reader if config.network.remembers else None
-        around = Surroundings(states, config.camera_features, action_dim, width, see, read)  # type: ignore[arg-type]
+        states, network = config.low_dimensional_features, config.network
+        ways = network.reader if network.remembers else None, network.writer if network.writes else None
+        around = Surroundings(states, config.camera_features, action_dim, width, see, *ways)  # type: ignore[arg-type]
         learned = {name: member.build(around) for name, member in config.auxiliaries.items()}
         #: What is learned beside the policy, by the field of the config.
         self.auxiliary = nn.ModuleDict({name: model for name, model in learned.items() if model is not None})
@@ -120,9 +121,18 @@ class ChunkModel(nn.Module):
     ) -> dict[str, Loss]:
         """Losses of what is learned beside the chunks, by config field; arguments as in `AuxiliaryModel.loss`."""
         return {
-            name: model.loss(split.auxiliary[name], tokens, self.units, every=every, condition=condition)
+            name: model.loss(
+                split.auxiliary[name], tokens, self.units, every=every, condition=condition, network=self.network
+            )
             for name, model in self.members()
         }
+
+    def described(self, window: Mapping[str, Tensor]) -> list[str] | None:
+        """What is about to be done in observation windows (B, T_o, ...), in words; None if nobody has learned to say it."""
+        tokens = self.encoder(self.estimated(window))
+        condition = self.network.condition(tokens)  # type: ignore[operator]
+        told = (model.describe(tokens, condition, self.network) for _, model in self.members())
+        return next((each for each in told if each is not None), None)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self.units.replaces(state_dict, f"{prefix}units."):  # fine-tuning on other data
@@ -132,8 +142,8 @@ class ChunkModel(nn.Module):
 
 
 def is_backbone(parameter: str) -> bool:
-    """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone."""
-    return parameter.startswith(IMAGE_ENCODERS) and ".backbone." in parameter
+    """Whether a `ChunkModel`'s parameter of this name belongs to an image encoder's backbone, or to a language model."""
+    return (parameter.startswith(IMAGE_ENCODERS) and ".backbone." in parameter) or ".backbone.part." in parameter
 
 
 def parameter_groups(model: ChunkModel, backbone_rate: float | None) -> list[Any]:

@@ -113,7 +113,7 @@ class DpPlusConfig(PreTrainedConfig):
     format_version: int = FORMAT_VERSION
 
     optimizer_lr: float = 1e-3
-    # Learning rate of the image encoders' backbones; null: `optimizer_lr`. It should be lower if they are pretrained.
+    # Learning rate of backbones of pictures, and of a language model; null: `optimizer_lr`. It should be lower if they are pretrained.
     optimizer_lr_backbone: float | None = None
     optimizer_betas: tuple[float, float] = (0.9, 0.95)
     optimizer_eps: float = 1e-8

@@ -215,9 +215,10 @@ def _check_modes(config: "DpPlusConfig") -> None:
 
 def check_features(config: "DpPlusConfig") -> None:
     """Raise a ValueError naming the feature if there is no action, no observation, or one that cannot be read."""
-    outputs = sorted(config.output_features or {})
     if config.action_feature is None:
-        raise ValueError(f"output_features = {outputs}: a policy needs an 'action' feature")
+        raise ValueError(
+            f"output_features = {sorted(config.output_features or {})}: a policy needs an 'action' feature"
+        )
     if len(config.action_feature.shape) != 1 or config.action_feature.shape[0] < 1:
         raise ValueError(
             f"output_features: action has shape {config.action_feature.shape}; must be (A,) with A >= 1: store it flat"
@@ -235,9 +236,10 @@ def check_observation(config: "DpPlusConfig") -> None:
     states, cameras = config.low_dimensional_features, config.camera_features
     gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
     kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
-    remembers = PATCHES in kinds and bool(config.network_cameras) and PATCHES in config.network.remembers
-    estimated, crops = bool(config.estimated_features), config.image_encoder.crops
-    data = Data(states, cameras, action_dim, estimated, crops, config.privileged_features, remembers)
+    keeps = PATCHES in kinds and PATCHES in config.network.remembers
+    seen = states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops
+    kept = keeps and bool(config.network_cameras), keeps and config.network.writes
+    data = Data(*seen, config.privileged_features, *kept)
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
@@ -269,7 +271,7 @@ def check_training(config: "DpPlusConfig") -> None:
     if getattr(config.network, "insulated", False) and not any(member.teaches_backbone for member in members):
         raise ValueError(
             "network.insulated = true: the loss of the chunks does not reach the backbone, and no other loss does, so it would "
-            "stay as it started; legal with auxiliary.type = gaze_reconstruction or gaze_position, or network.insulated = false"
+            "stay as it started; legal with auxiliary.type = gaze_reconstruction, gaze_position or text, or network.insulated = false"
         )
     if config.action_feature is not None:
         config.augmentation.check({**config.training_features, "action": tuple(config.action_feature.shape)})

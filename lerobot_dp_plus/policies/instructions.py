@@ -10,6 +10,7 @@ from lerobot_dp_plus.notation import WORDS
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.dataset_remarks import remark_on_tasks, shown_tasks, tasks_of
 from lerobot_dp_plus.policies.paraphrases import note_instructions
+from lerobot_dp_plus.policies.subtasks import adopt_sentences
 
 logger = logging.getLogger(__name__)
 
@@ -17,12 +18,14 @@ logger = logging.getLogger(__name__)
 def adopt_instructions(config: DpPlusConfig, meta: Any, episodes: Sequence[int] | None = None) -> None:
     """Settle words.type=automatic by the (selected) episodes' instructions, and note these for the processor.
 
-    Several instructions that nobody reads are warned of; one or none that somebody reads, too.
+    Several instructions that nobody reads are warned of; one or none that somebody reads, too. What is to be told in words is
+    settled, too.
 
     Raises:
-        ValueError: as `note_instructions`.
+        ValueError: as `note_instructions` and `adopt_sentences`.
     """
     tasks = tasks_of(meta, episodes)
+    adopt_sentences(config, meta, list(tasks))
     if isinstance(config.words, AutomaticWords) and config.pretrained_path is None:
         several = len(tasks) > 1 and WORDS in config.network.reads
         config.words = WordNgrams() if several else NoWords()

@@ -154,6 +154,30 @@ def candidates(
     return told_apart(found, modes or self.config.modes, units)._replace(chunks=chunks)
 
 
+@torch.no_grad()
+def describe(self: "DpPlusPolicy", observation: Mapping[str, Tensor]) -> list[str]:
+    """What the policy is about to do, in words, a sentence for each observation; it leaves the episode alone.
+
+    The observation is as for `candidates`. The sentence is the likeliest word, one after the other. It is learned beside the
+    actions and from the same tokens, but the actions do not depend on it: it tells what such a scene is usually followed by.
+
+    Raises:
+        ValueError: the policy has not learned to tell; or as `candidates`.
+    """
+    history = Episode.of(self.config).history
+    history.glance(as_weights(self.model, observation, self.config.observed_features), None)
+    model = self._averaged_model
+    with self._evaluating.of(model):
+        told = model.described(drawing.beside_the_weights(model, history.window()))
+    if told is None:
+        chosen = self.config.auxiliary.get_choice_name(type(self.config.auxiliary))
+        raise ValueError(
+            f"auxiliary.type = {chosen}: the policy has not learned to say what it does; train one with "
+            "--policy.auxiliary.type=text"
+        )
+    return told
+
+
 def with_prefix(actions: Tensor, horizon: int, now: int) -> Tensor:
     """A chunk (B, H, A) of which the first actions (B, P, A) from the current step on are decided, NaN elsewhere.
 

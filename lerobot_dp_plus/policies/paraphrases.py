@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-from lerobot.datasets.language import LANGUAGE_PERSISTENT
+from lerobot_dp_plus.policies.language_column import told_of_episodes
 
 PARAPHRASES = Path("meta") / "paraphrases.json"
 STYLE = "task_aug"
@@ -59,14 +57,8 @@ def _of_file(meta: Any) -> dict[str, list[str]]:
 
 def _of_column(meta: Any) -> dict[str, list[str]]:
     """Rows of the style `task_aug`, by the episode's task. They are the same in every frame of an episode."""
-    if LANGUAGE_PERSISTENT not in getattr(meta, "features", {}) or getattr(meta, "root", None) is None:
-        return {}
     names = dict(zip(meta.tasks["task_index"], meta.tasks.index, strict=True))
     found: dict[str, list[str]] = {}
-    for file in sorted(Path(meta.root).glob("data/**/*.parquet")):
-        table = pq.read_table(file, columns=["frame_index", "task_index", LANGUAGE_PERSISTENT])
-        for row in np.flatnonzero(table["frame_index"].to_numpy() == 0).tolist():
-            told = table[LANGUAGE_PERSISTENT][row].as_py() or ()
-            said = [each["content"] for each in told if each["style"] == STYLE and each["content"]]
-            found.setdefault(str(names[table["task_index"][row].as_py()]), []).extend(said)
+    for _, task, rows in told_of_episodes(meta, STYLE):
+        found.setdefault(str(names[task]), []).extend(each["content"] for each in rows)
     return found

@@ -83,7 +83,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             config.check_training()
             adopt_dataset(config, dataset_meta)
         fitting.check_lengths(config)
-        config.image_encoder = config.image_encoder.revised()
+        config.image_encoder, config.network = config.image_encoder.revised(), config.network.revised()
         self.model = ChunkModel(config)
         if dataset_meta is not None and not getattr(config, "_resumes", False):
             checkpoint.learn_units(self.model.units, normalisation(config, dataset_meta.stats))
@@ -241,7 +241,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     # What it might do, told without doing it.
     sample, propose, candidates = options.sample, options.propose, options.candidates
-    log_prob = options.log_prob
+    log_prob, describe = options.log_prob, options.describe
 
     # LeRobot's engine that computes while the robot moves.
     supports_rtc, init_rtc_processor = real_time.supports_rtc, real_time.init_rtc_processor

@@ -1,8 +1,8 @@
-"""A copy of a recording whose `observation.environment_state` was found in its pictures."""
+"""A copy of a recording with a state that was found in its pictures."""
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lerobot.datasets import LeRobotDataset
-from lerobot.datasets.compute_stats import compute_episode_stats
-from lerobot.datasets.dataset_tools import modify_features, recompute_stats
+from lerobot.datasets.compute_stats import aggregate_stats, compute_episode_stats
+from lerobot.datasets.dataset_tools import modify_features
+from lerobot.datasets.io_utils import write_stats
 from lerobot.utils.constants import OBS_ENV_STATE
 
 from lerobot_dp_plus.demos.features import number_feature
@@ -22,41 +23,58 @@ NOTE = "seeing.json"
 
 
 def copy_with(dataset: LeRobotDataset, root: Path, points: np.ndarray, note: Mapping[str, Any]) -> None:
+    """Write a copy with points (N, 2·K) as its `observation.environment_state`; otherwise as `copy_with_state`."""
+    names = [f"{axis}{index}" for index in range(points.shape[1] // 2) for axis in ("x", "y")]
+    copy_with_state(dataset, root, OBS_ENV_STATE, points, names, note)
+
+
+def copy_with_state(
+    dataset: LeRobotDataset,
+    root: Path,
+    key: str,
+    values: np.ndarray,
+    names: Sequence[str],
+    note: Mapping[str, Any],
+    file: str = NOTE,
+) -> None:
     """Write the copy, whole or not at all. A state of that name that the recording has is left out, statistics too.
 
     Args:
         root: folder of the copy; what is there is replaced.
-        points: (N, 2·K), one row for each frame.
-        note: stored beside the data in seeing.json.
+        key: name of the state.
+        values: (N, D), one row for each frame. names: of the D numbers.
+        note: stored beside the data in `file`.
     """
     root = root.absolute()
     root.parent.mkdir(parents=True, exist_ok=True)
-    feature = number_feature([f"{axis}{index}" for index in range(points.shape[1] // 2) for axis in ("x", "y")])
-    values, name = points.astype(np.float32), f"local/{root.name}"
+    feature, values, name = number_feature(names), values.astype(np.float32), f"local/{root.name}"
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as folder:
-        if OBS_ENV_STATE in dataset.meta.features:
+        if key in dataset.meta.features:
             bare = Path(folder) / "bare"
-            dataset = modify_features(dataset, remove_features=OBS_ENV_STATE, output_dir=bare, repo_id=name)
+            dataset = modify_features(dataset, remove_features=key, output_dir=bare, repo_id=name)
         whole = Path(folder) / "whole"
-        added = {OBS_ENV_STATE: (values, feature)}
-        copy = modify_features(dataset, add_features=added, output_dir=whole, repo_id=name)
-        recompute_stats(copy)
-        _episode_statistics(whole, values, feature)
-        (whole / NOTE).write_text(json.dumps(note, indent=2) + "\n")
+        modify_features(dataset, add_features={key: (values, feature)}, output_dir=whole, repo_id=name)
+        _statistics(whole, key, values, feature, dataset.meta.stats)
+        (whole / file).write_text(json.dumps(note, indent=2) + "\n")
         take_place(whole, root)
 
 
-def _episode_statistics(root: Path, values: np.ndarray, feature: Mapping[str, Any]) -> None:
-    """Statistics of the new state in the table of episodes, where LeRobot's tools look for them."""
+def _statistics(
+    root: Path, key: str, values: np.ndarray, feature: Mapping[str, Any], others: Mapping[str, Any] | None
+) -> None:
+    """Statistics of the new state beside those of the `others`, and in the table of episodes, where LeRobot's tools look.
+
+    LeRobot's own tool computes those of all features anew, and fails at arrays of whole numbers.
+    """
+    of_episodes: list[dict[str, dict[str, np.ndarray]]] = []
     for file in sorted(root.glob("meta/episodes/*/*.parquet")):
         table = pq.read_table(file)
         bounds = zip(*(table[f"dataset_{end}_index"].to_pylist() for end in ("from", "to")), strict=True)
-        stats = [
-            compute_episode_stats({OBS_ENV_STATE: values[start:stop]}, {OBS_ENV_STATE: dict(feature)})[OBS_ENV_STATE]
-            for start, stop in bounds
-        ]
+        stats = [compute_episode_stats({key: values[start:stop]}, {key: dict(feature)})[key] for start, stop in bounds]
+        of_episodes += [{key: each} for each in stats]
         for kind in stats[0]:
-            name, column = f"stats/{OBS_ENV_STATE}/{kind}", pa.array([each[kind].tolist() for each in stats])
+            name, column = f"stats/{key}/{kind}", pa.array([each[kind].tolist() for each in stats])
             place = table.schema.get_field_index(name)
             table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
         pq.write_table(table, file)
+    write_stats({**(others or {}), **aggregate_stats(of_episodes)}, root)

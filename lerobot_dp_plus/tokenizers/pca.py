@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lerobot_dp_plus.tokenizers.base import Tokenizer, TokenizerConfig
+from lerobot_dp_plus.tokenizers.base import TokenizerConfig
+from lerobot_dp_plus.tokenizers.gathering import GatheringTokenizer
 
 
 @TokenizerConfig.register_subclass("pca")
@@ -48,47 +49,30 @@ class Pca(TokenizerConfig):
         return PcaTokenizer(self.components, self.size, self.crops)
 
 
-class PcaTokenizer(Tokenizer):
-    """Mean, directions and standard deviations; and the crops gathered so far, so that a resumed training is equal."""
+class PcaTokenizer(GatheringTokenizer):
+    """Mean, directions and standard deviations."""
 
-    gathered: Tensor
-    count: Tensor
     mean: Tensor
     directions: Tensor
     spread: Tensor
 
     def __init__(self, components: int, size: int, crops: int):
-        super().__init__()
-        self.size, inputs = size, 3 * size**2
-        self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("gathered", torch.zeros(crops, inputs))
+        super().__init__(size, crops)
+        inputs = 3 * size**2
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("directions", torch.zeros(inputs, components))
         self.register_buffer("spread", torch.ones(components))
 
-    @torch.no_grad()
-    def learn(self, crops: Tensor) -> None:
-        if self.ready:
-            return
-        begin = int(self.count)
-        taken = crops.flatten(1).float()[: len(self.gathered) - begin]
-        self.gathered[begin : begin + len(taken)] = taken
-        self.count += len(taken)
-        if self.count == len(self.gathered):
-            self._fit()
-
-    def _fit(self) -> None:
-        self.mean.copy_(self.gathered.mean(0))
+    def fit(self, crops: Tensor) -> None:
+        rows = crops.flatten(1)
+        self.mean.copy_(rows.mean(0))
         components = self.directions.shape[1]
-        _, sizes, directions = torch.linalg.svd(self.gathered - self.mean, full_matrices=False)
-        spread = sizes[:components] / (len(self.gathered) - 1) ** 0.5
+        _, sizes, directions = torch.linalg.svd(rows - self.mean, full_matrices=False)
+        spread = sizes[:components] / (len(rows) - 1) ** 0.5
         # A picture that never varies in so many directions has no more to tell: those are zero, and not noise blown up.
         there = spread > 1e-4 * spread[0].clamp_min(1e-12)
         self.spread.copy_(torch.where(there, spread, torch.ones_like(spread)))
         self.directions.copy_(directions[:components].T * there)
-        self.gathered.zero_()
-        self.ready.fill_(True)
 
     def encode(self, crops: Tensor) -> Tensor:
         return (crops.flatten(1).float() - self.mean) @ self.directions / self.spread

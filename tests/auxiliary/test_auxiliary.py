@@ -142,6 +142,7 @@ NEEDS = {
     "auxiliary next_state": Needs((0, 1), (0,)),
     "auxiliary gaze_reconstruction": Needs((0,), (), (0,)),
     "auxiliary gaze_position": Needs((0,), (), (0,)),
+    "auxiliary text": Needs((0,)),
 }
 AXES = {"dynamics": Dynamics, "state_estimation": StateEstimation, "auxiliary": Further}
 MEMBERS: dict[str, Auxiliary] = {
@@ -164,7 +165,8 @@ def test_frames_are_named_once_and_in_order(name: str) -> None:
 def test_what_needs_frames_builds_a_model_that_offers_what_it_says(name: str) -> None:
     member, encoder = MEMBERS[name], ObservationEncoder({}, CAMERAS, SmallCnnConfig(width=16))
     see = lambda: (encoder, encoder.spans[STEPS].width)  # noqa: E731
-    built = member.build(Surroundings(DIMS, CAMERAS, A, WIDTH, see, MixtureConfig().reader))
+    network = MixtureConfig()
+    built = member.build(Surroundings(DIMS, CAMERAS, A, WIDTH, see, network.reader, network.writer))
     assert (built is not None) == (member.needs(2, 1) != Needs())
     offered = set() if built is None else set(built.energies(Units({**DIMS, "action": A})))
     assert offered == member.offers

@@ -79,3 +79,13 @@ def test_what_is_not_installed_is_named_with_the_way_out(monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=r"words\.type=sentence needs the language extra: pip install"):
         SentenceWords().ids(["put it down"])
     sentence._encoder.cache_clear()
+
+
+def test_a_models_own_embeddings_come_as_they_are(tower):
+    words = PretrainedWords(model=str(tower), max_words=5, dim=8, embeddings=True)
+    assert words.span() == Span(5, 16), "dim says nothing"
+    ids, valid = words.ids(["the red one", "one red"])
+    assert torch.equal(ids[0, 1], ids[1, 1]) and torch.equal(ids[0, 2], ids[1, 0]), "whatever stands around a word"
+    torch.testing.assert_close(ids[valid].square().mean(-1), torch.ones(5))
+    encoder = words.build()
+    assert not list(encoder.parameters()) and torch.equal(encoder(ids, valid).values, ids)

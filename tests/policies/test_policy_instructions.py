@@ -149,7 +149,7 @@ def test_lerobots_column_of_paraphrases_is_read(tmp_path):
 
     said = [row("task_aug", "turn left"), row("subtask", "approach"), row("task_aug", LEFT)]
     column = pa.array([said, said, [row("task_aug", "to the right")]])
-    numbers = {"frame_index": [0, 1, 0], "task_index": [0, 0, 1]}
+    numbers = {"frame_index": [0, 1, 0], "episode_index": [0, 0, 1], "task_index": [0, 0, 1]}
     file = tmp_path / "data" / "chunk-000" / "file-000.parquet"
     file.parent.mkdir(parents=True)
     pq.write_table(pa.table({**numbers, LANGUAGE_PERSISTENT: column}), file)

@@ -124,7 +124,14 @@ class OutcomeModel(AuxiliaryModel):
         return self._outcome(self._moment(self._framed(states, units), self._framed({ACTION: actions}, units)), units)
 
     def loss(
-        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+        self,
+        view: View,
+        tokens: Sequence[Tokens],
+        units: Units,
+        *,
+        every: bool,
+        condition: Condition = None,
+        network: nn.Module | None = None,
     ) -> Loss:
         """Mean error of the steps that are real; while training, the ends of episodes are gathered."""
         states = {key: view.observations[key][:, : -self.steps] for key in self.keys}

@@ -84,7 +84,14 @@ class GazeModel(AuxiliaryModel):
         """Losses (B,) of what was read (B, Q, D), with pictures (B, 3, H, W) and boxes (B, 3), of which those in `valid` count."""
 
     def loss(
-        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+        self,
+        view: View,
+        tokens: Sequence[Tokens],
+        units: Units,
+        *,
+        every: bool,
+        condition: Condition = None,
+        network: nn.Module | None = None,
     ) -> Loss:
         box = units.physical(GAZE, view.observations[GAZE][:, -1])
         valid = real_boxes(box, units.physical(GAZE, torch.zeros_like(box[0])))

@@ -89,7 +89,14 @@ class RegressionModel(StateEstimator):
             return {self.state: nn.functional.linear(tokens.values.to(dtype), weight.to(dtype), bias.to(dtype))}
 
     def loss(
-        self, view: View, tokens: Sequence[Tokens], units: Units, *, every: bool, condition: Condition = None
+        self,
+        view: View,
+        tokens: Sequence[Tokens],
+        units: Units,
+        *,
+        every: bool,
+        condition: Condition = None,
+        network: nn.Module | None = None,
     ) -> Loss:
         batch = len(view.real)
         looked_at = batch if every else min(self.samples, batch)

@@ -1,12 +1,13 @@
 """A backbone without pretrained weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.backbones.base import Backbone, BackboneConfig, each_sees_itself
-from lerobot_dp_plus.networks.experts import KeysValues, Layer
+from lerobot_dp_plus.networks.backbones.base import Backbone, BackboneConfig, each_sees_itself, sees_backwards
+from lerobot_dp_plus.networks.experts import KeysValues, Layer, joined
 
 
 @BackboneConfig.register_subclass("scratch")
@@ -23,6 +24,10 @@ class Scratch(BackboneConfig):
     def __post_init__(self) -> None:
         if self.dim < 1:
             raise ValueError(f"network.backbone.dim = {self.dim}: must be at least 1")
+
+    @property
+    def width(self) -> int:
+        return self.dim
 
     def build(self, *, depth: int, num_heads: int, head_dim: int) -> "ScratchBackbone":
         return ScratchBackbone(self.dim, depth, num_heads, head_dim)
@@ -42,9 +47,21 @@ class ScratchBackbone(Backbone):
 
     def forward(self, tokens: Tensor, valid: Tensor | None) -> tuple[KeysValues, ...]:
         x, sees, found = tokens, each_sees_itself(valid), []
-        for layer in cast(list[Layer], list(self.layers)):
+        for layer in self._layers:
             q, k, v = layer.project(x)
             found.append((k, v))
             x = layer.update(x, q, (k, v), sees)
         k, v = self.last_kv(self.last_norm(x)).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return (*found, (k, v))
+
+    def write(self, text: Tensor, memory: Sequence[KeysValues], valid: Tensor | None) -> Tensor:
+        """By the whole layers."""
+        x, sees = text, sees_backwards(text, memory[0][0].shape[2], valid)
+        for layer, earlier in zip(self._layers, memory, strict=False):
+            q, k, v = layer.project(x)
+            x = layer.update(x, q, joined(earlier, (k, v)), sees)
+        return x
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return cast(list[Layer], list(self.layers))
