@@ -30,12 +30,14 @@ class View:
         actions: (B, K, A), those of `Needs.actions`.
         valid: which of the actions count, (B, K) bool.
         real: which of the observations exist, (B, T) bool; beyond an episode's end its last one is repeated.
+        said: what the processor made of the instructions, as `Words.ids` gives it; None if nobody reads them.
     """
 
     observations: Mapping[str, Tensor]
     actions: Tensor
     valid: Tensor
     real: Tensor
+    said: tuple[Tensor, Tensor] | None = None
 
 
 class Loss(NamedTuple):
@@ -61,6 +63,7 @@ class Data(NamedTuple):
         crops: whether image encoders see only a part of a picture, cut out at random while training.
         privileged: the width of what is recorded for further losses alone, by name.
         remembers: whether the network keeps keys and values of tokens of pictures, for others to read.
+        speaks: whether instructions are read.
     """
 
     state_dims: Mapping[str, int]
@@ -70,6 +73,7 @@ class Data(NamedTuple):
     crops: bool = False
     privileged: Mapping[str, int] = {}
     remembers: bool = False
+    speaks: bool = False
 
 
 class Surroundings(NamedTuple):

@@ -1,6 +1,7 @@
 """The loss of a batch: of the chunks, and of what is learned beside them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus import heads
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
 from lerobot_dp_plus.notation import Tokens, unseen
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -41,7 +43,11 @@ def split_batch(
     batch = as_weights(model, batch, {**shapes, ACTION: (action_dim,)})
     split = config.windows.split(batch, shapes, action_dim, config.mask_padded_actions)
     check_finite(batch, [*config.low_dimensional_features, ACTION])
-    return split, {key: batch[key] for key in config.spoken_features if key in batch}
+    said = {key: batch[key] for key in config.spoken_features if key in batch}
+    if WORD_IDS in said:
+        heard = said[WORD_IDS], said[WORDS_VALID]
+        split = split._replace(auxiliary={key: replace(view, said=heard) for key, view in split.auxiliary.items()})
+    return split, said
 
 
 def batch_loss(

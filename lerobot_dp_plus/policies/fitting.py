@@ -237,7 +237,9 @@ def check_observation(config: "DpPlusConfig") -> None:
     kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     remembers = PATCHES in kinds and bool(config.network_cameras) and PATCHES in config.network.remembers
     estimated, crops = bool(config.estimated_features), config.image_encoder.crops
-    data = Data(states, cameras, action_dim, estimated, crops, config.privileged_features, remembers)
+    data = Data(
+        states, cameras, action_dim, estimated, crops, config.privileged_features, remembers, config.words.reads
+    )
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))
