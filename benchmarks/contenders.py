@@ -13,7 +13,7 @@ from lerobot.policies import get_policy_class, make_policy_config, make_pre_post
 
 import lerobot_policy_dp_plus  # noqa: F401  registers our types
 from benchmarks.common import ROOT
-from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
+from lerobot_dp_plus.auxiliary.dynamics.ends import GaussianEnds
 from lerobot_dp_plus.evaluation.checkpoint import Checkpoint, Observation
 from lerobot_dp_plus.policies.statistics import normalisation
 from lerobot_dp_plus.units import Units
@@ -74,7 +74,7 @@ def fresh(config: Any) -> Checkpoint:
     policy = get_policy_class(config.type)(config).eval().to(config.device)
     generator = torch.Generator().manual_seed(0)
     for module in policy.modules():
-        if isinstance(module, Ends):
+        if isinstance(module, GaussianEnds):
             module.gather(torch.randn(8, len(module.mean), generator=generator).to(module.mean.device))
     with torch.no_grad():
         for weight in policy.parameters():

@@ -264,6 +264,8 @@ class Scene:
         forward: how actions lead to positions; None if actions are positions.
         obstacles: discs or balls that are seen now, (B or 1, K, P + 1), each [centre…, radius], or (…, 2 P + 1) with a
             velocity per step; None if none are looked for.
+        began: the states in which the episodes began, by name, each (B, D); empty if nobody asks, or this is the beginning.
+        said: what the processor made of the instructions, as `Words.ids` gives it; None if nobody reads them.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)
@@ -271,6 +273,8 @@ class Scene:
     executed: int = 1
     forward: Forward | None = None
     obstacles: Tensor | None = None
+    began: Mapping[str, Tensor] = field(default_factory=dict)
+    said: tuple[Tensor, Tensor] | None = None
 
     @property
     def substeps(self) -> int:

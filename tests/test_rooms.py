@@ -58,7 +58,7 @@ TABLE: dict[str, set[str]] = {
     "asking": set(),
     "surprise": {"notation", "units"},
     "tokenizers": {"notation", "units", "digests"},
-    "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers"},
+    "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers", "modes"},
     # States found in pictures; torch only.
     "sprites": {"encoders", "augmentation", "auxiliary"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.

@@ -36,6 +36,7 @@ class View:
         valid: which of the actions count, (B, K) bool.
         real: which of the observations exist, (B, T) bool; beyond an episode's end its last one is repeated.
         sentences: B sentences, of what `Auxiliary.tells`; None where the data say nothing.
+        said: what the processor made of the instructions, as `Words.ids` gives it; None if nobody reads them.
     """
 
     observations: Mapping[str, Tensor]
@@ -43,6 +44,7 @@ class View:
     valid: Tensor
     real: Tensor
     sentences: Sequence[str | None] = ()
+    said: tuple[Tensor, Tensor] | None = None
 
 
 class Loss(NamedTuple):
@@ -69,6 +71,7 @@ class Data(NamedTuple):
         privileged: the width of what is recorded for further losses alone, by name.
         remembers: whether the network keeps keys and values of tokens of pictures, for others to read.
         writes: whether its backbone can go on with text from tokens of pictures or of things.
+        speaks: whether instructions are read.
     """
 
     state_dims: Mapping[str, int]
@@ -79,6 +82,7 @@ class Data(NamedTuple):
     privileged: Mapping[str, int] = {}
     remembers: bool = False
     writes: bool = False
+    speaks: bool = False
 
 
 class Surroundings(NamedTuple):

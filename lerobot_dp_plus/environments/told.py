@@ -88,7 +88,7 @@ class Told(Pictured):
 def scattered(rng: np.random.Generator, corners: np.ndarray, apart: float) -> np.ndarray:
     """Places of the things, (3, 2), uniform between two `corners` (2, 2), each `apart` from the others."""
     while True:
-        places = rng.uniform(*corners, (len(COLOURS), 2))
+        places = rng.uniform(corners[0], corners[1], (len(COLOURS), 2))
         distances = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(len(COLOURS))
         if distances.min() >= apart:
             return places

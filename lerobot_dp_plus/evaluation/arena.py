@@ -43,7 +43,8 @@ class Run:
         """Start the run of an environment seed."""
         config = self._loaded.policy.config
         shapes, spoken = config.observed_features, config.spoken_features
-        self._history = ObservationHistory(shapes, config.n_obs_steps, config.observation_stride, None, spoken)
+        begins = tuple(shapes) if config.dynamics.reads_start else ()
+        self._history = ObservationHistory(shapes, config.n_obs_steps, config.observation_stride, None, spoken, begins)
         self.last: np.ndarray | None = None
         self.steps, self.success, self.over = 0, False, False
         self._see(*self._env.reset(seed=seed))

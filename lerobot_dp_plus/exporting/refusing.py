@@ -57,5 +57,10 @@ def check(config: DpPlusConfig) -> None:
     if config.spoken_features:
         kind = Words.get_choice_name(type(config.words))
         found.append(f"words.type={kind} reads a sentence, and files read numbers: a policy without words is legal")
+    if config.dynamics.reads_start and "end" in config.selection.energies:
+        found.append(
+            "dynamics.ends.type=conditional remembers how the episode began: --policy.selection.type=first, or a policy trained "
+            "with --policy.dynamics.ends.type=gaussian or mixture"
+        )
     if found:
         raise ValueError("this policy cannot be one file:\n  " + "\n  ".join(found))

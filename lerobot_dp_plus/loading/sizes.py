@@ -33,15 +33,15 @@ def held_sizes(cfg: Any, host: LeRobotDataset) -> dict[str, tuple[int, int]]:
         return {}
     recorded, seen = recorded_cameras(host), seen_cameras(cfg, host)
     called = dict(getattr(cfg, "rename_map", None) or {})
-    sizes = {key: seen[called.get(key, key)][-2:] for key in recorded if called.get(key, key) in seen}
-    smaller = {key: size for key, size in sizes.items() if size != recorded[key][-2:]}
+    shapes = {key: seen[called.get(key, key)] for key in recorded if called.get(key, key) in seen}
+    smaller = {key: shape[-2:] for key, shape in shapes.items() if shape[-2:] != recorded[key][-2:]}
     if smaller and host.image_transforms is not None:
         logger.info(
             "data: dataset.image_transforms see whole pictures, so these are held whole; --policy.augmentation.type=color_jitter "
             "works on those that the policy sees"
         )
         return {}
-    return smaller
+    return {key: (height, width) for key, (height, width) in smaller.items()}
 
 
 def recorded_cameras(host: LeRobotDataset) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from lerobot.utils.constants import ACTION
 from torch import Tensor
 
 from lerobot_dp_plus import heads
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
 from lerobot_dp_plus.notation import Tokens, unseen
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -46,7 +47,11 @@ def split_batch(
     for name, member in config.auxiliaries.items():
         if member.tells is not None:
             split.auxiliary[name] = replace(split.auxiliary[name], sentences=sentences_of(config, member.tells, batch))
-    return split, {key: batch[key] for key in config.spoken_features if key in batch}
+    said = {key: batch[key] for key in config.spoken_features if key in batch}
+    if WORD_IDS in said:
+        heard = said[WORD_IDS], said[WORDS_VALID]
+        split = split._replace(auxiliary={key: replace(view, said=heard) for key, view in split.auxiliary.items()})
+    return split, said
 
 
 def batch_loss(

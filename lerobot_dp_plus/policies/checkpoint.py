@@ -35,7 +35,7 @@ DECIDING: tuple[tuple[str, Any, tuple[str, ...] | None], ...] = (
     ("network", NetworkConfig, None),
     ("words", Words, WORDS_DECIDE),
     ("image_encoder", ImageEncoderConfig, ("resize",)),
-    ("dynamics", Dynamics, ("frame",)),
+    ("dynamics", Dynamics, ("frame", "ends")),
 )
 #: State of the training's random numbers, which weights from elsewhere may lack.
 STREAM = "stream"

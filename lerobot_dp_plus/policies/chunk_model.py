@@ -13,7 +13,7 @@ from lerobot_dp_plus.encoders import ObservationEncoder
 from lerobot_dp_plus.heads import ElementwiseHead, Head
 from lerobot_dp_plus.notation import PATCHES, STEPS, Condition, Energy, Tokens, tile_rows
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
-from lerobot_dp_plus.policies.windows import Split
+from lerobot_dp_plus.policies.windows import BEGAN, Split
 from lerobot_dp_plus.units import ACTION, Units
 
 #: Where a `ChunkModel` may keep image encoders.
@@ -87,8 +87,10 @@ class ChunkModel(nn.Module):
         if "state_estimation" not in self.auxiliary or not pictures:
             return window
         estimator = cast(StateEstimator, self.auxiliary["state_estimation"])
-        measured = {key: value for key, value in window.items() if key not in pictures}
-        return {**measured, **estimator(pictures)}
+        first = {key: window[BEGAN + key][:, None] for key in pictures if BEGAN + key in window}
+        began = {BEGAN + key: value[:, 0] for key, value in estimator(first).items()} if first else {}
+        measured = {key: value for key, value in window.items() if key.removeprefix(BEGAN) not in pictures}
+        return {**measured, **began, **estimator(pictures)}
 
     def chunk_loss(
         self, head: Head, condition: Condition, split: Split, draws: int, most_shown: int = 0

@@ -87,7 +87,8 @@ class Episode:
         apart = config.observation_stride
         rate = config.fps if config.stride == 1 else None  # otherwise time stamps of robots and data differ in steps
         shapes, spoken = config.observed_features, config.spoken_features
-        return cls(ObservationHistory(shapes, config.n_obs_steps, apart, rate, spoken), config.n_action_steps)
+        begins = tuple(shapes) if config.dynamics.reads_start else ()
+        return cls(ObservationHistory(shapes, config.n_obs_steps, apart, rate, spoken, begins), config.n_action_steps)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

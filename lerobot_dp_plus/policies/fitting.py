@@ -239,7 +239,7 @@ def check_observation(config: "DpPlusConfig") -> None:
     keeps = PATCHES in kinds and PATCHES in config.network.remembers
     seen = states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops
     kept = keeps and bool(config.network_cameras), keeps and config.network.writes
-    data = Data(*seen, config.privileged_features, *kept)
+    data = Data(*seen, config.privileged_features, *kept, config.words.reads)
     for member in config.auxiliaries.values():
         if member.reads_pictures and gives != STEPS:
             encoder = ImageEncoderConfig.get_choice_name(type(config.image_encoder))

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.policies.windows import BEGAN
+
 #: Frames by their age in control steps; 0 is the newest.
 Frames = dict[int, dict[str, Tensor]]
 #: Where a batch may say when its frames were taken, in seconds of the episode.
@@ -25,6 +27,7 @@ class ObservationHistory:
         stride: control steps from one frame of a window to the next.
         rate: control steps a second, which gives time stamps in a batch their meaning; None leaves them unread.
         spoken: keys of what the instruction was made into. Windows hold the newest of it, without an axis of steps.
+        begins: keys of which windows also hold the episode's first frame, (B, ...), under `BEGAN` and their name.
     """
 
     def __init__(
@@ -34,9 +37,10 @@ class ObservationHistory:
         stride: int = 1,
         rate: float | None = None,
         spoken: Sequence[str] = (),
+        begins: Sequence[str] = (),
     ):
         self._shapes = dict(shapes)
-        self._spoken = tuple(spoken)
+        self._spoken, self._begins = tuple(spoken), tuple(begins)
         self._ages = [stride * step for step in reversed(range(n_obs_steps))]
         self._rate = rate
         self.clear()
@@ -47,6 +51,7 @@ class ObservationHistory:
         self._latest: Frames = {}  # the same, or what `glance` made of it
         self._times: Any = None
         self._said: dict[str, Tensor] = {}
+        self._began: dict[str, Tensor] = {}
 
     def see(self, batch: Mapping[str, Any], since: int | None = None) -> None:
         """Take in the frame of this control step, each value (B, ...), or a whole window (B, T_o, ...).
@@ -79,7 +84,11 @@ class ObservationHistory:
     def window(self) -> dict[str, Tensor]:
         """The last T_o frames as windows (B, T_o, ...). At least one must have been taken in."""
         frames = [self._latest[max(age for age in self._latest if age <= wanted)] for wanted in self._ages]
-        return {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes} | self._said
+        return (
+            {key: torch.stack([frame[key] for frame in frames], dim=1) for key in self._shapes}
+            | self._said
+            | self._began
+        )
 
     def _extended(self, base: Frames, batch: Mapping[str, Tensor], since: int) -> Frames:
         """`base`, `since` steps older, with the frame or the window of this step."""
@@ -90,6 +99,8 @@ class ObservationHistory:
         windows = self._check(batch)
         # Copies: a robot may fill the same buffers again.
         now = {key: batch[key].clone() for key in self._shapes}
+        if not self._began:
+            self._began = {BEGAN + key: now[key][:, 0] if windows else now[key] for key in self._begins}
         frames = {age + since: frame for age, frame in base.items() if age + since <= self._ages[0]}
         if not windows:
             return {**frames, 0: now}

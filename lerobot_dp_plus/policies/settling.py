@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
 from lerobot_dp_plus.energies import IMITATION, TOTAL, added
 from lerobot_dp_plus.guidance import World
 from lerobot_dp_plus.heads import decided
 from lerobot_dp_plus.notation import Energy, Scene
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
+from lerobot_dp_plus.policies.windows import BEGAN
 from lerobot_dp_plus.projection import NoProjection, violation
 from lerobot_dp_plus.units import ACTION
 
@@ -37,7 +39,10 @@ def surroundings(
     `imitation` is the one that a head computes.
     """
     units = model.units
-    scene = Scene(units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES))
+    began = {key: window[BEGAN + key] for key in units.keys if BEGAN + key in window}
+    said = (window[WORD_IDS], window[WORDS_VALID]) if WORD_IDS in window else None
+    seen = units.all_physical(window), recipe.now, recipe.executed, recipe.forward, window.get(OBSTACLES)
+    scene = Scene(*seen, units.all_physical(began), said)
     terms: dict[str, Energy] = {IMITATION: imitation, **model.energies(), **recipe.energies.terms}
     total = recipe.energies.sum(terms) if recipe.energies.weights else None
     return World(scene, total, partial(units.physical, ACTION), partial(units.normalised, ACTION)), terms

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 PADDED = "_is_pad"
+#: What stands before a feature's name where a window also holds the first frame of its episode, (B, ...).
+BEGAN = "began."
 
 
 @dataclass(frozen=True)

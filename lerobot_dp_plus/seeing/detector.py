@@ -58,7 +58,7 @@ class Detector:
             found = self.find(picture, candidate_labels=[words], threshold=self.threshold)
         sides = ("xmin", "ymin", "xmax", "ymax")
         boxes = [([float(each["box"][side]) for side in sides], float(each["score"])) for each in found]
-        return [Found(*box, score=score) for box, score in sorted(boxes, key=lambda pair: -pair[1])]  # type: ignore[call-arg]
+        return [Found(*box, score) for box, score in sorted(boxes, key=lambda pair: -pair[1])]  # type: ignore[call-arg]
 
     def size(self, sample: Mapping[str, Any]) -> tuple[int, int]:
         """(width, height) of what boxes are told in."""

@@ -48,8 +48,8 @@ class Unseeable(ValueError):
         self.assumption, self.said, self.rows = assumption, said, rows
 
 
-def check_scene(frames: Frames, scene: Scene) -> None:
-    """Raise `Unseeable` for what shows before anything is learned."""
+def check_scene(frames: Frames, scene: Scene, things: int = 1) -> None:
+    """Raise `Unseeable` for what shows before anything is learned, if so many things are assumed."""
     count = min(TRIED, len(frames))
     at = torch.linspace(0, len(frames) - 1, count).round().long()
     some = frames.part(at)
@@ -80,9 +80,11 @@ def check_scene(frames: Frames, scene: Scene) -> None:
             _some(at[~differs]),
         )
     two = second >= torch.clamp(SECOND * first[differs].float().median(), min=least)
-    if (share := float(two.float().mean())) > TWO:
+    if things == 1 and (share := float(two.float().mean())) > TWO:
         raise Unseeable(
-            "one thing moves beside the robot", f"{share:.0%} of the pictures show a second one", _some(at[two])
+            "one thing moves beside the robot",
+            f"{share:.0%} of the pictures show a second one. --things says how many there are",
+            _some(at[two]),
         )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.sprites.placing import grid, over, placed, turned
-from lerobot_dp_plus.sprites.sprite import Pose, Sprite
+from lerobot_dp_plus.sprites.sprite import Drawn, Pose
 
 #: Where the damping λ starts, and by what it is multiplied after a step that helps and one that does not.
 DAMPING, CALMER, WILDER = 1e-2, 0.3, 10.0
@@ -33,14 +33,14 @@ class _Window(NamedTuple):
 
 @torch.no_grad()
 def refined(
-    sprite: Sprite, pose: Pose, pictures: Tensor, robots: Tensor | None, background: Tensor, steps: int
+    sprite: Drawn, pose: Pose, pictures: Tensor, robots: Tensor | None, background: Tensor, steps: int
 ) -> tuple[Pose, Tensor]:
     """Poses after some steps, and the mean squared errors (B,) of their pictures.
 
     Args:
         pictures: (B, 3, h, w) in 0 … 1.
         robots: (B, 2) places of the robot.
-        background: (3, h, w).
+        background: (3, h, w), or one for each picture (B, 3, h, w).
     """
     look = with_slopes(sprite.thing(), sprite.thing.side)
     front = sprite.front(robots)
@@ -95,7 +95,7 @@ def _around(place: Tensor, side: int, pictures: Tensor, background: Tensor, fron
     def part(whole: Tensor) -> Tensor:
         return whole.movedim(1, -1)[each, rows, columns].movedim(-1, 1)
 
-    behind = background.movedim(0, -1)[rows, columns].movedim(-1, 1)
+    behind = part(background) if background.dim() == 4 else background.movedim(0, -1)[rows, columns].movedim(-1, 1)
     return _Window(first.to(place.dtype), part(pictures), behind, None if front is None else part(front))
 
 

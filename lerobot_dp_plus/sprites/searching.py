@@ -6,7 +6,7 @@ from torch import Tensor
 from lerobot_dp_plus.sprites.placing import over, placed
 from lerobot_dp_plus.sprites.refining import refined
 from lerobot_dp_plus.sprites.scene import Scene, centres, half
-from lerobot_dp_plus.sprites.sprite import Pose, Sprite
+from lerobot_dp_plus.sprites.sprite import Drawn, Pose
 
 #: Turns that are tried; those that are refined for a few steps before one is chosen.
 TURNS, FEW, STEPS = 16, 2, 2
@@ -14,7 +14,7 @@ TURNS, FEW, STEPS = 16, 2, 2
 
 @torch.no_grad()
 def turn_errors(
-    sprite: Sprite, pose: Pose, pictures: Tensor, robots: Tensor | None, background: Tensor, turns: int
+    sprite: Drawn, pose: Pose, pictures: Tensor, robots: Tensor | None, background: Tensor, turns: int
 ) -> Tensor:
     """Mean squared errors (B, K) of pictures in which the thing is turned by k/K of a whole turn, at half the size."""
     look, side = sprite.thing(), sprite.thing.side / 2
@@ -32,10 +32,18 @@ def turn_errors(
 
 @torch.no_grad()
 def found(
-    sprite: Sprite, scene: Scene, pictures: Tensor, robots: Tensor | None, background: Tensor
+    sprite: Drawn, scene: Scene, pictures: Tensor, robots: Tensor | None, background: Tensor
 ) -> tuple[Pose, Tensor]:
     """Poses to start from, and the mean squared errors (B,) of their pictures."""
     place = centres(scene.foreground(pictures, robots, background))
+    return found_at(sprite, place, pictures, robots, background)
+
+
+@torch.no_grad()
+def found_at(
+    sprite: Drawn, place: Tensor, pictures: Tensor, robots: Tensor | None, background: Tensor
+) -> tuple[Pose, Tensor]:
+    """The same where places (B, 2) to look at are known."""
     still = torch.zeros(len(place))
     errors = turn_errors(sprite, Pose(place, still), pictures, robots, background, TURNS)
     # Neighbours of a good turn are nearly as good; only turns that are better than both neighbours are starts of their own.

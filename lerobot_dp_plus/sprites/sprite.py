@@ -6,7 +6,7 @@ The background is given: the median picture. The look of the thing and the look 
 colours with transparency. Where the robot is was measured. Where the thing is, is what is asked.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,21 @@ class Patch(nn.Module):
         """(4, S, S): colours times opacity, and opacity."""
         opacity = self.opacity[None]
         return torch.cat([self.colours * opacity, opacity])
+
+
+class Drawn(Protocol):
+    """What a pose is looked for with: a thing, and what is drawn in front of it."""
+
+    @property
+    def thing(self) -> Patch:
+        """Its look."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the picture."""
+
+    def front(self, robots: Tensor | None) -> Tensor | None:
+        """What is in front, (B, 4, h, w), of the robot's places (B, 2) in pixels; None if nothing is."""
 
 
 class Sprite(nn.Module):

@@ -9,7 +9,7 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 
 from lerobot_dp_plus.auxiliary import Data, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics import Equal, Information, NoDynamics, Observed, Outcome, PushTBlock
-from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, Ends
+from lerobot_dp_plus.auxiliary.dynamics.ends import FLOOR, GaussianEnds
 from lerobot_dp_plus.auxiliary.dynamics.outcome import OutcomeModel
 from lerobot_dp_plus.networks import TransformerConfig
 from lerobot_dp_plus.notation import Candidates, Scene
@@ -194,7 +194,7 @@ def test_the_weight_scales_the_loss():
 
 def test_ends_gathered_in_pieces_are_those_gathered_at_once():
     values = torch.randn(100, 3) * torch.tensor([1.0, 0.1, 5.0]) + torch.tensor([0.0, 2.0, -1.0])
-    whole, pieces = Ends(3), Ends(3)
+    whole, pieces = GaussianEnds(3), GaussianEnds(3)
     whole.gather(values)
     for piece in values.split([1, 0, 29, 70]):
         pieces.gather(piece)
@@ -205,7 +205,7 @@ def test_ends_gathered_in_pieces_are_those_gathered_at_once():
 
 
 def test_distance_counts_in_standard_deviations_and_constants_have_a_floor():
-    ends = Ends(2)
+    ends = GaussianEnds(2)
     ends.gather(torch.tensor([[1.0, 3.0], [1.0, 5.0]]))  # deviations 0 and 1
     expected = ((0.02 / FLOOR) ** 2 / 2 + 2.0**2 / 2) ** 0.5
     found = ends.distance(torch.tensor([1.02, 6.0]), Equal())
@@ -214,7 +214,7 @@ def test_distance_counts_in_standard_deviations_and_constants_have_a_floor():
 
 def test_coordinates_count_by_what_an_end_tells_of_them():
     """Differences of entropy in closed form: a Gaussian's is log(s) and a constant."""
-    ends = Ends(3)
+    ends = GaussianEnds(3)
     spreads = torch.tensor([0.02, 0.2, 2.0])  # the third varies more than if nothing were known
     ends.gather(torch.stack([spreads, -spreads]))
     nats = [math.log(3**-0.5 / 0.02), math.log(3**-0.5 / 0.2), 0.0]
@@ -229,7 +229,7 @@ def test_coordinates_count_by_what_an_end_tells_of_them():
 
 
 def test_where_ends_tell_of_no_coordinate_all_count_alike():
-    ends = Ends(2)
+    ends = GaussianEnds(2)
     ends.gather(torch.tensor([[1.0, 3.0], [-1.0, -3.0]]))
     observation = torch.tensor([0.5, 2.0])
     torch.testing.assert_close(ends.distance(observation, Information()), ends.distance(observation, Equal()))
@@ -237,7 +237,7 @@ def test_where_ends_tell_of_no_coordinate_all_count_alike():
 
 def test_a_robot_at_rest_is_no_task_done():
     """Two candidates: one leaves the task a little undone and rests where ends do, one finishes it elsewhere."""
-    ends = Ends(2)  # of the task, of the robot
+    ends = GaussianEnds(2)  # of the task, of the robot
     ends.gather(torch.tensor([[0.02, 0.2], [-0.02, -0.2]]))
     resting, finished = torch.tensor([0.016, 0.0]), torch.tensor([0.0, 0.2])
     assert ends.distance(resting, Equal()) < ends.distance(finished, Equal())
@@ -266,7 +266,7 @@ def repeated(states, count):
 
 def test_without_an_end_there_is_no_energy():
     with pytest.raises(ValueError, match="has seen no end of an episode"):
-        Ends(2).check_seen()
+        GaussianEnds(2).check_seen()
     with pytest.raises(ValueError, match="has seen no end of an episode"):
         build().check_learned(UNITS)
 

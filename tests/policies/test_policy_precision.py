@@ -7,7 +7,7 @@ import torch
 from several import KINDS, acting, of
 from tiny import OBSERVATIONS, frame, policy, training_batch
 
-from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
+from lerobot_dp_plus.auxiliary.dynamics.ends import GaussianEnds
 from lerobot_dp_plus.samplers import Sampler
 
 HALVES = (torch.bfloat16, torch.float16)
@@ -69,7 +69,7 @@ def test_counts_and_statistics_keep_their_type():
         state = made.state_dict()
         for key, value in {**whole, **known}.items():
             assert state[key].dtype == value.dtype and torch.equal(state[key], value), key
-    ends = Ends(1).half()
+    ends = GaussianEnds(1).half()
     for _ in range(8):
         ends.gather(torch.randn(10_000, 1))  # more than float16 can count
     assert ends.count == 80_000 and ends.squares.isfinite().all()

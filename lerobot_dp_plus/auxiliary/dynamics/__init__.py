@@ -13,20 +13,25 @@ given: `pusht_block` holds coordinates in which PushT's physics is the same ever
 | file | idea |
 |---|---|
 | `frames.py` | in which coordinates g predicts: as `observed`, or, exact for PushT, in the frame of the block |
-| `ends.py` | where demonstrations end, and how far an observation is from there |
+| `ends/` | where demonstrations end, and how far an observation is from there: in one place, in several, or by start and sentence |
 | `weighting.py` | how much each coordinate of an end counts: by `information`, or all `equal` |
 """
 
 from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics, NoDynamics
+from lerobot_dp_plus.auxiliary.dynamics.ends import Conditional, Ends, Gaussian, Mixture
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Observed, PushTBlock
 from lerobot_dp_plus.auxiliary.dynamics.outcome import Outcome
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Equal, Information, Weighting
 
 __all__ = [
+    "Conditional",
     "Dynamics",
+    "Ends",
     "Equal",
     "Frame",
+    "Gaussian",
     "Information",
+    "Mixture",
     "NoDynamics",
     "Observed",
     "Outcome",

@@ -11,6 +11,11 @@ from lerobot_dp_plus.auxiliary.base import Auxiliary, Surroundings
 class Dynamics(draccus.ChoiceRegistry, Auxiliary):
     """Makes the model of what follows a chunk, or none."""
 
+    @property
+    def reads_start(self) -> bool:
+        """Whether an episode's first observation is needed in use."""
+        return False
+
 
 @Dynamics.register_subclass("none")
 @dataclass(frozen=True)

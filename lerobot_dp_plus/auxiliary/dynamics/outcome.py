@@ -9,11 +9,15 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics
-from lerobot_dp_plus.auxiliary.dynamics.ends import Ends
+from lerobot_dp_plus.auxiliary.dynamics.ends import Context, Ends, Gaussian
+from lerobot_dp_plus.auxiliary.dynamics.ends.context import sentence_vector
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Moment, Observed
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Information, Weighting
 from lerobot_dp_plus.notation import Condition, Energy, Scene, Tokens
 from lerobot_dp_plus.units import ACTION, Units
+
+#: The frame of an episode's start, from any frame of it: a window that reaches so far back is filled with its first one.
+START = -(10**6)
 
 
 @Dynamics.register_subclass("outcome")
@@ -29,6 +33,7 @@ class Outcome(Dynamics):
         steps: K, in frames of the data.
         dim, depth: width and number of residual blocks; 8·depth·dim² weights.
         weighting: how much each coordinate of an end counts in the energy.
+        ends: where demonstrations end, in one place or several, or by start and sentence.
         weight: the weight of this loss beside the policy's.
     """
 
@@ -40,6 +45,7 @@ class Outcome(Dynamics):
     weight: float = 1.0
     frame: Frame = field(default_factory=Observed)
     weighting: Weighting = field(default_factory=Information)
+    ends: Ends = field(default_factory=Gaussian)
 
     def __post_init__(self) -> None:
         for name in ("steps", "dim", "depth"):
@@ -50,7 +56,12 @@ class Outcome(Dynamics):
 
     def needs(self, n_obs_steps: int, observation_stride: int) -> Needs:
         before = tuple(observation_stride * step for step in range(1 - min(2, n_obs_steps), 1))
-        return Needs(observations=(*before, *range(1, self.steps + 1)), actions=tuple(range(self.steps)))
+        start = (START,) if self.reads_start else ()
+        return Needs(observations=(*start, *before, *range(1, self.steps + 1)), actions=tuple(range(self.steps)))
+
+    @property
+    def reads_start(self) -> bool:
+        return self.ends.reads_start
 
     def check(self, data: Data) -> None:
         if data.cameras and not data.estimated:
@@ -59,6 +70,7 @@ class Outcome(Dynamics):
                 "dynamics.type=none, or state_estimation.type=regression, which reads states off them"
             )
         self.frame.check(data.state_dims, data.action_dim)
+        self.ends.check(data.speaks)
 
     def check_training(self, dropped: int) -> None:
         if self.steps <= dropped:
@@ -77,11 +89,12 @@ class Outcome(Dynamics):
             weight=self.weight,
             frame=self.frame,
             weighting=self.weighting,
+            ends=self.ends,
         )
 
 
 class OutcomeModel(AuxiliaryModel):
-    """Normalised states and actions in, normalised states out; `Ends` says how good they are."""
+    """Normalised states and actions in, normalised states out; `EndsModel` says how good they are."""
 
     def __init__(
         self,
@@ -94,11 +107,13 @@ class OutcomeModel(AuxiliaryModel):
         weight: float,
         frame: Frame,
         weighting: Weighting,
+        ends: Ends,
     ):
         super().__init__()
         self.keys, self.steps, self.weight, self.frame = tuple(state_dims), steps, weight, frame
         self.weighting = weighting
-        self.ends = Ends(sum(state_dims.values()))
+        self.reads_start, self.reads_words = ends.reads_start, ends.reads_words
+        self.ends = ends.build(sum(state_dims.values()))
         features, outputs = self._sizes(state_dims, action_dim)
         self.enter = nn.Linear(features, dim)
         self.blocks = nn.ModuleList(
@@ -139,7 +154,8 @@ class OutcomeModel(AuxiliaryModel):
         real = view.real[:, -self.steps :]
         if self.training:
             over = ~real[:, -1]
-            self.ends.gather(torch.cat([future[key][over, -1] for key in self.keys], -1))
+            last = torch.cat([future[key][over, -1] for key in self.keys], -1)
+            self.ends.gather(last, self._taught(view).rows(over))
         error = self.error(states, view.actions, future, real, units).mean(-1)  # (B, K)
         count = real.sum(1)
         return Loss(error.sum(1) / count.clamp_min(1), count)
@@ -193,10 +209,24 @@ class OutcomeModel(AuxiliaryModel):
             )
         repeated = {key: value.repeat_interleave(candidates, 0) for key, value in states.items()}
         outcome = self._outcome(self._moment(repeated, actions), units)
-        distance = self.ends.distance(outcome, self.weighting)  # (B·N, K)
+        told = outcome.unflatten(0, (batch, candidates)), self.weighting, self._context(scene, units)
+        distance = self.ends.distance(*told)  # (B, N, K)
         last = min(actions[ACTION].shape[1], self.steps) - 1
-        mean = (distance[:, min(scene.executed - 1, last)] + distance[:, last]) / 2
-        return mean.unflatten(0, (batch, candidates))
+        return (distance[..., min(scene.executed - 1, last)] + distance[..., last]) / 2
+
+    def _taught(self, view: View) -> Context:
+        """What is known of the episodes of a batch; sentences always, as they cost nothing."""
+        start = torch.cat([view.observations[key][:, 0] for key in self.keys], -1) if self.reads_start else None
+        return Context(start, None if view.said is None else sentence_vector(*view.said))
+
+    def _context(self, scene: Scene, units: Units) -> Context:
+        """What is known of the episodes of a scene, as far as goals depend on it."""
+        start = None
+        if self.reads_start:
+            began = {key: scene.began.get(key, scene.states[key][:, 0]) for key in self.keys}
+            start = torch.cat([units.normalised(key, value) for key, value in began.items()], -1)
+        said = scene.said if self.reads_words else None
+        return Context(start, None if said is None else sentence_vector(*said))
 
     def _outcome(self, moment: Moment, units: Units) -> Tensor:
         """The states to come side by side, (B, K, C), normalised."""
