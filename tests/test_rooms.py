@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
 NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
-BASICS = {"notation", "paths", "units", "gradients"}
+BASICS = {"notation", "paths", "units", "gradients", "mixtures"}
 PARTS = {
     "networks",
     "encoders",
@@ -38,6 +38,8 @@ HOOKS = {"host_hooks", "patches"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
     "units": set(),
+    # Several datasets as a user writes them; standard library only.
+    "mixtures": set(),
     "paths": {"notation"},
     **{room: {"notation"} for room in ("networks", "encoders", "modes", "augmentation")},
     **{room: {"notation", "named"} for room in ("energies", "selection")},

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
-from lerobot.configs.types import FeatureType
+from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.optim import AdamWConfig
 from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
@@ -23,7 +23,7 @@ from lerobot_dp_plus.modes import GaussianMixture, Modes
 from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.policies import fitting, timing
+from lerobot_dp_plus.policies import embodiments, fitting, timing
 from lerobot_dp_plus.policies.formats import FORMAT_VERSION
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.timing import BY_RATE, Following
@@ -111,6 +111,9 @@ class DpPlusConfig(PreTrainedConfig):
     action_feature_names: list[str] | None = None
     fps: int | None = None
     format_version: int = FORMAT_VERSION
+    # What each of several robots has, taken from their datasets, and the one that is served; empty and null for one robot.
+    robots: dict[str, dict[str, PolicyFeature]] = field(default_factory=dict)
+    embodiment: str | None = None
 
     optimizer_lr: float = 1e-3
     # Learning rate of the image encoders' backbones; null: `optimizer_lr`. It should be lower if they are pretrained.
@@ -134,6 +137,7 @@ class DpPlusConfig(PreTrainedConfig):
         self.format_version = FORMAT_VERSION  # what is saved states every field
         #: Fields that nobody gave: they follow the frame rate of the data.
         self._open = tuple(name for name in timing.FOLLOWING if getattr(self, name) is None)
+        embodiments.start(self)
         self.follow(self.fps)
 
     def follow(self, fps: float | None) -> None:

@@ -16,7 +16,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.notation import PATCHES, STEPS
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import relative
+from lerobot_dp_plus.policies import embodiments, relative
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import RealTime
@@ -46,6 +46,7 @@ def check(config: "DpPlusConfig") -> None:
     _check_choice(config)
     _check_real_time(config)
     relative.check(config)
+    embodiments.check(config)
 
 
 def _check_head(config: "DpPlusConfig") -> None:
@@ -232,9 +233,11 @@ def check_features(config: "DpPlusConfig") -> None:
 
 def check_observation(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
+    config, robots = embodiments.whole(config), embodiments.robots_of(config)
     states, cameras = config.low_dimensional_features, config.camera_features
     gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
-    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
+    around = config.n_obs_steps, config.words, config.things, robots
+    kinds = spans(states, config.network_cameras, config.image_encoder, *around)
     remembers = PATCHES in kinds and bool(config.network_cameras) and PATCHES in config.network.remembers
     estimated, crops = bool(config.estimated_features), config.image_encoder.crops
     data = Data(states, cameras, action_dim, estimated, crops, config.privileged_features, remembers)
