@@ -8,6 +8,7 @@ from lerobot.configs.types import PolicyFeature
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.encoders import AutomaticWords, NoWords
+from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.policies import embodiments, fitting
 from lerobot_dp_plus.policies.paraphrases import instructions_of, set_instructions
 from lerobot_dp_plus.policies.readable import is_numeric
@@ -52,15 +53,16 @@ def adopt_robots(config: "DpPlusConfig", meta: Any, adopt: Any) -> None:
     config.fps = meta.fps
     config.follow(meta.fps)
     note_statistics(
-        config, {name: training_statistics(each, embodiments.parts_of(meta)[name].stats) for name, each in alone.items()}
+        config,
+        {name: training_statistics(each, embodiments.parts_of(meta)[name].stats) for name, each in alone.items()},
     )
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in meta.shares.items())
-    logger.info("one policy of %d robots; shares of the samples: %s", len(found), shares)
+    own = ", ".join(f"{name} ({each['action'].shape[0]})" for name, each in config.robots.items())
+    logger.info("one policy of %d robots, with so many actions: %s", len(found), own)
 
 
 def features_of(meta: Any) -> dict[str, PolicyFeature]:
     """What a robot observes and does, by its dataset: all that is neither text nor gaze."""
-    numeric = {key: feature for key, feature in meta.features.items() if is_numeric(feature)}
+    numeric = {key: feature for key, feature in meta.features.items() if is_numeric(feature) and key != GAZE}
     return dict(sorted(dataset_to_policy_features(numeric).items()))
 
 
