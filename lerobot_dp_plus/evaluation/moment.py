@@ -61,7 +61,8 @@ class Moment:
     @property
     def ways(self) -> list[int]:
         """The modes that there are, the heaviest first."""
-        return [k for k, weight in enumerate(self.modes.weights[0].tolist()) if weight > 0]
+        weights = self.modes.weights[0]
+        return [k for k in weights.argsort(descending=True, stable=True).tolist() if weights[k] > 0]
 
     def members(self, way: int) -> Tensor:
         """Which candidates are of a mode, (n,) int64."""
@@ -110,7 +111,7 @@ def look(
     scene = Scene(units.all_physical(observed), now, config.n_action_steps, config.forward)
     whole = units.physical(ACTION, found.chunks)
     chunks = whole[:, :, now:]
-    modes = config.modes.of(chunks)
+    modes = config.modes.of(chunks, scene)
     found = found._replace(mode=modes.mode, weights=modes.weights, representatives=modes.nearest)
     return Moment(window, found, chunks[0], scene.positions(whole)[0], modes, scene)
 

@@ -34,6 +34,7 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `pictures.py` | how pictures of any camera come to the size of the training |
 | `statistics.py`, `missing_statistics.py` | statistics that normalise any dataset; where they come from if their file is missing |
 | `processor_dp_plus.py`, `saved_pipelines.py`, `taking_turns.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions; threads that share one |
+| `embodiments.py`, `robots_data.py`, `robots_step.py` | several robots: which is served; what is taken from their datasets; normalisation by robot |
 | `instructions.py`, `paraphrases.py`, `words_step.py` | whether the policy reads the instructions of its dataset; other sentences that mean the same; from a sentence to what it reads |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
 | `fetching.py`, `loading.py`, `loading_errors.py`, `host_loading.py`, `ownership.py`, `versions.py` | where a checkpoint comes from, the one message when it cannot be used, and whose it is |

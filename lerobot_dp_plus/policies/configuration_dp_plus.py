@@ -24,7 +24,7 @@ from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, Tr
 from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
 from lerobot_dp_plus.policies import embodiments, fitting, timing
-from lerobot_dp_plus.policies.formats import FORMAT_VERSION
+from lerobot_dp_plus.policies.formats import FORMAT_VERSION, refuse_newer
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.timing import BY_RATE, Following
 from lerobot_dp_plus.policies.windows import Windows
@@ -126,19 +126,14 @@ class DpPlusConfig(PreTrainedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.format_version > FORMAT_VERSION:
-            raise ValueError(
-                f"format_version = {self.format_version}: this checkpoint was written by a newer lerobot_policy_dp_plus; "
-                f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
-            )
+        refuse_newer(self.format_version)
         if self.use_amp and self.dtype == "float32":
             # LeRobot's trainer reads dtype alone where a policy has one. It must not ignore use_amp silently.
             self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
         self.format_version = FORMAT_VERSION  # what is saved states every field
-        #: Fields that nobody gave: they follow the frame rate of the data.
         self._open = tuple(name for name in timing.FOLLOWING if getattr(self, name) is None)
         embodiments.start(self)
-        self.follow(self.fps)
+        self.follow(self.fps)  # fields that nobody gave follow the frame rate of the data
 
     def follow(self, fps: float | None) -> None:
         """Set the fields that follow the data's rate for `fps` frames a second, PushT's if None; may raise as the config."""

@@ -15,8 +15,8 @@ from lerobot.utils.constants import ACTION
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.augmentation import Augmentation, Symmetry
-from lerobot_dp_plus.encoders import Robots
-from lerobot_dp_plus.notation import ROBOT
+from lerobot_dp_plus.encoders import Robots, spans
+from lerobot_dp_plus.notation import ROBOT, Span
 from lerobot_dp_plus.objectives import Objective
 
 if TYPE_CHECKING:
@@ -91,6 +91,14 @@ def robots_of(config: "DpPlusConfig") -> Robots | None:
     alone = {name: served(config, name) for name in config.robots}
     shapes = {name: {**each.training_features} for name, each in alone.items()}
     return Robots(shapes, config.embodiment, ROBOT in config.network.reads)
+
+
+def spans_of(config: "DpPlusConfig") -> dict[str, Span]:
+    """The tokens of every kind that a policy of a config reads."""
+    known = whole(config)
+    states, cameras = known.low_dimensional_features, known.network_cameras
+    around = known.n_obs_steps, known.words, known.things, robots_of(config)
+    return spans(states, cameras, known.image_encoder, *around)
 
 
 def served(config: "DpPlusConfig", name: str) -> "DpPlusConfig":

@@ -8,7 +8,7 @@ import draccus
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.augmentation import Augmentation, Symmetry
 from lerobot_dp_plus.auxiliary import Data
-from lerobot_dp_plus.encoders import ImageEncoderConfig, NoWords, spans
+from lerobot_dp_plus.encoders import ImageEncoderConfig, NoWords
 from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.guidance import Guidance
@@ -177,6 +177,7 @@ def _check_choice(config: "DpPlusConfig") -> None:
         width, states = config.action_feature.shape[0], config.low_dimensional_features
         config.forward.check(width, states, config.n_obs_steps, config.observation_stride)
         config.energies.check(width, len(config.forward.coordinates(width)))
+        config.modes.check(width, states)
     if config.selection.needs_modes:
         _check_modes(config)
     if config.execution.keeps != 1:
@@ -233,11 +234,9 @@ def check_features(config: "DpPlusConfig") -> None:
 
 def check_observation(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
-    config, robots = embodiments.whole(config), embodiments.robots_of(config)
+    kinds, config = embodiments.spans_of(config), embodiments.whole(config)
     states, cameras = config.low_dimensional_features, config.camera_features
     gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
-    around = config.n_obs_steps, config.words, config.things, robots
-    kinds = spans(states, config.network_cameras, config.image_encoder, *around)
     remembers = PATCHES in kinds and bool(config.network_cameras) and PATCHES in config.network.remembers
     estimated, crops = bool(config.estimated_features), config.image_encoder.crops
     data = Data(states, cameras, action_dim, estimated, crops, config.privileged_features, remembers)

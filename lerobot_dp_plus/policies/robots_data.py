@@ -35,7 +35,7 @@ def adopt_robots(config: "DpPlusConfig", meta: Any, adopt: Any) -> None:
             f"embodiment = {config.embodiment}: a training on {', '.join(found)} serves all of them; leave it out, or train on one"
         )
     if config.robots:
-        _refuse_others(config, found)
+        refuse_others(config, found)
     elif config.pretrained_path is not None:
         raise ValueError(
             f"dataset.repo_id: the weights in {config.pretrained_path} are of one robot, and cannot be trained for {', '.join(found)}"
@@ -66,7 +66,7 @@ def features_of(meta: Any) -> dict[str, PolicyFeature]:
     return dict(sorted(dataset_to_policy_features(numeric).items()))
 
 
-def _refuse_others(config: "DpPlusConfig", found: Mapping[str, Mapping[str, PolicyFeature]]) -> None:
+def refuse_others(config: "DpPlusConfig", found: Mapping[str, Mapping[str, PolicyFeature]]) -> None:
     """Refuse robots that a checkpoint does not know, those first that would not even fit."""
     room = embodiments.padded(config.robots)
     for name, features in found.items():
