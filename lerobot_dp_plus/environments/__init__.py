@@ -16,7 +16,7 @@ metaworld_  any of MetaWorld's fifty tasks: LeRobot's physics, cheap pictures   
 lite        (the environment itself)                                               metaworld_lite.py
             (names, sentences and experts of the tasks)                            metaworld_tasks.py
 
-`so101.py` and `so101_pictures.py` are a made-up SO-101 at its table, for `demos/` and `robots/`. `told_config.py` is what the options of the last three share. `sentences.py` holds what is said, in training and in tests only; `vector.py` makes vectors of environments;
+`so101.py` and `so101_pictures.py` are a made-up SO-101 at its table, for `demos/` and `robots/`. `told_config.py` is what the options of the last three share. `sentences.py` holds what is said, in training and in tests only; `things.py` says which things that may be about; `vector.py` makes vectors of environments;
 `mujoco_pictures.py` makes cheap pictures, and says where a point is in them; `metaworld_extra.py` imports MetaWorld late.
 
 How aloha_lite differs from LeRobot's `aloha`: one camera is rendered, only when it is asked for, at 120×160 unless told

@@ -241,7 +241,8 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
     policies = options.checkpoints
-    if options.env and not options.swap_task:
+    told = options.swap_task or options.ambiguity is not None
+    if options.env and not told:
         extra = [f"--env.type={options.env}", *extra]
     names = [name_of(each) for each in policies]
     if len(set(names)) < len(names):
@@ -251,11 +252,11 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     films = None if options.films is None else tuple(options.films)
     for policy, name in zip(policies, names, strict=True):
         output_dir = root if alone else root / name
-        if options.swap_task:
-            from lerobot_dp_plus.evaluation import instruction
+        if told:
+            from lerobot_dp_plus.evaluation import ambiguity, instruction
 
             options.checkpoints, options.output_dir = [policy], output_dir
-            instruction.main(options, policy_switches(extra))
+            (instruction if options.swap_task else ambiguity).main(options, policy_switches(extra))
             continue
         if options.perturb:
             _perturbed(policy, output_dir, options, extra)

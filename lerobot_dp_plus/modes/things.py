@@ -88,6 +88,12 @@ class Things(Modes):
         now = scene.states[LISTED][:, -1]
         return now.unflatten(-1, (self.listed or len(self.names), -1))[:, : len(self.names), : len(self.coordinates)]
 
+    def ways(self, chunks: Tensor, scene: Scene) -> Tensor:
+        """Where chunks (B, N, L, A) take the robot, (B, N, L, P)."""
+        where = list(self.coordinates)
+        ways = chunks[..., where]
+        return scene.states[OWN][:, -1, None, None, where] + self.step * ways.cumsum(2) if self.step else ways
+
     def points(self, chunks: Tensor) -> Tensor:
         """Where chunks (B, N, L, A) go, if actions are places: (B, N, L·P)."""
         return chunks[..., list(self.coordinates)].flatten(2)
@@ -99,10 +105,7 @@ class Things(Modes):
         """The things that chunks (B, N, L, A) go to. Unlike others it does not sort: mode k is thing k."""
         if scene is None or LISTED not in scene.states:
             raise ValueError(f"modes.type = things needs {LISTED}, where things are listed, beside the chunks")
-        where = list(self.coordinates)
-        ways = chunks[..., where]
-        if self.step:
-            ways = scene.states[OWN][:, -1, None, None, where] + self.step * ways.cumsum(2)
+        ways = self.ways(chunks, scene)
         places = self.places(scene).to(ways)
         apart = (ways[:, :, :, None] - places[:, None, None]).norm(dim=-1).amin(2)  # (B, N, K)
         mode = apart.argmin(2)
