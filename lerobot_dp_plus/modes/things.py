@@ -69,7 +69,7 @@ class Things(Modes):
 
     def check(self, action_dim: int, state_dims: dict[str, int]) -> None:
         count, width = self.listed or len(self.names), state_dims.get(LISTED, 0)
-        if not width or width % count or width // count < len(self.coordinates):
+        if width < count * len(self.coordinates) or width // count * count != width:
             raise ValueError(
                 f"modes.type = things: {LISTED} has {width} numbers, and cannot list the places of {count} things; set modes.listed "
                 "to how many it lists, or use modes.type = gaussian_mixture"
