@@ -141,7 +141,7 @@ PATCHES = (
         ">=0.6.1",
         "lerobot_dp_plus.policies.robots_step:made_processors",
         "a policy of several robots would act by another one's statistics",
-        first=2,
+        first=1,
     ),
     Patch(
         "set_fsdp_wrap_modules",

@@ -170,9 +170,9 @@ def _of(step: Any, config: "DpPlusConfig", features: dict[str, PolicyFeature], s
     return PicturesProcessorStep.of(config) if isinstance(step, PicturesProcessorStep) else step
 
 
-def made_processors(stock: Any, policy_cfg: Any, pretrained_path: Any = None, **others: Any) -> Any:
+def made_processors(stock: Any, policy_cfg: Any, **others: Any) -> Any:
     """`make_pre_post_processors`: those of a policy of several robots are told which of them is served."""
-    made = stock(policy_cfg, pretrained_path, **others)
+    made = stock(policy_cfg, **others)
     if getattr(policy_cfg, "robots", None):
         given = (others.get("preprocessor_overrides") or {}).get("normalizer_processor", {}).get("stats")
         told(policy_cfg, *made, given if policy_cfg.embodiment is not None else None)

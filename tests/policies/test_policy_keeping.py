@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
-from test_policy_watching import watched
 from tiny import HORIZON, frame, said
 
 from lerobot_dp_plus.asking import Question
@@ -43,9 +43,8 @@ def going() -> list[int]:
 
 def made(monkeypatch: Any, going: list[int], selection: Any = RULE, **fields: Any) -> DpPlusPolicy:
     """A policy whose candidates go to the things that `going` says."""
-    policy = watched(
-        inputs=INPUTS, selection=selection, modes=Things(("red", "green", "blue"), **fields), words=WordNgrams()
-    )
+    modes = Things(("red", "green", "blue"), **fields)
+    policy = tiny.policy(inputs=INPUTS, selection=selection, modes=modes, words=WordNgrams(), n_action_steps=3).eval()
     affine = {LISTED: (0.0, 1.0), "observation.state": (0.0, 1.0), "action": (0.0, 1.0)}
     for model in (policy.model, policy.ema.module):  # type: ignore[union-attr]
         model.units.learn(affine)
