@@ -252,10 +252,7 @@ def check_observation(config: "DpPlusConfig") -> None:
 
 
 def check_training(config: "DpPlusConfig") -> None:
-    """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained.
-
-    Only training needs these rules. A trained policy can still be used if a changed setting breaks them.
-    """
+    """Raise a ValueError, likewise, unless a policy of this config can be trained. To use a trained one these need not hold."""
     if config.noise_draws < 1:
         raise ValueError(f"noise_draws = {config.noise_draws}: must be at least 1")
     if config.optimizer_lr_backbone is not None and config.optimizer_lr_backbone < 0:
