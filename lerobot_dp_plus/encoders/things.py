@@ -64,7 +64,7 @@ def thing_tokens(
         each = _tokens(observation, state_dims, count, width, widest)
         if robots is None or index is None:
             return Tokens(each, None, PATCHES)
-        rows = index == list(robots.features).index(name)  # type: ignore[arg-type]
+        rows = torch.eq(index, list(robots.features).index(name))  # type: ignore[arg-type]
         found = each if found is None else torch.where(rows[:, None, None], each, found)
         valid = rows if valid is None else valid | rows
     assert found is not None and valid is not None

@@ -25,6 +25,8 @@ class Padded(Network):
     It has no weights of its own.
     """
 
+    network: Network
+
     def __init__(self, network: Network, width: int):
         """`width` is W."""
         super().__init__()
