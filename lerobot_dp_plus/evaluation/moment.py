@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.evaluation.embodiment_of import robot_in
 from lerobot_dp_plus.hub.files import read_json
 from lerobot_dp_plus.modes import Found
 from lerobot_dp_plus.notation import Candidates, Scene
@@ -23,16 +24,20 @@ NAMES = ("blue", "red", "green", "pink", "yellow", "sky")
 LETTERS = "ABCDEF"
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path, env: str | None = None) -> Loaded:
     """A policy of this package that draws its candidates uncompiled, so that it may be bent at every step.
+
+    Of several robots it serves the one whose action environment `env` has.
 
     Raises:
         ValueError: it is another policy.
     """
-    kind = read_json(folder / "config.json").get("type")
+    config = read_json(folder / "config.json")
+    kind, robot = config.get("type"), robot_in(config, env)
     if not str(kind).startswith("dp_plus_"):
         raise ValueError(f"policy type {kind!r}: candidates are offered by the dp_plus_* types")
-    loaded = load_switched(folder, ["--compile_sampler=false"])
+    served = [] if robot is None else [f"--embodiment={robot}"]
+    loaded = load_switched(folder, ["--compile_sampler=false", *served])
     if loaded.policy.config.use_relative_actions:
         raise ValueError(f"{folder}: use_relative_actions = true; chunks are shown in places, and these are distances")
     return loaded

@@ -140,7 +140,7 @@ def main(argv: Sequence[str]) -> int:
     if options.steps is not None and options.steps < 0:
         raise ValueError(f"steps = {options.steps}: must be at least 0")
     folder = pretrained_folder(options.checkpoint)
-    loaded = load(folder)
+    loaded = load(folder, options.env)
     torch.set_num_threads(1)
     name = options.checkpoint.resolve().name
     output = options.output or Path("outputs/explain") / name

@@ -84,6 +84,19 @@ def test_each_robot_acts_at_its_own_width_and_in_its_own_units(both: Path) -> No
     assert action.shape == (2,) and (action > 5).all()
 
 
+def test_one_robot_of_several_is_saved_alone(both: Path, tmp_path: Path) -> None:
+    loaded = load_policy(both, embodiment="other")
+    for part in loaded:
+        part.save_pretrained(tmp_path)
+    again, seen = load_policy(tmp_path), {STATE: np.full(3, 0.3)}
+    actions = []
+    for each in (loaded, again):
+        torch.manual_seed(5)
+        actions.append(each.act(seen))
+    np.testing.assert_array_equal(*actions)
+    assert load_policy(tmp_path, embodiment="pusht").policy.config.action_feature.shape == (2,)
+
+
 def test_evaluation_finds_the_robot_by_its_action(both: Path, tmp_path: Path) -> None:
     assert len(evaluate(both, tmp_path, OBS_TYPE)["per_task"][0]["metrics"]["successes"]) == 2
 
