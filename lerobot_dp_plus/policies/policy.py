@@ -27,11 +27,11 @@ from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.policies.precision import check_trainable, copied_for_gradients
+from lerobot_dp_plus.policies.processor_dp_plus import learned_normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
 from lerobot_dp_plus.policies.recipe import Recipe
-from lerobot_dp_plus.policies.robots_data import learned_normalisation
 
 patches.prepare_training()
 

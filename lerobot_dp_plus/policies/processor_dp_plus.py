@@ -26,7 +26,7 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
-from lerobot_dp_plus.policies.robots_data import statistics_of
+from lerobot_dp_plus.policies.robots_data import learned_normalisation, statistics_of
 from lerobot_dp_plus.policies.robots_step import RobotsProcessorStep
 from lerobot_dp_plus.policies.statistics import (
     NEEDED,
@@ -38,7 +38,14 @@ from lerobot_dp_plus.policies.statistics import (
 from lerobot_dp_plus.policies.taking_turns import taking_turns
 from lerobot_dp_plus.policies.words_step import WordsProcessorStep
 
-__all__ = ["NEEDED", "make_pipelines", "normalisation", "training_statistics", "usable_statistics"]
+__all__ = [
+    "NEEDED",
+    "learned_normalisation",
+    "make_pipelines",
+    "normalisation",
+    "training_statistics",
+    "usable_statistics",
+]
 
 Pipelines = tuple[
     PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[PolicyAction, PolicyAction]
