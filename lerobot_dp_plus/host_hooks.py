@@ -9,8 +9,8 @@ from typing import Any
 
 #: Types of policies that patches act on; everybody else's pass untouched.
 OUR_TYPES = "dp_plus_"
-#: The modules whose names may hold a function of LeRobot's: `python -m` runs one of its scripts as `__main__`.
-HOLDERS = ("lerobot", "__main__")
+#: The modules whose names may hold a function of LeRobot's, ours too: `python -m` runs one of its scripts as `__main__`.
+HOLDERS = ("lerobot", "lerobot_dp_plus", "__main__")
 
 
 class HostChanged(ValueError):

@@ -44,8 +44,10 @@ class FlowMap(Protocol):
 
 # What is observed
 
-#: The kinds of tokens: one vector for each observation step, places in a picture, words of an instruction.
-STEPS, PATCHES, WORDS = "steps", "patches", "words"
+#: The kinds of tokens: one vector for each observation step, places in a picture, words of an instruction, which robot it is.
+STEPS, PATCHES, WORDS, ROBOT = "steps", "patches", "words", "robot"
+#: Where a batch of several robots' data says which robot each sample is of, (B,) int64.
+EMBODIMENT = "observation.embodiment"
 #: Where a dataset says what its demonstrator looked at, (x, y, half side) as shares of the picture. No policy acts on it.
 GAZE = "observation.gaze"
 
@@ -58,7 +60,7 @@ class Tokens(NamedTuple):
     Args:
         values: (B, S, C).
         valid: which tokens are there, (B, S) bool; None if all of them are.
-        kind: `STEPS`, `PATCHES` or `WORDS`.
+        kind: `STEPS`, `PATCHES`, `WORDS` or `ROBOT`.
     """
 
     values: Tensor

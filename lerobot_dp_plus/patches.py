@@ -1,14 +1,13 @@
 """Every function of LeRobot or draccus that this package replaces: what, why, for which versions, and who answers.
 
-`PATCHES` is the whole list. Nothing else in the package replaces a function of theirs; what a replacement does stands in
-the file that knows the subject. There are two kinds:
+`PATCHES` is the whole list. What a replacement does stands in the file that knows the subject. There are two kinds:
 
 - A patch with an `answer` stays in place. `install` puts it there when our configuration is imported. The answer is
   called as `answer(stock, …)` and acts on policies of this package only; everybody else's go to `stock`.
 - A patch without one holds while a context is open (`replaced`), mostly while one of our commands runs LeRobot's script.
 
-A patch is bound by what it needs: a name that is there, and a call that its signature takes. Versions are not looked at.
-Where LeRobot has no such name yet, nothing is replaced; where it had one and has changed it, `HostChanged` says so.
+A patch is bound by a name that is there and a call that its signature takes, not by versions. Where LeRobot has no such
+name yet, nothing is replaced; where it had one and has changed it, `HostChanged` says so.
 """
 
 import functools
@@ -127,6 +126,24 @@ PATCHES = (
         first=2,
     ),
     Patch(
+        "make_dataset",
+        ("lerobot.datasets.factory",),
+        "a list of datasets, which its parser takes, is refused",
+        ">=0.6.1",
+        "lerobot_dp_plus.loading.mixture:made_dataset",
+        "a policy could not be trained on the data of several robots",
+        first=1,
+    ),
+    Patch(
+        "make_pre_post_processors",
+        ("lerobot.policies.factory",),
+        "a saved pipeline does not hear which of several robots the policy serves",
+        ">=0.6.1",
+        "lerobot_dp_plus.policies.robots_step:made_processors",
+        "a policy of several robots would act by another one's statistics",
+        first=1,
+    ),
+    Patch(
         "set_fsdp_wrap_modules",
         OF_TRAINING,
         "it asks the policy's class which blocks it wraps, and a config chooses the network",
@@ -177,9 +194,7 @@ PATCHES = (
 
 
 def install() -> None:
-    """Put every answer in place whose module of LeRobot's is imported; doing it again changes nothing.
-
-    LeRobot's scripts import what they use before they import us. Who imports in another order calls it again.
+    """Put every answer in place whose module of LeRobot's is imported; who imports more of them later calls it again.
 
     Raises:
         HostChanged: LeRobot has one of these by name and calls it otherwise, or has it no more.

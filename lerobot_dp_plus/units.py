@@ -32,8 +32,11 @@ class Statistics(nn.Module):
 class Units(Statistics):
     """value = offset + scale · normalised, for every state and the action.
 
+    A policy of several robots has the units of all of them, and `serve` chooses whose are meant.
+
     Attributes:
         known: () bool, whether offsets and scales were taken from a dataset; until then they are 0 and 1.
+        keys: the features that have units.
     """
 
     known: Tensor
@@ -41,20 +44,32 @@ class Units(Statistics):
     def __init__(self, dims: Mapping[str, int]):
         """The width of every feature, by name."""
         super().__init__()
-        self.keys = tuple(dims)
-        self._learned_here = False
+        self._places = {key: index for index, key in enumerate(dims)}
+        self._learned: set[int] = set()
         self.register_buffer("known", torch.zeros((), dtype=torch.bool))
         for index, dim in enumerate(dims.values()):
             self.register_buffer(f"offset_{index}", torch.zeros(dim))
             self.register_buffer(f"scale_{index}", torch.ones(dim))
 
+    @classmethod
+    def of_robots(cls, dims: Mapping[str, Mapping[str, int]], serves: str | None) -> "Units":
+        """The units of several robots, the width of every feature by robot and name."""
+        units = cls({of_robot(robot, key): dim for robot, each in dims.items() for key, dim in each.items()})
+        if serves is not None:
+            units._places = {key: units._places[of_robot(serves, key)] for key in dims[serves]}
+        return units
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._places)
+
     def learn(self, affine: Mapping[str, tuple[Any, Any]]) -> None:
         """Take (offset, scale) of every feature from a dataset. Weights that are loaded later no longer change them."""
-        for index, key in enumerate(self.keys):
+        for key, index in self._places.items():
             for name, value in zip(("offset", "scale"), affine[key], strict=True):
                 self.get_buffer(f"{name}_{index}").copy_(torch.as_tensor(value))
         self.known.fill_(True)
-        self._learned_here = True
+        self._learned = set(self._places.values())
 
     def check_known(self) -> None:
         """Raise a ValueError unless a dataset has told the units."""
@@ -66,28 +81,35 @@ class Units(Statistics):
 
     def physical(self, key: str, value: Tensor) -> Tensor:
         """The feature `key` (..., D) in the dataset's units, as float32; float64 stays float64."""
-        index = self.keys.index(key)
+        index = self._places[key]
         value = value.to(torch.promote_types(value.dtype, torch.float32))
         return self.get_buffer(f"offset_{index}") + self.get_buffer(f"scale_{index}") * value
 
     def normalised(self, key: str, value: Tensor) -> Tensor:
         """The inverse of `physical`."""
-        index = self.keys.index(key)
+        index = self._places[key]
         return (value - self.get_buffer(f"offset_{index}")) / self.get_buffer(f"scale_{index}")
 
     def all_physical(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Those of `values` that have units, in the dataset's units."""
-        return {key: self.physical(key, value) for key, value in values.items() if key in self.keys}
+        return {key: self.physical(key, value) for key, value in values.items() if key in self._places}
+
+    def _learned_here(self) -> dict[str, Tensor]:
+        """What a dataset told since this was made, by the names of buffers."""
+        names = [f"{name}_{index}" for index in sorted(self._learned) for name in ("offset", "scale")]
+        return {name: self.get_buffer(name) for name in (["known", *names] if names else [])}
 
     def replaces(self, state_dict: Mapping[str, Tensor], prefix: str) -> bool:
         """Whether units were learned here and differ from those in the weights that are about to be loaded."""
-        saved = {name: state_dict.get(prefix + name) for name, _ in self.named_buffers()}
-        return self._learned_here and any(
-            value is not None and not torch.equal(value.to(mine.device), mine)
-            for value, mine in zip(saved.values(), self.buffers(), strict=True)
-        )
+        saved = ((state_dict.get(prefix + name), mine) for name, mine in self._learned_here().items())
+        return any(value is not None and not torch.equal(value.to(mine.device), mine) for value, mine in saved)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if self._learned_here:  # fine-tuning: the pipeline normalises with the new dataset's statistics
-            state_dict.update({prefix + name: value.clone() for name, value in self.named_buffers()})
+        # Fine-tuning: the pipeline normalises with the new dataset's statistics.
+        state_dict.update({prefix + name: value.clone() for name, value in self._learned_here().items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def of_robot(robot: str, key: str) -> str:
+    """What a feature of one robot of several is called among the features of all."""
+    return f"{robot}: {key}"

@@ -137,7 +137,9 @@ def replaces(source: str) -> list[str]:
 def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
     elsewhere = {
         "setattr(config, _NOTE, run)",  # notes on a config of ours
-        "setattr(config, _NOTE, {task: tuple(others) for task, others in found.items()})",
+        "setattr(config, _NOTE, dict(told))",
+        "setattr(config, _NOTE, dict(statistics))",
+        "setattr(config, _WHOLE, config.output_features)",
         "setattr(self, name, found[name])",  # fields of a config of ours that follow the data's rate
         "setattr(config, name, value)",  # fields of a policy of ours, while it is steered or explained
         "setattr(policy.config, name, value)",

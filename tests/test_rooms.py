@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
 NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
-BASICS = {"notation", "paths", "units", "gradients"}
+BASICS = {"notation", "paths", "units", "gradients", "mixtures"}
 PARTS = {
     "networks",
     "encoders",
@@ -39,6 +39,8 @@ TABLE: dict[str, set[str]] = {
     "notation": set(),
     "digests": set(),
     "units": set(),
+    # Several datasets as a user writes them; standard library only.
+    "mixtures": set(),
     "paths": {"notation"},
     **{room: {"notation", "digests"} for room in ("networks", "encoders")},
     **{room: {"notation"} for room in ("modes", "augmentation")},

@@ -67,11 +67,13 @@ class Person:
             return self._nothing("raised", f"policy.ask raised {type(error).__name__}: {error}")
         count = len(question.weights)
         try:
-            number = None if isinstance(told, bool) else told.__index__()
+            number = (
+                question.named(told) if isinstance(told, str) else None if isinstance(told, bool) else told.__index__()
+            )
         except (AttributeError, TypeError, RuntimeError):
             number = None
         if number is None or not 0 <= number < count:
-            said = f"policy.ask gave {told!r}; it must give the number of a mode, here 0 to {count - 1}"
+            said = f"policy.ask gave {told!r}; it must give the number of a mode, here 0 to {count - 1}, or a word that one name has"
             return self._nothing("nonsense", said)
         return int(number)
 

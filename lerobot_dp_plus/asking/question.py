@@ -1,5 +1,6 @@
 """What a person is asked: several ways to go on, and a picture of them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Question:
         scene: what the camera sees, (H, W, 3) bytes; None without one.
         view: left, right, top and bottom edge of the scene in units of the action; empty if they are not known.
         number, of: which observation of the batch this is, from 0, and how many there are.
+        names: what each mode is called, if they have names: `red, left, at (0.21, 0.34)`.
     """
 
     weights: np.ndarray
@@ -31,6 +33,16 @@ class Question:
     view: tuple[float, ...] = ()
     number: int = 0
     of: int = 1
+    names: tuple[str, ...] = ()
+
+    def called(self, mode: int) -> str:
+        """What a mode is called in a picture: its name, or its number."""
+        return self.names[mode].split(",")[0] if self.names else str(mode)
+
+    def named(self, word: str) -> int | None:
+        """The mode whose name has this word; None if none or several have."""
+        found = [mode for mode, name in enumerate(self.names) if word.strip().lower() in words_of(name)]
+        return found[0] if len(found) == 1 else None
 
     @property
     def ends(self) -> np.ndarray:
@@ -82,7 +94,13 @@ class Question:
         for chunk, mode in zip(self.chunks, self.mode, strict=True):
             axes.plot(*chunk.T, color=f"C{mode}", alpha=0.35, linewidth=1)
         for k, chunk in enumerate(self.representatives):
-            axes.plot(*chunk.T, color=f"C{k}", linewidth=3, marker=".", label=f"{k}: {100 * self.weights[k]:.0f} %")
+            axes.plot(
+                *chunk.T,
+                color=f"C{k}",
+                linewidth=3,
+                marker=".",
+                label=f"{self.called(k)}: {100 * self.weights[k]:.0f} %",
+            )
             axes.annotate(str(k), chunk[-1], color=f"C{k}", fontsize=18, weight="bold")
         axes.set_aspect("equal")
         axes.legend(loc="upper right")
@@ -93,6 +111,16 @@ class Question:
             for chunk, mode in zip(self.chunks, self.mode, strict=True):
                 axes.plot(chunk[:, dimension], color=f"C{mode}", alpha=0.35, linewidth=1)
             for k, chunk in enumerate(self.representatives):
-                axes.plot(chunk[:, dimension], color=f"C{k}", linewidth=3, label=f"{k}: {100 * self.weights[k]:.0f} %")
+                axes.plot(
+                    chunk[:, dimension],
+                    color=f"C{k}",
+                    linewidth=3,
+                    label=f"{self.called(k)}: {100 * self.weights[k]:.0f} %",
+                )
             axes.set_title(f"action {dimension}")
         panels[0].legend()
+
+
+def words_of(name: str) -> set[str]:
+    """The words of a name, in small letters."""
+    return set(re.findall(r"[^\W\d_]+", name.lower()))

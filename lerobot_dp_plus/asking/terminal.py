@@ -25,7 +25,7 @@ def is_there() -> bool:
 
 
 def answer(question: Question, seconds: float) -> int | None:
-    """The number of a mode that is typed within so many seconds; None if none is.
+    """The number of a mode, or a word of its name, that is typed within so many seconds, as a number; None if none is.
 
     What was typed before the question does not answer it, and what is no number of a mode is asked for again.
     """
@@ -33,18 +33,18 @@ def answer(question: Question, seconds: float) -> int | None:
     print("\n".join(described(question)), flush=True)
     termios.tcflush(place, termios.TCIFLUSH)
     while True:
-        print(f"which one, 0 to {count - 1}? ({max(0.0, end - time.monotonic()):.0f} s) ", end="", flush=True)
+        by_name = ", or a word of its name" if question.names else ""
+        print(f"which one, 0 to {count - 1}{by_name}? ({max(0.0, end - time.monotonic()):.0f} s) ", end="", flush=True)
         if not select.select([place], [], [], max(0.0, end - time.monotonic()))[0]:
             print("no answer: the rule chooses", flush=True)
             return None
         typed = os.read(place, 1024).decode(errors="replace")
         if not typed:  # closed
             return None
-        try:
+        number = question.named(typed)
+        if number is None and typed.strip().isdecimal():
             number = int(typed)
-        except ValueError:
-            continue
-        if 0 <= number < count:
+        if number is not None and number < count:
             return number
 
 
@@ -53,7 +53,10 @@ def described(question: Question) -> list[str]:
     whose = f" (observation {question.number + 1} of {question.of})" if question.of > 1 else ""
     lines = [f"{len(question.weights)} ways to go on{whose}:"]
     for number, (weight, end) in enumerate(zip(question.weights, question.ends, strict=True)):
-        lines.append(f"  {number}: {100 * weight:3.0f} %, leads to ({', '.join(f'{value:.4g}' for value in end)})")
+        name = f" {question.names[number]}," if question.names else ""
+        lines.append(
+            f"  {number}: {100 * weight:3.0f} %,{name} leads to ({', '.join(f'{value:.4g}' for value in end)})"
+        )
     try:
         lines.append(f"picture: {question.save(Path(_folder().name) / 'modes.png')}")
     except ImportError:

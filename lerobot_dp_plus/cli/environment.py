@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_dp_plus.cli.given import Given
+from lerobot_dp_plus.evaluation.embodiment_of import as_served, robot_in
 from lerobot_dp_plus.evaluation.obs_type import dataset_has_pictures, obs_type, policy_sees_pictures
 from lerobot_dp_plus.evaluation.together import TOGETHER, batch_size
 from lerobot_dp_plus.hub.files import read_json
@@ -45,6 +46,8 @@ def _policy_config(given: Given) -> Mapping[str, Any]:
         import yaml
 
         features = yaml.safe_load(features)
+    from_file = as_served(from_file, robot_in(from_file, given.get("env.type"), given.get("policy.embodiment")))
+    features = from_file.get("input_features") if from_file.get("robots") else features
     return {**from_file, "input_features": features if isinstance(features, Mapping) else None}
 
 

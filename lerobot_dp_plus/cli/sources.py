@@ -10,6 +10,7 @@ from pathlib import Path
 from lerobot_dp_plus.cli.arguments import INFO, trained, translate
 from lerobot_dp_plus.cli.errors import UsageError
 from lerobot_dp_plus.cli.given import Given, NotThere
+from lerobot_dp_plus.mixtures import entries
 
 #: Scripts that read the dataset of `dataset.*`; `record` and `rollout` make theirs.
 READ_A_DATASET = ("train", "replay")
@@ -86,6 +87,11 @@ def _check_type(value: object) -> None:
 
 def _check_dataset(given: Given) -> None:
     repo_id, root = given.get("dataset.repo_id"), given.get("dataset.root")
+    several = entries(repo_id) if repo_id is not None else None
+    if several is not None:
+        for each in several:
+            refuse_missing_dataset(each.where)
+        return
     if (repo_id is None and root is None) or given.get("dataset.repo_type") == "bucket":
         return
     if root is not None and (Path(str(root)) / INFO).is_file():

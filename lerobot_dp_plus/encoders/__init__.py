@@ -17,7 +17,7 @@
 | `pretrained` | W · h of a text tower's last layer, a token for each of its own | arXiv 2103.00020 | `text_tower.py` |
 
 `frozen_words.py` holds what members share whose vectors come from an encoder that is not trained.
-`things.py` gives each thing that a state lists a token. `resize.py` shrinks pictures, before they are cached and in use.
+`things.py` gives each thing that a state lists a token. `robots.py` pads what several robots observe, and marks whose it is. `resize.py` shrinks pictures, before they are cached and in use.
 
 `trunks.py` has the trunks of the encoders that give tokens.
 
@@ -38,6 +38,7 @@ from lerobot_dp_plus.encoders.observation import ObservationEncoder, spans
 from lerobot_dp_plus.encoders.patches import PatchesConfig
 from lerobot_dp_plus.encoders.resize import shrunk, size_for
 from lerobot_dp_plus.encoders.resnet import ResNet18Config
+from lerobot_dp_plus.encoders.robots import Robots
 from lerobot_dp_plus.encoders.sentence import SentenceWords
 from lerobot_dp_plus.encoders.small_cnn import SmallCnnConfig
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
@@ -61,6 +62,7 @@ __all__ = [
     "PatchesConfig",
     "PretrainedWords",
     "ResNet18Config",
+    "Robots",
     "SentenceWords",
     "SmallCnnConfig",
     "SpatialSoftmax",

@@ -17,7 +17,7 @@ lite        (the environment itself)                                            
             (names, sentences and experts of the tasks)                            metaworld_tasks.py
 
 `so101.py` and `so101_pictures.py` are a made-up SO-101 at its table, for `demos/` and `robots/`. `pictured.py` is what the last three environments share,
-`told.py` what the two with a sentence for coloured things do, and `told_config.py` what their options do. `sentences.py` holds what is said, in training and in tests only; `vector.py` makes vectors of environments;
+`told.py` what the two with a sentence for coloured things do, and `told_config.py` what their options do. `sentences.py` holds what is said, in training and in tests only; `things.py` says which things that may be about; `vector.py` makes vectors of environments;
 `mujoco_pictures.py` makes cheap pictures, and says where a point is in them; `metaworld_extra.py` imports MetaWorld late.
 
 How aloha_lite differs from LeRobot's `aloha`: one camera is rendered, only when it is asked for, at 120×160 unless told

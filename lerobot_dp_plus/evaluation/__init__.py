@@ -8,7 +8,7 @@ Episodes are those of LeRobot's `eval`, number by number; the files here keep th
 | `player.py`, `clock.py`, `tracked.py` | a batch of episodes through LeRobot's `rollout`; how long decisions take; what happens |
 | `batches.py`, `together.py`, `workers.py` | which episodes are played together, what is kept of them; by how many processes |
 | `playing.py`    | all batches, what was stopped goes on; the files that tell of all episodes          |
-| `environment_of.py` | which environment a checkpoint is evaluated in                                  |
+| `environment_of.py`, `embodiment_of.py` | which environment a checkpoint is evaluated in, as which of its robots |
 | `signals.py`, `failures.py` | what an environment tells of a step; how an episode failed              |
 | `motion.py`, `statistics.py`, `summary.py` | path, jerk, collisions; intervals of means; all of it in figures |
 | `robustness.py`, `perturbing/` | success under every level of what makes it harder; what that may be   |
@@ -23,6 +23,7 @@ Episodes are those of LeRobot's `eval`, number by number; the files here keep th
 | `plots.py`      | sampled chunks drawn into the scene, coloured by time step                          |
 | `evaluate.py`   | all of it: `dp-plus evaluate`                                                       |
 | `instruction.py` | the same scenes with other sentences: `dp-plus evaluate --swap-task`                |
+| `ambiguity.py` | how many things a policy might do, and a sentence fits: `dp-plus evaluate --ambiguity` |
 | `watched_runs.py` | episodes of PushT side by side, with somebody watching or interfering              |
 | `calibrate.py`  | thresholds of surprise and strangeness: `dp-plus calibrate`                         |
 | `arena.py`       | one run, step by step, and what the policy has observed of it                      |

@@ -74,9 +74,12 @@ class Run:
         self._env.close()
 
     def _see(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> None:
-        self.observation = observation
         policy = self._loaded.policy
-        batch = self._loaded.preprocess(batched(observation, policy.config)[0])
+        self.observation = observation
+        if policy.config.spoken_features:
+            said: Any = getattr(self._env, "task_description", "")
+            self.observation = {**observation, "task": said}
+        batch = self._loaded.preprocess(batched(self.observation, policy.config)[0])
         self._history.see(as_weights(policy.model, batch, policy.config.observed_features))
 
 

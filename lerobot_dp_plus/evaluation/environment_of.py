@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from lerobot_dp_plus.evaluation.embodiment_of import FLAG, as_served, robot_in
 from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures
 from lerobot_dp_plus.hub.files import read_json
 
@@ -28,6 +29,8 @@ def environment_arguments(folder: Path, given: Sequence[str] = ()) -> list[str]:
     trained = read_json(folder / "train_config.json").get("env")
     trained = trained if isinstance(trained, dict) else {}
     said = _said(given)
+    named = [each.removeprefix(FLAG) for each in given if each.startswith(FLAG)]
+    config = as_served(config, robot_in(config, said.get("type"), named[-1] if named else None))
     env = said.get("type") or trained.get("type") or _by_features(config, folder)
     pictures = policy_sees_pictures(config.get("input_features"))
     found: dict[str, Any] = {"type": env, "obs_type": obs_type(env, bool(pictures))}
@@ -37,6 +40,15 @@ def environment_arguments(folder: Path, given: Sequence[str] = ()) -> list[str]:
     if env == "aloha_lite" and picture is not None:
         found |= {"observation_height": picture[0], "observation_width": picture[1]}
     return [f"--env.{name}={value}" for name, value in found.items() if value is not None and name not in said]
+
+
+def with_robot(folder: Path, arguments: Sequence[str], env: str | None = None) -> list[str]:
+    """LeRobot's arguments, and which robot of several is meant in the environment, where they do not say it and it can be told."""
+    config = read_json(folder / "config.json")
+    if any(each.partition("=")[0] == FLAG[:-1] for each in arguments):
+        return list(arguments)
+    robot = robot_in(config, env or _said(arguments).get("type"))
+    return [*arguments, f"{FLAG}{robot}"] if robot is not None else list(arguments)
 
 
 def environment_of(arguments: Sequence[str]) -> str:

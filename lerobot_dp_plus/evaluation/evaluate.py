@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lerobot_dp_plus.evaluation.environment_of import environment_arguments, environment_of
+from lerobot_dp_plus.evaluation.environment_of import environment_arguments, environment_of, with_robot
 from lerobot_dp_plus.evaluation.folders import ROBUSTNESS, pretrained_folder, training_step, weights_digest
 from lerobot_dp_plus.evaluation.options import FIRST_SEED, evaluate_parser
 from lerobot_dp_plus.evaluation.report import Report, print_report, read_report, write_report
@@ -241,9 +241,10 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     """`dp-plus evaluate CHECKPOINT [CHECKPOINT …] [--episodes 50] [--seed 100000] [--output-dir DIR] [eval options]`."""
     options, extra = evaluate_parser().parse_known_args(argv)
     policies = options.checkpoints
-    if options.env and not options.swap_task:
+    told = options.swap_task or options.ambiguity is not None
+    if options.env and not told:
         extra = [f"--env.type={options.env}", *extra]
-    names = [name_of(each) for each in policies]
+    given, names = extra, [name_of(each) for each in policies]
     if len(set(names)) < len(names):
         names = [f"{index + 1}-{name}" for index, name in enumerate(names)]
     root = options.output_dir or Path("outputs/evaluate")
@@ -251,11 +252,12 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     films = None if options.films is None else tuple(options.films)
     for policy, name in zip(policies, names, strict=True):
         output_dir = root if alone else root / name
-        if options.swap_task:
-            from lerobot_dp_plus.evaluation import instruction
+        extra = with_robot(pretrained_folder(policy), given, options.env)
+        if told:
+            from lerobot_dp_plus.evaluation import ambiguity, instruction
 
             options.checkpoints, options.output_dir = [policy], output_dir
-            instruction.main(options, policy_switches(extra))
+            (instruction if options.swap_task else ambiguity).main(options, policy_switches(extra))
             continue
         if options.perturb:
             _perturbed(policy, output_dir, options, extra)

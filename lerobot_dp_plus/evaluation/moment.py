@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.evaluation.embodiment_of import robot_in
 from lerobot_dp_plus.hub.files import read_json
 from lerobot_dp_plus.modes import Found
 from lerobot_dp_plus.notation import Candidates, Scene
@@ -23,16 +24,20 @@ NAMES = ("blue", "red", "green", "pink", "yellow", "sky")
 LETTERS = "ABCDEF"
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path, env: str | None = None) -> Loaded:
     """A policy of this package that draws its candidates uncompiled, so that it may be bent at every step.
+
+    Of several robots it serves the one whose action environment `env` has.
 
     Raises:
         ValueError: it is another policy.
     """
-    kind = read_json(folder / "config.json").get("type")
+    config = read_json(folder / "config.json")
+    kind, robot = config.get("type"), robot_in(config, env)
     if not str(kind).startswith("dp_plus_"):
         raise ValueError(f"policy type {kind!r}: candidates are offered by the dp_plus_* types")
-    loaded = load_switched(folder, ["--compile_sampler=false"])
+    served = [] if robot is None else [f"--embodiment={robot}"]
+    loaded = load_switched(folder, ["--compile_sampler=false", *served])
     if loaded.policy.config.use_relative_actions:
         raise ValueError(f"{folder}: use_relative_actions = true; chunks are shown in places, and these are distances")
     return loaded
@@ -61,7 +66,8 @@ class Moment:
     @property
     def ways(self) -> list[int]:
         """The modes that there are, the heaviest first."""
-        return [k for k, weight in enumerate(self.modes.weights[0].tolist()) if weight > 0]
+        weights = self.modes.weights[0]
+        return [k for k in weights.argsort(descending=True, stable=True).tolist() if weights[k] > 0]
 
     def members(self, way: int) -> Tensor:
         """Which candidates are of a mode, (n,) int64."""
@@ -110,7 +116,7 @@ def look(
     scene = Scene(units.all_physical(observed), now, config.n_action_steps, config.forward)
     whole = units.physical(ACTION, found.chunks)
     chunks = whole[:, :, now:]
-    modes = config.modes.of(chunks)
+    modes = config.modes.of(chunks, scene)
     found = found._replace(mode=modes.mode, weights=modes.weights, representatives=modes.nearest)
     return Moment(window, found, chunks[0], scene.positions(whole)[0], modes, scene)
 

@@ -82,6 +82,14 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--swap-task", action="store_true", help="does it do what it is told? The same scenes with other sentences"
     )
+    parser.add_argument(
+        "--ambiguity",
+        type=int,
+        nargs="?",
+        const=48,
+        metavar="N",
+        help="how many things N candidates go to, and the sentence fits",
+    )
     parser.add_argument("--env", help="where to play; where the training evaluated")
     parser.add_argument(
         "--kinds", nargs="+", default=["named", "swapped", "paraphrase", "none", "ambiguous"], metavar="KIND",

@@ -8,6 +8,7 @@
 | `style.py` | colours, and a scene to draw on |
 | `scenes.py` | the pictures of PushT |
 | `curves.py` | pictures of actions over time, where there is no scene to draw them in |
+| `table.py` | the picture of a table with things: which of them each plan goes to, by colour and place |
 | `film.py` | noise becomes plans, and one of them is done |
 | `page.py` | one page that needs no other file |
 | `explain.py` | the command |

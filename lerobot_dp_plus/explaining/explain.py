@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -10,9 +11,9 @@ from lerobot_dp_plus.evaluation.arena import Arena, Run, forward_of
 from lerobot_dp_plus.evaluation.folders import pretrained_folder
 from lerobot_dp_plus.evaluation.moment import load
 from lerobot_dp_plus.evaluation.obs_type import obs_type
-from lerobot_dp_plus.explaining import curves, film, material, scenes
+from lerobot_dp_plus.explaining import curves, film, material, scenes, table
 from lerobot_dp_plus.explaining.material import Seen
-from lerobot_dp_plus.explaining.options import explain_parser
+from lerobot_dp_plus.explaining.options import TABLES, explain_parser
 from lerobot_dp_plus.explaining.page import Chapter, write_page
 from lerobot_dp_plus.policies.acting import Loaded
 
@@ -89,6 +90,48 @@ def explain_aloha(
     return seen, chapters
 
 
+def explain_table(
+    loaded: Loaded, env: str, kind: str, seed: int, steps: int | None, count: int, output: Path
+) -> tuple[Seen, list[Chapter]]:
+    """Which thing each plan goes to, by colour and place; then curves of the actions."""
+    from lerobot_dp_plus.environments.things import THINGS
+
+    policy, things = loaded.policy, THINGS[env]
+    policy.config.modes = things
+    things.check(policy.config.action_feature.shape[0], policy.config.low_dimensional_features)
+    made = _table(env)(obs_type(env, bool(policy.config.recorded_cameras)) or "environment_state_agent_pos", kind)
+    run = Run(loaded, made, seed)
+    seen = seen_of(loaded, run, seed, steps, count)
+    chapters = [
+        _chapter(
+            output / "things.png",
+            "Plans from above, coloured by thing",
+            table.fans,
+            seen,
+            things,
+            made.task_description,
+        )
+    ]
+    if seen.calls:
+        chapters.append(
+            _chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen)
+        )
+    chapters.append(_chapter(output / "choice.png", "The energies of all plans", curves.choosing, seen))
+    run.close()
+    return seen, chapters
+
+
+def _table(env: str) -> Any:
+    """The environment of this name: blocks, or three_pucks, which needs an extra."""
+    if env == "blocks":
+        from lerobot_dp_plus.environments.blocks import Blocks
+
+        return Blocks
+    from lerobot_dp_plus.environments.pucks import ThreePucks
+
+    return ThreePucks
+
+
 def main(argv: Sequence[str]) -> int:
     """`dp-plus explain CHECKPOINT [--env pusht] [--seed N] [--steps K] [--output DIR]`."""
     options = explain_parser().parse_args(argv)
@@ -97,7 +140,7 @@ def main(argv: Sequence[str]) -> int:
     if options.steps is not None and options.steps < 0:
         raise ValueError(f"steps = {options.steps}: must be at least 0")
     folder = pretrained_folder(options.checkpoint)
-    loaded = load(folder)
+    loaded = load(folder, options.env)
     torch.set_num_threads(1)
     name = options.checkpoint.resolve().name
     output = options.output or Path("outputs/explain") / name
@@ -106,6 +149,8 @@ def main(argv: Sequence[str]) -> int:
     note = ""
     if options.env == "pusht":
         seen, chapters = explain_pusht(loaded, *asked)
+    elif options.env in TABLES:
+        seen, chapters = explain_table(loaded, options.env, options.instruction, *asked)
     else:
         seen, chapters = explain_aloha(loaded, options.task, *asked)
         note = "No scene and no film: nothing says where on a picture joints lead, so plans are curves over time."

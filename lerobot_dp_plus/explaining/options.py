@@ -6,7 +6,9 @@ from pathlib import Path
 from lerobot_dp_plus.options import command
 
 FIRST_SEED = 100_000
-ENVIRONMENTS = ("pusht", "aloha_lite")
+#: Tables with things that a sentence may fit.
+TABLES = ("blocks", "three_pucks")
+ENVIRONMENTS = ("pusht", "aloha_lite", *TABLES)
 
 
 def explain_parser() -> argparse.ArgumentParser:
@@ -22,6 +24,9 @@ def explain_parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", type=Path, help="checkpoint or training folder")
     parser.add_argument("--env", choices=ENVIRONMENTS, default="pusht", help="where to look")
     parser.add_argument("--task", default="transfer_cube", help="of aloha_lite: transfer_cube or insertion")
+    parser.add_argument(
+        "--instruction", default="ambiguous", help="of blocks and three_pucks: which kind of sentence is said"
+    )
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the run")
     parser.add_argument(
         "--steps", type=int, help="control steps before the moment that is shown; the most ambiguous of the first 30"

@@ -73,6 +73,10 @@ def python_lines(upload: Upload) -> Markdown:
     )
     if upload.reads_words:
         tensors += '\n#   "task": the instruction, a sentence'
+    robots = [one_line(name, "robot") for name in upload.config.get("robots") or {}]
+    served = ")"
+    if robots:
+        served = f', cli_overrides=["--embodiment={robots[0]}"])  # one of {", ".join(robots)}'
     return Markdown(
         f"""\
 import lerobot_policy_dp_plus  # registers the policy types; notebooks and servers need this line
@@ -80,7 +84,7 @@ from lerobot.policies import make_pre_post_processors
 from lerobot_dp_plus.policies.modeling_dp_plus import {made}
 
 checkpoint = {where}
-policy = {made}.from_pretrained(checkpoint)
+policy = {made}.from_pretrained(checkpoint{served}
 device = {{"device_processor": {{"device": str(policy.config.device)}}}}
 preprocess, postprocess = make_pre_post_processors(policy.config, checkpoint, preprocessor_overrides=device)
 

@@ -9,6 +9,7 @@
 | `disk.py` | where are frames kept that exceed memory, and how are they found again? |
 | `features.py` | can what a frozen image encoder sees of a frame be kept, and how much of it? |
 | `memory.py` | how are windows gathered, and how does a batch pass the DataLoader's collate? |
+| `mixture.py`, `agreeing.py` | how are the datasets of several robots drawn from as one; do they agree? |
 | `install.py` | how does `lerobot-train` come to use it, for as long as a context is open? |
 
 A dataset that cannot be held exactly, or neither in memory nor on the disk, stays with LeRobot's loader, and the log

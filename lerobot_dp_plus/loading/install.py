@@ -15,6 +15,7 @@ from lerobot_dp_plus.loading.disk import FrameCache
 from lerobot_dp_plus.loading.features import room_for_features, say_kept
 from lerobot_dp_plus.loading.frames import frame_bytes
 from lerobot_dp_plus.loading.memory import MemoryDataset
+from lerobot_dp_plus.loading.mixture import MixtureDataset
 from lerobot_dp_plus.loading.refusing import refuse_excluded, refuse_unsupported
 from lerobot_dp_plus.loading.sizes import held_sizes
 from lerobot_dp_plus.patches import replaced
@@ -151,6 +152,8 @@ def _hold(
     cfg: Any, hosts: tuple[Any, Any], limit_bytes: int, cache: FrameCache | None
 ) -> tuple[MemoryDataset, MemoryDataset | None]:
     present = [host for host in hosts if host is not None]
+    if isinstance(hosts[0], MixtureDataset):
+        return _hold_parts(cfg, hosts[0], limit_bytes), None  # type: ignore[return-value]
     for host in present:
         refuse_unsupported(host)
         refuse_excluded(host, excluded_episodes(cfg))
@@ -170,6 +173,21 @@ def _hold(
     if hosts[1] is None:
         return train, None
     return train, MemoryDataset(hosts[1], limit_bytes - train.nbytes, cache=cache, as_bytes=True, sizes=sizes)
+
+
+def _hold_parts(cfg: Any, mixture: MixtureDataset, limit_bytes: int) -> MixtureDataset:
+    """The datasets of several robots, each in memory."""
+    for host in mixture.datasets:
+        refuse_unsupported(host)
+    sizes = [held_sizes(cfg, host) for host in mixture.datasets]
+    needed = sum(frame_bytes(host, size) for host, size in zip(mixture.datasets, sizes, strict=True))
+    if needed > limit_bytes:
+        raise NotInMemory(
+            f"the images take {needed / 2**20:,.1f} MiB decoded and the limit is {limit_bytes / 2**20:,.1f} MiB; "
+            f"`lerobot train` takes memory_limit_gb={needed // 2**30 + 1}"
+        )
+    each = iter(sizes)
+    return mixture.held(lambda host: MemoryDataset(host, as_bytes=True, sizes=next(each)))
 
 
 def _nbytes(*datasets: MemoryDataset | None) -> int:

@@ -2,15 +2,17 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import draccus
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.notation import Scene
+
 
 class Found(NamedTuple):
-    """The modes of each observation's N candidates, the heaviest first.
+    """The modes of each observation's N candidates, the heaviest first unless modes have numbers of their own.
 
     K is the most modes that there may be. What an observation has fewer is absent: weight, centre and index are zero.
 
@@ -31,6 +33,21 @@ class Found(NamedTuple):
 class Modes(draccus.ChoiceRegistry, ABC):
     """Says which candidates do the same thing, and how many different things there are to do."""
 
+    #: Whether it must know where things are.
+    needs_scene: ClassVar[bool] = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a mode has the same number in every chunk of an episode, and a choice of it is kept."""
+        return False
+
+    def check(self, action_dim: int, state_dims: dict[str, int]) -> None:
+        """Raise a ValueError, naming the field and what is legal, unless modes of these actions and states can be told."""
+
+    def called(self, scene: Scene, row: int) -> tuple[str, ...]:
+        """What each mode of the observation `row` is called; empty if they have no names."""
+        return ()
+
     @property
     @abstractmethod
     def fewest(self) -> int | None:
@@ -48,8 +65,8 @@ class Modes(draccus.ChoiceRegistry, ABC):
             ValueError: points of another shape, NaN or infinity.
         """
 
-    def of(self, chunks: Tensor) -> Found:
-        """The modes of chunks (B, N, L, A). Raises as `find`."""
+    def of(self, chunks: Tensor, scene: Scene | None = None) -> Found:
+        """The modes of chunks (B, N, L, A), in a scene that some members must know. Raises as `find`."""
         return self.find(self.points(chunks))
 
 

@@ -11,7 +11,7 @@
 All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py`, `attention.py` and `tokens.py` hold what they share.
 `experts.py` has the layers of `mixture`, and `backbones/` the weights with which it reads pictures and words.
 `widened.py` makes any of them say more of a step than an action, and `binned.py` adds learned bins of chunks (`bins.py`),
-for heads that need it.
+for heads that need it. `padded.py` asks any of them about narrower chunks, for several robots.
 """
 
 from lerobot_dp_plus.networks.base import NetworkConfig
@@ -19,6 +19,7 @@ from lerobot_dp_plus.networks.binned import Binned
 from lerobot_dp_plus.networks.dit import DiTConfig
 from lerobot_dp_plus.networks.lstm import LSTMConfig
 from lerobot_dp_plus.networks.mixture import MixtureConfig
+from lerobot_dp_plus.networks.padded import Masked, Padded
 from lerobot_dp_plus.networks.transformer import TransformerConfig
 from lerobot_dp_plus.networks.unet1d import UNet1dConfig
 from lerobot_dp_plus.networks.widened import Widened
@@ -27,8 +28,10 @@ __all__ = [
     "Binned",
     "DiTConfig",
     "LSTMConfig",
+    "Masked",
     "MixtureConfig",
     "NetworkConfig",
+    "Padded",
     "TransformerConfig",
     "UNet1dConfig",
     "Widened",

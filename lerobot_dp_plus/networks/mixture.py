@@ -16,10 +16,10 @@ from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.networks.experts import Expert, KeysValues, joined
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.networks.writer import Writer
-from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
+from lerobot_dp_plus.notation import PATCHES, ROBOT, STEPS, WORDS, Network, Span, Tokens
 
 #: The kinds of tokens of the first block, in this order.
-PREFIX = (PATCHES, WORDS)
+PREFIX = (PATCHES, WORDS, ROBOT)
 
 
 @NetworkConfig.register_subclass("mixture")
@@ -32,7 +32,7 @@ class MixtureConfig(TokenNetworkConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({STEPS, *PREFIX})
 
-    remembers: ClassVar[frozenset[str]] = frozenset(PREFIX)
+    remembers: ClassVar[frozenset[str]] = frozenset({PATCHES, WORDS})
 
     dim: int = 128
     depth: int = 4

@@ -12,7 +12,7 @@ from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, 
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
-from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens
+from lerobot_dp_plus.notation import PATCHES, ROBOT, STEPS, WORDS, Network, Span, Tokens
 
 
 @NetworkConfig.register_subclass("transformer")
@@ -20,7 +20,7 @@ from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Token
 class TransformerConfig(TokenNetworkConfig):
     """Size of `Transformer`. dim 128, depth 4 has 1.2 M parameters; dim 1024, depth 14 has 240 M."""
 
-    reads: ClassVar[frozenset[str]] = frozenset({STEPS, PATCHES, WORDS})
+    reads: ClassVar[frozenset[str]] = frozenset({STEPS, PATCHES, WORDS, ROBOT})
 
     # Whether a token sees only itself and earlier ones.
     causal: bool = True

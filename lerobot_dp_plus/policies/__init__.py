@@ -34,6 +34,7 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `pictures.py` | how pictures of any camera come to the size of the training |
 | `statistics.py`, `missing_statistics.py` | statistics that normalise any dataset; where they come from if their file is missing |
 | `processor_dp_plus.py`, `saved_pipelines.py`, `taking_turns.py` | numbers, normalisation and augmentation in LeRobot's pipelines; those of older versions; threads that share one |
+| `embodiments.py`, `robots_data.py`, `robots_step.py` | several robots: which is served; what is taken from their datasets; normalisation by robot |
 | `instructions.py`, `paraphrases.py`, `words_step.py` | whether the policy reads the instructions of its dataset; other sentences that mean the same; from a sentence to what it reads |
 | `subtasks.py`, `language_column.py` | the sentences that it learns to tell; what LeRobot's column of language says of episodes |
 | `checkpoint.py` | weights on disk: whole, and read strictly |
@@ -43,7 +44,7 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `relative.py`, `relative_statistics.py` | actions relative to the robot's state: the step, the plan that moves with it; their statistics |
 | `real_time.py`, `continuing.py` | a chunk drawn while the plan before is executed: LeRobot's interface for it; what is known of the chunk before it is drawn |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
-| `narrowing.py`, `asking.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a plan that is held; another policy to compare with |
+| `narrowing.py`, `asking.py`, `keeping.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a mode that is kept; a plan that is held; another policy to compare with |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |
 | `host_training.py`, `host_data.py` | what LeRobot's next version does otherwise, and what it does not say of a dataset; like `host_loading.py`, answers of `lerobot_dp_plus/patches.py`, which lists every patch of LeRobot |

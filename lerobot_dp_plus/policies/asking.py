@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.asking import Question
 from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.policies.keeping import scene_of
 from lerobot_dp_plus.policies.narrowing import among, dealt
 from lerobot_dp_plus.units import ACTION, Units
 
@@ -29,10 +30,11 @@ def decided(
     if asked is None or not bool(asked.rows.any()):
         return numbers
     assert ahead.mode is not None
-    keep = torch.ones_like(ahead.mode, dtype=torch.bool)
+    keep, around = torch.ones_like(ahead.mode, dtype=torch.bool), scene_of(policy, window, policy.config.modes)
     for row in asked.rows.nonzero().flatten().tolist():
         scene = seen(window, [key for key in policy.config.camera_features if key in window], row)
-        question, modes = question_of(ahead, row, policy._averaged_model.units, scene, asked.view)
+        names = () if around is None else policy.config.modes.called(around, row)
+        question, modes = question_of(ahead, row, policy._averaged_model.units, scene, asked.view, names)
         answer = policy._person.answer(question, policy.ask, asked.timeout_s)
         if answer is not None:
             keep[row] = ahead.mode[row] == modes[answer]
@@ -40,7 +42,12 @@ def decided(
 
 
 def question_of(
-    ahead: Candidates, row: int, units: Units, scene: np.ndarray | None = None, view: tuple[float, ...] = ()
+    ahead: Candidates,
+    row: int,
+    units: Units,
+    scene: np.ndarray | None = None,
+    view: tuple[float, ...] = (),
+    names: tuple[str, ...] = (),
 ) -> tuple[Question, list[int]]:
     """What is asked about one observation, and for each way that it offers the number of its mode in `ahead`."""
     assert ahead.mode is not None and ahead.weights is not None and ahead.representatives is not None
@@ -57,6 +64,7 @@ def question_of(
         view,
         row,
         len(ahead.chunks),
+        tuple(names[number] for number in there) if names else (),
     )
     return question, there
 

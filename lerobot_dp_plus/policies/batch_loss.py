@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
-from lerobot_dp_plus.notation import Tokens, unseen
+from lerobot_dp_plus.networks import Masked
+from lerobot_dp_plus.notation import EMBODIMENT, Tokens, unseen
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import as_weights
@@ -35,7 +36,7 @@ class BatchLoss(NamedTuple):
 def split_batch(
     model: ChunkModel, config: DpPlusConfig, batch: Mapping[str, Tensor]
 ) -> tuple[Split, dict[str, Tensor]]:
-    """What each reader of a normalised batch sees of it, and what the processor made of its instruction.
+    """What each reader of a normalised batch sees of it, and what else is said of its samples: the instruction, and the robot.
 
     Raises:
         ValueError: a feature is missing or misshapen, or a state or an action is NaN or infinite; by name.
@@ -47,7 +48,7 @@ def split_batch(
     for name, member in config.auxiliaries.items():
         if member.tells is not None:
             split.auxiliary[name] = replace(split.auxiliary[name], sentences=sentences_of(config, member.tells, batch))
-    said = {key: batch[key] for key in config.spoken_features if key in batch}
+    said = {key: batch[key] for key in (*config.spoken_features, EMBODIMENT) if key in batch}
     if WORD_IDS in said:
         heard = said[WORD_IDS], said[WORDS_VALID]
         split = split._replace(auxiliary={key: replace(view, said=heard) for key, view in split.auxiliary.items()})
@@ -59,9 +60,9 @@ def batch_loss(
 ) -> BatchLoss:
     """What the readers of a batch, `split`, learn from it.
 
-    `said` is what the processor made of the instruction. With `every` no sample is left out to save time.
+    `said` is what the processor made of the instruction, and of which robot samples are. With `every` no sample is left out to save time.
     """
-    head = heads.make(model.network, config.objective, config.sampler, config.guidance)  # type: ignore[arg-type]
+    head = heads.make(model.acting, config.objective, config.sampler, config.guidance)
     tokens = model.encoder({**split.policy.observations, **said})
     seen: Sequence[Tokens] = tokens
     if model.training and config.condition_dropout:
@@ -70,7 +71,9 @@ def batch_loss(
         )
     shown = config.n_obs_steps - 1 + config.max_delay if config.max_delay else 0
     condition = model.network.condition(seen)  # type: ignore[operator]
-    chunks, error, share = model.chunk_loss(head, condition, split, config.noise_draws, shown)
+    there = model.there(said)
+    asked = condition if there is None else Masked(condition, there)
+    chunks, error, share = model.chunk_loss(head, asked, split, config.noise_draws, shown, there)
     further = model.further_losses(tokens, split, every=every, condition=condition)
     parts = {f"loss_{name}": loss.mean.item() for name, loss in further.items()}
     if error is not None:

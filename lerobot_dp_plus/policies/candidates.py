@@ -99,7 +99,7 @@ def steps_before(config: DpPlusConfig, time: float) -> int:
 
 def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
     """The head that the parts of a config, or of a recipe, make of a model's network."""
-    return heads.make(model.network, parts.objective, parts.sampler, parts.guidance)  # type: ignore[arg-type]
+    return heads.make(model.acting, parts.objective, parts.sampler, parts.guidance)
 
 
 def with_obstacles(

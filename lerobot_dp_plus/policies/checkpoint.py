@@ -115,7 +115,7 @@ def check_saved_config(config: PreTrainedConfig, folder: Path, training: bool) -
         return
     saved, given = _written(file), draccus.encode(config, PreTrainedConfig)
     actions = [(c.get("output_features") or {}).get(ACTION, {}).get("shape") for c in (saved, given)]
-    if None not in actions and list(actions[0]) != list(actions[1]):
+    if None not in actions and list(actions[0]) != list(actions[1]) and not saved.get("robots"):
         raise ValueError(
             f"action has shape {tuple(actions[1])} here; the policy in {named(folder)} gives {tuple(actions[0])}: "
             "it serves only datasets and environments of that action"

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.auxiliary import AuxiliaryModel, Loss, Surroundings
 from lerobot_dp_plus.auxiliary.state_estimation import StateEstimator
-from lerobot_dp_plus.encoders import ObservationEncoder
+from lerobot_dp_plus.encoders import ObservationEncoder, Robots
 from lerobot_dp_plus.heads import ElementwiseHead, Head
-from lerobot_dp_plus.notation import PATCHES, STEPS, Condition, Energy, Tokens, tile_rows
+from lerobot_dp_plus.networks import Padded
+from lerobot_dp_plus.notation import PATCHES, STEPS, Condition, Energy, Network, Tokens, tile_rows
+from lerobot_dp_plus.policies import embodiments
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.windows import BEGAN, Split
 from lerobot_dp_plus.units import ACTION, Units
@@ -25,6 +27,7 @@ class ChunkModel(nn.Module):
 
     def __init__(self, config: DpPlusConfig):
         super().__init__()
+        robots, self._serves, config = embodiments.robots_of(config), config.embodiment, embodiments.whole(config)
         assert config.action_feature is not None  # validate_features has seen to it
         fetch, action_dim = config.pretrained_path is None, config.action_feature.shape[0]
         self.encoder = ObservationEncoder(
@@ -34,6 +37,7 @@ class ChunkModel(nn.Module):
             n_obs_steps=config.n_obs_steps,
             words=config.words,
             things=config.things,
+            robots=robots,
             fetch_pretrained=fetch,
         )
         shape = {"horizon": config.horizon, "action_dim": action_dim, "observation": self.encoder.spans}
@@ -53,7 +57,30 @@ class ChunkModel(nn.Module):
         self.auxiliary = nn.ModuleDict({name: model for name, model in learned.items() if model is not None})
         #: Converts between normalised values and the dataset's own units.
         self.units = Units({**states, ACTION: action_dim, **config.privileged_features})
+        #: Of several robots, how many actions each has, and how many numbers of a chunk's step there are.
+        self._widths, self._width = [each[ACTION].shape[0] for each in config.robots.values()], action_dim
+        if config.robots:
+            dims = {name: embodiments.served(config, name).low_dimensional_features for name in config.robots}
+            actions = zip(dims, self._widths, strict=True)
+            self.units = Units.of_robots({name: {**dims[name], ACTION: width} for name, width in actions}, self._serves)
         self._cameras = tuple(config.camera_features)
+
+    @property
+    def acting(self) -> Network:
+        """The network for chunks of the robot that is served, or of the only one there is."""
+        network = cast(Network, self.network)
+        return Padded(network, self._width) if self._widths else network
+
+    def there(self, said: Mapping[str, Tensor]) -> Tensor | None:
+        """Which numbers of a step's action each sample's robot has, (B, A) bool, by what a batch says of its robots.
+
+        None if chunks come at the width of the one robot that is meant.
+        """
+        if not self._widths or self._serves is not None:
+            return None
+        index = cast(Robots, self.encoder.robots).index(said)
+        widths = torch.tensor(self._widths, device=index.device)
+        return torch.arange(self._width, device=index.device) < widths[index][:, None]
 
     def members(self) -> Iterable[tuple[str, AuxiliaryModel]]:
         """What is learned beside the policy, by the field of the config."""
@@ -93,13 +120,20 @@ class ChunkModel(nn.Module):
         return {**measured, **began, **estimator(pictures)}
 
     def chunk_loss(
-        self, head: Head, condition: Condition, split: Split, draws: int, most_shown: int = 0
+        self,
+        head: Head,
+        condition: Condition,
+        split: Split,
+        draws: int,
+        most_shown: int = 0,
+        there: Tensor | None = None,
     ) -> tuple[Loss, Tensor | None, Tensor]:
         """The loss of the chunks, as a mean over `draws` noises and times; the error of every action, and how often it counts.
 
         A random number of the first steps of each chunk, up to `most_shown`, is shown to the network; the loss is of the
         others. The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a
-        whole. An action counts in a share (B, H) of the draws.
+        whole. An action counts in a share (B, H) of the draws. `there` (B, A) says which of its numbers count, where robots
+        have different ones; the mean is over these.
         """
         # Times come in the order of the rows, so the draws of one sample lie a batch apart.
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))
@@ -115,6 +149,8 @@ class ChunkModel(nn.Module):
             each = head.loss(condition, chunks, counted, shown)
             return Loss(each.unflatten(0, (draws, -1)).mean(0), weight), None, share
         error = head.error(condition, chunks, counted, shown).unflatten(0, (draws, -1)).mean(0)
+        if there is not None:  # the mean over A numbers is then the one over those that are there
+            error = error * (there * (there.shape[1] / there.sum(1, keepdim=True)))[:, None]
         each = heads.mean_error(error, share) if shown is None else heads.mean_error(error * draws, share * draws)
         return Loss(each, weight), error, share
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lerobot.configs import NormalizationMode, PreTrainedConfig
-from lerobot.configs.types import FeatureType
+from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.optim import AdamWConfig
 from lerobot.optim.schedulers import CosineAnnealingWithWarmupSchedulerConfig
 
@@ -23,8 +23,8 @@ from lerobot_dp_plus.modes import GaussianMixture, Modes
 from lerobot_dp_plus.networks import DiTConfig, MixtureConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import GAZE
 from lerobot_dp_plus.objectives import Diffusion, FlowMatching, Objective
-from lerobot_dp_plus.policies import fitting, timing
-from lerobot_dp_plus.policies.formats import FORMAT_VERSION
+from lerobot_dp_plus.policies import embodiments, fitting, timing
+from lerobot_dp_plus.policies.formats import FORMAT_VERSION, refuse_newer
 from lerobot_dp_plus.policies.presets import register_preset
 from lerobot_dp_plus.policies.timing import BY_RATE, Following
 from lerobot_dp_plus.policies.windows import Windows
@@ -111,6 +111,9 @@ class DpPlusConfig(PreTrainedConfig):
     action_feature_names: list[str] | None = None
     fps: int | None = None
     format_version: int = FORMAT_VERSION
+    # What each of several robots has, taken from their datasets, and the one that is served; empty and null for one robot.
+    robots: dict[str, dict[str, PolicyFeature]] = field(default_factory=dict)
+    embodiment: str | None = None
 
     optimizer_lr: float = 1e-3
     # Learning rate of backbones of pictures, and of a language model; null: `optimizer_lr`. It should be lower if they are pretrained.
@@ -123,18 +126,14 @@ class DpPlusConfig(PreTrainedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.format_version > FORMAT_VERSION:
-            raise ValueError(
-                f"format_version = {self.format_version}: this checkpoint was written by a newer lerobot_policy_dp_plus; "
-                f"the installed one reads up to {FORMAT_VERSION}: upgrade it"
-            )
+        refuse_newer(self.format_version)
         if self.use_amp and self.dtype == "float32":
             # LeRobot's trainer reads dtype alone where a policy has one. It must not ignore use_amp silently.
             self.dtype = "float16" if str(self.device).startswith("cuda") else "bfloat16"
         self.format_version = FORMAT_VERSION  # what is saved states every field
-        #: Fields that nobody gave: they follow the frame rate of the data.
         self._open = tuple(name for name in timing.FOLLOWING if getattr(self, name) is None)
-        self.follow(self.fps)
+        embodiments.start(self)
+        self.follow(self.fps)  # fields that nobody gave follow the frame rate of the data
 
     def follow(self, fps: float | None) -> None:
         """Set the fields that follow the data's rate for `fps` frames a second, PushT's if None; may raise as the config."""

@@ -10,6 +10,7 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 from lerobot.utils.feature_utils import dataset_to_policy_features
 
 from lerobot_dp_plus.notation import GAZE
+from lerobot_dp_plus.policies import embodiments
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.dataset_remarks import remark_on_statistics
 from lerobot_dp_plus.policies.fitting import DTYPES
@@ -19,6 +20,7 @@ from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistic
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
 from lerobot_dp_plus.policies.relative_statistics import relative_statistics
+from lerobot_dp_plus.policies.robots_data import adopt_robots
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
 from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics
 
@@ -34,6 +36,9 @@ def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:
     Raises:
         ValueError: naming the feature or fps, both values, and what is legal.
     """
+    if embodiments.parts_of(meta):
+        adopt_robots(config, meta, adopt_dataset)
+        return
     run = run_of(config)
     names = _names((run or Run()).rename_map, meta.features)
     _leave_text_out(config, {names.get(key, key): feature for key, feature in meta.features.items()})

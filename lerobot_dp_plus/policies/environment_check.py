@@ -10,6 +10,7 @@ from lerobot.utils.constants import ACTION
 
 from lerobot_dp_plus.host_hooks import HostChanged, arguments, demand, is_mentioned
 from lerobot_dp_plus.patches import replaced
+from lerobot_dp_plus.policies import embodiments
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 
 
@@ -23,6 +24,8 @@ def check_environment(config: DpPlusConfig, env_cfg: EnvConfig, rename_map: Mapp
     """
     names = rename_map or {}
     offered = {names.get(key, key): tuple(ft.shape) for key, ft in env_to_policy_features(env_cfg).items()}
+    if config.robots and config.embodiment is None:
+        embodiments.choose(config, embodiments.fitting_robots(config, offered), f"env.type = {env_cfg.type}")
     wanted = {key: shape for key, shape in config.observed_features.items() if key not in config.camera_features}
     if config.action_feature is not None:
         wanted[ACTION] = tuple(config.action_feature.shape)  # type: ignore[assignment]

@@ -69,6 +69,7 @@ class Episode:
         replan: how the newest chunk came about; another object for each.
         plans: the chunks that were chosen last, (B, L, A) each, the oldest first; all begin at the newest one's first step.
         anchor: the normalised state, (B, D), that the plan is relative to; None if actions are absolute or none was seen.
+        mode: the mode (B,) that was chosen, where choices are kept, and what had been `said` then.
     """
 
     history: ObservationHistory
@@ -79,6 +80,8 @@ class Episode:
     replan: Replan | None = None
     plans: list[Tensor] = field(default_factory=list)
     anchor: Tensor | None = None
+    mode: Tensor | None = None
+    said: Tensor | None = None
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod

@@ -8,7 +8,7 @@ import draccus
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.augmentation import Augmentation, Symmetry
 from lerobot_dp_plus.auxiliary import Data
-from lerobot_dp_plus.encoders import ImageEncoderConfig, NoWords, spans
+from lerobot_dp_plus.encoders import ImageEncoderConfig, NoWords
 from lerobot_dp_plus.energies import IMITATION
 from lerobot_dp_plus.execution import Execution
 from lerobot_dp_plus.guidance import Guidance
@@ -16,7 +16,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.networks import NetworkConfig
 from lerobot_dp_plus.notation import PATCHES, STEPS
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import relative
+from lerobot_dp_plus.policies import embodiments, relative
 from lerobot_dp_plus.policies.readable import refuse_unreadable
 from lerobot_dp_plus.projection import NoProjection, Projection
 from lerobot_dp_plus.real_time import RealTime
@@ -46,6 +46,7 @@ def check(config: "DpPlusConfig") -> None:
     _check_choice(config)
     _check_real_time(config)
     relative.check(config)
+    embodiments.check(config)
 
 
 def _check_head(config: "DpPlusConfig") -> None:
@@ -176,6 +177,7 @@ def _check_choice(config: "DpPlusConfig") -> None:
         width, states = config.action_feature.shape[0], config.low_dimensional_features
         config.forward.check(width, states, config.n_obs_steps, config.observation_stride)
         config.energies.check(width, len(config.forward.coordinates(width)))
+        config.modes.check(width, states)
     if config.selection.needs_modes:
         _check_modes(config)
     if config.execution.keeps != 1:
@@ -233,9 +235,9 @@ def check_features(config: "DpPlusConfig") -> None:
 
 def check_observation(config: "DpPlusConfig") -> None:
     """Raise a ValueError, naming the field and what is legal, unless these features can be observed and learned from."""
+    kinds, config = embodiments.spans_of(config), embodiments.whole(config)
     states, cameras = config.low_dimensional_features, config.camera_features
     gives, action_dim = config.image_encoder.gives, config.action_feature.shape[0]  # type: ignore[union-attr]
-    kinds = spans(states, config.network_cameras, config.image_encoder, config.n_obs_steps, config.words, config.things)
     keeps = PATCHES in kinds and PATCHES in config.network.remembers
     seen = states, cameras, action_dim, bool(config.estimated_features), config.image_encoder.crops
     kept = keeps and bool(config.network_cameras), keeps and config.network.writes
@@ -252,10 +254,7 @@ def check_observation(config: "DpPlusConfig") -> None:
 
 
 def check_training(config: "DpPlusConfig") -> None:
-    """Raise a ValueError, naming the field and what is legal, unless a policy of this config can be trained.
-
-    Only training needs these rules. A trained policy can still be used if a changed setting breaks them.
-    """
+    """Raise a ValueError, likewise, unless a policy of this config can be trained. To use a trained one these need not hold."""
     if config.noise_draws < 1:
         raise ValueError(f"noise_draws = {config.noise_draws}: must be at least 1")
     if config.optimizer_lr_backbone is not None and config.optimizer_lr_backbone < 0:

@@ -73,6 +73,15 @@ def complete(policy_type: str, fields: Mapping[str, Any], unversioned: int = FOR
     return full
 
 
+def refuse_newer(version: int) -> None:
+    """Raise a ValueError if a checkpoint is of a newer format than this version reads."""
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"format_version = {version}: this checkpoint was written by a newer lerobot_policy_dp_plus; the installed one reads "
+            f"up to {FORMAT_VERSION}: upgrade it"
+        )
+
+
 def left_open(policy_type: str, fields: Mapping[str, Any]) -> list[str]:
     """Fields changed since format 1 that a file without a format leaves out, so that today's defaults hold."""
     if policy_type not in AXES_1 or VERSION in fields:

@@ -152,6 +152,7 @@ def hold(self: "DpPlusPolicy", chunk: Tensor) -> None:
 
 
 def release(self: "DpPlusPolicy") -> None:
-    """Hold no plan any longer: the next choice of this thread's episode is free. What is being executed goes on."""
+    """Hold no plan and no mode any longer: the next choice of this thread's episode is free. What is being executed goes on."""
+    self.episode.mode = None
     if self.episode.chosen is not None:
         self.episode.planned = self.episode.chosen.chunks.new_zeros(len(self.episode.chosen.chunks), dtype=torch.int64)

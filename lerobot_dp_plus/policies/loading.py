@@ -20,7 +20,7 @@ from torch import nn
 
 import lerobot_dp_plus
 from lerobot_dp_plus.encoders import AutomaticWords, NoWords, Words
-from lerobot_dp_plus.policies import formats
+from lerobot_dp_plus.policies import embodiments, formats
 from lerobot_dp_plus.policies.fetching import Checkpoint, named
 from lerobot_dp_plus.policies.loading_errors import CheckpointUnreadable
 from lerobot_dp_plus.policies.parsing import check_spelling
@@ -53,6 +53,7 @@ def load_pretrained[P: nn.Module](
         raise ValueError(f"{checkpoint.asked}: policy type {config.type!r}: legal here are the {OUR_TYPES}* types")
     weights = checkpoint.fetch(SAFETENSORS_SINGLE_FILE)
     settle_words(config, read_config(weights.parent))
+    embodiments.settle(config, trained_on_several=bool(embodiments.parts_of(options.get("dataset_meta"))))
     with filled_from(config, weights.parent):
         policy = kind(config, **options)
     kind._load_as_safetensor(policy, str(weights), config.device, True)  # type: ignore[attr-defined]

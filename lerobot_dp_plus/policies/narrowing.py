@@ -4,19 +4,21 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.modes import Modes
-from lerobot_dp_plus.notation import Candidates
+from lerobot_dp_plus.notation import Candidates, Scene
 from lerobot_dp_plus.policies.settling import KEPT, VIOLATION, tell_once
 from lerobot_dp_plus.units import ACTION, Units
 
 
-def told_apart(ahead: Candidates, modes: Modes, units: Units) -> Candidates:
+def told_apart(ahead: Candidates, modes: Modes, units: Units, scene: Scene | None = None) -> Candidates:
     """The candidates, whose chunks begin at the current step, with the modes that they have in the dataset's units.
+
+    `scene` is for modes that must know where things are.
 
     Raises:
         ValueError: the units are not known.
     """
     units.check_known()
-    told = modes.of(units.physical(ACTION, ahead.chunks))
+    told = modes.of(units.physical(ACTION, ahead.chunks), scene)
     return ahead._replace(mode=told.mode, weights=told.weights, representatives=told.nearest)
 
 

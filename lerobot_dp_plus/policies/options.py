@@ -11,7 +11,7 @@ from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.policies import candidates as drawing
-from lerobot_dp_plus.policies import continuing, fitting, relative
+from lerobot_dp_plus.policies import continuing, fitting, keeping, relative
 from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.mirroring import mirror_of
 from lerobot_dp_plus.policies.narrowing import told_apart
@@ -151,7 +151,9 @@ def candidates(
     found = found.from_step(self.config.n_obs_steps - 1)
     units = self.model.units
     chunks = relative.absolute(self.config, units, window, found.chunks)
-    return told_apart(found, modes or self.config.modes, units)._replace(chunks=chunks)
+    told_by = modes or self.config.modes
+    told = told_apart(found, told_by, units, keeping.scene_of(self, window, told_by))
+    return told._replace(chunks=chunks)
 
 
 @torch.no_grad()

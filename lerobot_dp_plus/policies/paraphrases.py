@@ -33,7 +33,12 @@ def note_instructions(config: Any, meta: Any, tasks: Any) -> None:
         for task, others in source.items():
             if task in found:
                 found[task] |= dict.fromkeys(other for other in others if other != task)
-    setattr(config, _NOTE, {task: tuple(others) for task, others in found.items()})
+    set_instructions(config, {task: tuple(others) for task, others in found.items()})
+
+
+def set_instructions(config: Any, told: Instructions) -> None:
+    """Leave these instructions with a config."""
+    setattr(config, _NOTE, dict(told))
 
 
 def instructions_of(config: Any) -> Instructions:

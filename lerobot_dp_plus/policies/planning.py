@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from lerobot_dp_plus.notation import Candidates
-from lerobot_dp_plus.policies import asking, candidates, relative
+from lerobot_dp_plus.policies import asking, candidates, keeping, relative
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.episode import Episode, Replan
 from lerobot_dp_plus.policies.holding import held_for, judged, remember, with_plan
@@ -56,16 +56,22 @@ def next_chunk(
     ahead = proposed.from_step(now)
     if selection.contrast:
         ahead = policy._contrast.told(ahead, policy, seen)
-    if selection.needs_modes:
-        ahead = told_apart(ahead, config.modes, policy._averaged_model.units)
+    numbers = shown(ahead)
+    if selection.needs_modes or config.modes.keeps:
+        ahead = told_apart(
+            ahead, config.modes, policy._averaged_model.units, keeping.scene_of(policy, seen, config.modes)
+        )
         proposed = proposed._replace(mode=ahead.mode)
-    numbers = asking.decided(policy, ahead, shown(ahead), held, seen)
+        numbers = keeping.narrowed(episode, config, ahead, numbers, seen)
+    numbers = asking.decided(policy, ahead, numbers, held, seen)
     if episode.chosen is None or former is None or len(former.chosen.chunks) != len(ahead.chunks):
         before = None  # what was planned then was not executed, or in another batch
     else:
         before = replace(former, before=None)
     index = numbers.gather(1, selection.choose(among(ahead, numbers), held)[:, None])[:, 0]
     episode.chosen = refined(policy, window, proposed.at(index)).from_step(now)
+    if config.modes.keeps:
+        keeping.keep(episode, proposed, index, seen)
     if selection.holds:
         remember(episode, held)
     episode.executed = episode.executed or config.n_action_steps  # a plan that was given is one no longer new

@@ -27,7 +27,7 @@ from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
 from lerobot_dp_plus.policies.numbers import as_weights
 from lerobot_dp_plus.policies.precision import check_trainable, copied_for_gradients
-from lerobot_dp_plus.policies.processor_dp_plus import normalisation
+from lerobot_dp_plus.policies.processor_dp_plus import learned_normalisation
 from lerobot_dp_plus.policies.publication import push_model_to_hub, push_to_hub
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
 from lerobot_dp_plus.policies.raw_values import RawValues
@@ -86,7 +86,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         config.image_encoder, config.network = config.image_encoder.revised(), config.network.revised()
         self.model = ChunkModel(config)
         if dataset_meta is not None and not getattr(config, "_resumes", False):
-            checkpoint.learn_units(self.model.units, normalisation(config, dataset_meta.stats))
+            checkpoint.learn_units(self.model.units, learned_normalisation(config, dataset_meta))
         self.ema = config.ema.build(self.model) if config.ema.enabled else None
         self.register_buffer("stream", new_stream())
         self._updates = 0  # of this process, for messages; the average keeps its own, saved count

@@ -26,6 +26,8 @@ from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.numbers import to_floats, with_batch_axis
 from lerobot_dp_plus.policies.pictures import PicturesProcessorStep
 from lerobot_dp_plus.policies.randomness import drawing_from, new_stream
+from lerobot_dp_plus.policies.robots_data import learned_normalisation, statistics_of
+from lerobot_dp_plus.policies.robots_step import RobotsProcessorStep
 from lerobot_dp_plus.policies.statistics import (
     NEEDED,
     all_features,
@@ -36,7 +38,14 @@ from lerobot_dp_plus.policies.statistics import (
 from lerobot_dp_plus.policies.taking_turns import taking_turns
 from lerobot_dp_plus.policies.words_step import WordsProcessorStep
 
-__all__ = ["NEEDED", "make_pipelines", "normalisation", "training_statistics", "usable_statistics"]
+__all__ = [
+    "NEEDED",
+    "learned_normalisation",
+    "make_pipelines",
+    "normalisation",
+    "training_statistics",
+    "usable_statistics",
+]
 
 Pipelines = tuple[
     PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[PolicyAction, PolicyAction]
@@ -126,7 +135,7 @@ class AugmentationProcessorStep(ProcessorStep):
 
 
 def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str, Any]] | None = None) -> Pipelines:
-    """Rename, (shrink pictures,) numbers, batch, (words,) device, (augment, relative,) normalise; and numbers, unnormalise,
+    """Rename, (shrink pictures,) numbers, batch, (words,) device, (augment, relative, robots,) normalise; and numbers, unnormalise,
     (absolute,) back to the CPU.
 
     Numbers come before LeRobot's batch axis: it would take the (B,) of a feature of shape (1,) for one frame, and lets arrays
@@ -135,8 +144,8 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     Raises:
         ValueError: statistics are missing or not finite, naming feature and statistic.
     """
-    stats = None
-    if dataset_stats is not None:
+    stats, several = None, bool(config.robots) and config.embodiment is None
+    if dataset_stats is not None and not several:
         stats = training_statistics(config, dataset_stats)
     steps = make_default_policy_processor_steps(config, stats)
     numbers = NumbersProcessorStep(all_features(config))
@@ -155,6 +164,9 @@ def make_pipelines(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[str
     if config.use_relative_actions:
         inputs.append(step := relative.step_of(config))
         outputs.append(AbsoluteActionsProcessorStep(enabled=True, relative_step=step))
+    if config.robots:  # before LeRobot's own, which has nothing left to do unless one robot is served
+        inputs.append(RobotsProcessorStep.of(config, statistics_of(config)))
+        outputs.append(RobotsProcessorStep(serves=config.embodiment))
     made = make_policy_processor_pipelines(
         input_steps=[*inputs, steps.normalize], output_steps=[*outputs, steps.to_cpu]
     )

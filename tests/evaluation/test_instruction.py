@@ -17,7 +17,7 @@ from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
 from lerobot_dp_plus.encoders import WORDS_VALID
 from lerobot_dp_plus.environments.blocks import TRAY, Blocks
 from lerobot_dp_plus.environments.blocks_config import BlocksConfig
-from lerobot_dp_plus.evaluation import instruction
+from lerobot_dp_plus.evaluation import ambiguity, evaluate, instruction
 from lerobot_dp_plus.evaluation.instruction import Heard, played, shown, swap_task
 from lerobot_dp_plus.evaluation.options import evaluate_parser
 from lerobot_dp_plus.loading import fast_loading
@@ -170,3 +170,34 @@ def test_bad_input_is_named(learned, tmp_path):
         instruction.environment_of(learned, "nowhere")
     with pytest.raises(ValueError, match=r"reads no instruction \(words\.type=none\)"):
         swap_task(Path("hub_cards/pusht_state"), env, 1, 0)
+
+
+def test_ambiguity_is_counted_by_how_many_things_fit() -> None:
+    scenes = [
+        {"shares": [1.0, 0.0, 0.0], "fits": (0,)},
+        {"shares": [0.5, 0.5, 0.0], "fits": (1,)},
+        {"shares": [0.4, 0.3, 0.3], "fits": (0, 1, 2)},
+        {"shares": [0.98, 0.02, 0.0], "fits": (0, 1, 2)},
+    ]
+    one, three = ambiguity.summed(scenes)
+    assert (one.fits, one.scenes, one.complete, one.found) == (1, 2, 2, 1.5)
+    assert one.entropy == pytest.approx(np.log(2) / 2) and one.wrong == pytest.approx(0.25)
+    assert (three.fits, three.complete, three.wrong) == (3, 1, 0.0) and three.found == 2.0
+
+
+def test_the_command_looks_at_candidates_and_says_how_many_things_they_go_to(learned: Path, tmp_path: Path) -> None:
+    arguments = [str(learned), "--ambiguity", "16", "--env=blocks", "--episodes=3", f"--output-dir={tmp_path}"]
+    assert evaluate.main(arguments) == 0
+    noted = json.loads((tmp_path / "ambiguity.json").read_text())
+    assert noted["candidates"] == 16 and sum(row["scenes"] for row in noted["rows"]) == 6
+    assert all(0 <= row["entropy"] <= np.log(3) + 1e-6 and row["fits"] in (1, 2, 3) for row in noted["rows"])
+
+
+def test_a_page_shows_which_thing_each_plan_goes_to(learned: Path, tmp_path: Path) -> None:
+    from lerobot_dp_plus.explaining.explain import main
+
+    asked = ["--env=blocks", "--steps=1", "--candidates=16", "--seed=3", f"--output={tmp_path}"]
+    assert main([str(learned), *asked]) == 0
+    page, sentence = (tmp_path / "index.html").read_text(), Blocks(instruction="ambiguous")
+    sentence.reset(seed=3)
+    assert sentence.task_description in page and (tmp_path / "things.png").stat().st_size > 10_000
