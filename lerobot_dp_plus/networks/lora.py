@@ -39,5 +39,5 @@ def beside(module: nn.Module, rank: int, alpha: float) -> nn.ModuleList:
     for parent, name, child in found:
         if isinstance(child, nn.Linear):
             changes.append(change := Lora(child.in_features, child.out_features, rank, alpha))
-            setattr(parent, name, Beside(child, change))
+            parent.register_module(name, Beside(child, change))
     return changes
