@@ -138,6 +138,8 @@ def test_nothing_else_in_the_package_replaces_a_function_of_lerobots():
     elsewhere = {
         "setattr(config, _NOTE, run)",  # notes on a config of ours
         "setattr(config, _NOTE, dict(told))",
+        "setattr(config, _NOTE, subtasks)",
+        "setattr(config, name, met)",  # a member of a config of ours that has met its data
         "setattr(config, _NOTE, dict(statistics))",
         "setattr(config, _WHOLE, config.output_features)",
         "setattr(self, name, found[name])",  # fields of a config of ours that follow the data's rate
