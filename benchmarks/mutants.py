@@ -32,7 +32,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("units.py", "test_units.py"): [
         ('offset_{index}") + self', 'scale_{index}") + self', "scale stands in place of offset"),
         ("self.known.fill_(True)", "self.known.fill_(False)", "units that were learned are not known"),
-        ("self._learned_here = True", "self._learned_here = False", "new data's units give way to a checkpoint's"),
+        ("self._learned = set(self._places.values())", "pass", "new data's units give way to a checkpoint's"),
         ("self._buffers[name] = was.to(now.device)", "pass", "half precision rounds statistics"),
     ],
     ("paths.py", "test_paths.py"): [
@@ -69,9 +69,17 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("surprise = -mixture.log_prob(chunk[", "surprise = mixture.log_prob(chunk[", "demonstrations become unlikely"),
     ],
     ("heads/implicit.py", "heads/test_implicit.py"): [
-        ("-(-energies).log_softmax", "-energies.log_softmax", "demonstrations get the highest energy"),
         ("energies.argmin(1, keepdim=True)", "energies.argmax(1, keepdim=True)", "the worst chunk found is executed"),
         ("inside if fixed is None else decided(fixed, inside)", "inside", "a search moves what is decided"),
+    ],
+    ("heads/contrasting.py", "heads/test_contrasting.py"): [
+        (
+            "softplus(demonstrated[:, None] - others)",
+            "softplus(others - demonstrated[:, None])",
+            "disturbed chunks win",
+        ),
+        ("self.fine * (self.coarse / self.fine) ** place", "self.fine", "nothing far from a demonstration is seen"),
+        ("/ (1 + wave)", "", "smooth noise is white"),
     ],
     ("heads/search.py", "heads/test_implicit.py"): [
         ("(0.5 * slope + ", "(-0.5 * slope + ", "Langevin goes uphill"),
@@ -356,7 +364,14 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("here.angle + here.hand * change", "here.angle + change", "predicted turns are not mirrored back"),
         ("10 * turned[:, :-1]", "10 * turned[:, 1:]", "the block's last turn is not looked at"),
     ],
-    ("auxiliary/dynamics/ends.py", "dynamics/test_outcome.py"): [
+    ("auxiliary/dynamics/ends/mixture.py", "dynamics/test_ends.py"): [
+        ("shares.mT @ ends / weight", "ends.mean(0).expand(len(weight), -1)", "every goal is the mean of all"),
+    ],
+    ("auxiliary/dynamics/ends/kernel_ridge.py", "dynamics/test_conditional_ends.py"): [
+        ("chosen = chosen * worth", "chosen = chosen * 0", "a goal does not depend on what is known"),
+        ("(1 - hat).clamp_min(1e-6)[:, None]", "1", "errors are those of rows that were learned"),
+    ],
+    ("auxiliary/dynamics/ends/gaussian.py", "dynamics/test_outcome.py"): [
         (" + shift.square() * self.count * len(last) / total", "", "the spread between batches of ends is lost"),
         ("sqrt().clamp_min(FLOOR)", "sqrt()", "what always ends the same divides by zero"),
     ],
@@ -480,8 +495,8 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("policies/chunk_model.py", "policies/test_policy_loss.py"): [
         ("Tokens, tile_rows", "Tokens, repeat_rows as tile_rows", "draws of a loss see other samples' observations"),
         (
-            "counted, shown).unflatten(0, (draws, -1)).mean(0)\n        each = heads",
-            "counted, shown).unflatten(0, (draws, -1)).sum(0)\n        each = heads",
+            "head.error(condition, chunks, counted, shown).unflatten(0, (draws, -1)).mean(0)",
+            "head.error(condition, chunks, counted, shown).unflatten(0, (draws, -1)).sum(0)",
             "draws are summed",
         ),
     ],
@@ -490,7 +505,17 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("(most_shown + 1, (len", "(most_shown, (len", "the longest prefix is never shown"),
     ],
     ("policies/chunk_model.py", "policies/test_policy_state_estimation.py"): [
-        ("{**measured, **estimator(pictures)}", "{**estimator(pictures), **measured}", "it acts on what it is told"),
+        (
+            "{**measured, **began, **estimator(pictures)}",
+            "{**estimator(pictures), **measured, **began}",
+            "it acts on what it is told",
+        ),
+    ],
+    ("networks/padded.py", "policies/test_policy_robots.py"): [
+        ("(x_t * there, time", "(x_t, time", "noise of what a robot lacks reaches the network"),
+    ],
+    ("networks/lora.py", "networks/test_pretrained_backbone.py"): [
+        ("torch.zeros(outputs, rank)", "torch.ones(outputs, rank)", "a backbone does not start as it was"),
     ],
     ("policies/history.py", "policies/test_history.py"): [
         ("{age + since: frame", "{age + 1: frame", "every frame is taken to be one step old"),
