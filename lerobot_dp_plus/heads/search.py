@@ -88,9 +88,9 @@ class Smooth(DerivativeFree):
     """
 
     samples: int = 128
-    iterations: int = 12
+    iterations: int = 20
     std: float = 0.5
-    shrink: float = 0.75
+    shrink: float = 0.85
 
     def start(self, like: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
         place = super().start(like[..., :1, :], bound, generator)

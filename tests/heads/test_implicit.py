@@ -67,7 +67,7 @@ def test_an_energy_that_knows_nothing_has_the_loss_of_chance() -> None:
 def test_derivative_free_search_comes_near_the_minimum_and_nearer_with_more_steps() -> None:
     """One number, so that the search has a chance to be near."""
 
-    def energy(chunks: Tensor, done: float) -> Tensor:
+    def energy(chunks: Tensor, done: float = 1.0) -> Tensor:
         return 400 * (chunks - 0.4).square().flatten(2).sum(2)
 
     def off(iterations: int) -> float:
@@ -137,7 +137,7 @@ def test_regression_goes_through_the_middle_and_this_does_not() -> None:
         condition = conditions(energy, seen[:40])
         middle, ways = (energy.imitation(condition, at) for at in _places())
     for search in (objective.search, Langevin(samples=64, iterations=60)):
-        object.__setattr__(energy, "objective", Implicit(search=search))
+        object.__setattr__(energy, "objective", Implicit(search=search, contrast=Uniform()))
         with torch.no_grad():
             found = energy.propose(condition, noise).chunks.flatten(1)
         near = (found.abs() - 0.6).abs().amax(1) < 0.35
