@@ -22,13 +22,13 @@ class Implicit(Objective):
     Implicit behavioural cloning, Florence et al., arXiv 2109.00137. The paper's actions are single, and its counter-examples
     uniform; here E is of a whole chunk, so by default they are near to it. Its second variant trains on counter-examples of
     Langevin dynamics; here that is a way to search alone.
-    Cost: 1 + `counter_examples` network calls per loss.
+    Cost: about 2·`counter_examples` network calls per loss.
     """
 
     head: ClassVar[str] = "implicit"
 
     # Counter-examples for each chunk.
-    counter_examples: int = 64
+    counter_examples: int = 16
     # What counter-examples are, and the loss that goes with them.
     contrast: Contrast = field(default_factory=Near)
     # How chunks of low energy are found. It can be switched on a trained policy.
@@ -61,21 +61,29 @@ class ImplicitHead(Head):
     def deterministic(cls, sampler: Sampler) -> bool:
         return False
 
-    def energy(self, condition: Condition, chunks: Tensor, valid: Tensor) -> Tensor:
-        """E (B, N) of chunks (B, N, H, A), over the actions in `valid` (B, H). Cost: one network call for each chunk."""
+    def energy(
+        self, condition: Condition, chunks: Tensor, valid: Tensor, times: Tensor | float | None = None
+    ) -> Tensor:
+        """E (B, N) of chunks (B, N, H, A), over the actions in `valid` (B, H). Cost: one network call for each chunk.
+
+        `times` (B, N), or one for all, is what the network's clock shows; by default that of the data.
+        """
         rows, count = chunks.flatten(0, 1), chunks.shape[1]
-        said = self.network(rows, rows.new_zeros(len(rows)), repeat_rows(condition, count))
+        shown = torch.as_tensor(self.objective.contrast.clock[1] if times is None else times).to(rows)
+        said = self.network(rows, shown.expand(chunks.shape[:2]).flatten(), repeat_rows(condition, count))
         said = said.to(torch.promote_types(said.dtype, torch.float32)).unflatten(0, chunks.shape[:2])
         counted = valid[:, None, :, None]
         return (said * counted).sum((2, 3)) / (counted.sum((2, 3)) * chunks.shape[3]).clamp_min(1)
 
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:
         """The contrast's, in nats; 0 where no action counts. Actions that do not count are those of the data in all chunks."""
-        counted, bound = valid if shown is None else valid & ~shown, self.objective.clip_range
-        others = self.objective.contrast.others(chunk, self.objective.counter_examples, bound)
-        others = torch.where(counted[:, None, :, None], others, chunk[:, None])
-        energies = self.energy(condition, torch.cat([chunk[:, None], others], 1), counted)
-        return self.objective.contrast.loss(energies[:, 0], energies[:, 1:]) * counted.any(1)
+        counted, objective = valid if shown is None else valid & ~shown, self.objective
+        pairs = objective.contrast.pairs(chunk, objective.counter_examples, objective.clip_range)
+        both = torch.cat([pairs.better, pairs.worse], 1)
+        both = torch.where(counted[:, None, :, None], both, chunk[:, None])
+        energies = self.energy(condition, both, counted, pairs.times)
+        better, worse = energies.split((pairs.better.shape[1], pairs.worse.shape[1]), 1)
+        return objective.contrast.loss(better, worse) * counted.any(1)
 
     def propose(self, condition: Condition, noise: Tensor, given: Given = NOTHING) -> Candidates:
         with torch.inference_mode(False), torch.no_grad():
@@ -90,8 +98,9 @@ class ImplicitHead(Head):
             inside = chunks.clamp(-bound, bound)
             return inside if fixed is None else decided(fixed, inside)
 
-        def energy(chunks: Tensor) -> Tensor:
-            return self.energy(condition, chunks, all_valid(chunks))
+        def energy(chunks: Tensor, done: float = 1.0) -> Tensor:
+            begin, end = self.objective.contrast.clock
+            return self.energy(condition, chunks, all_valid(chunks), begin + done * (end - begin))
 
         start = search.start(noise.new_zeros((len(noise), search.samples, *noise.shape[2:])), bound, given.generator)
         found = search.improve(hold(start), energy, hold, given.generator)

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from lerobot_dp_plus.heads.contrasting import smooth_noise
 
-#: Chunks (B, S, H, A) -> their energies (B, S); lower is better.
-type EnergyOf = Callable[[Tensor], Tensor]
+#: Chunks (B, S, H, A), and how much of the search is done, from 0 to 1 -> their energies (B, S); lower is better. An energy that
+#: is learned at several scales is coarse at first.
+type EnergyOf = Callable[[Tensor, float], Tensor]
 #: Chunks -> the same within bounds, with what is decided in place.
 type Hold = Callable[[Tensor], Tensor]
 
@@ -67,7 +68,8 @@ class DerivativeFree(Search):
     def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
         rows = torch.arange(len(chunks), device=chunks.device)[:, None]
         for k in range(self.iterations - 1):
-            chosen = chunks[rows, drawn(energy(chunks), chunks.shape[1], generator)]
+            done = k / max(self.iterations - 1, 1)
+            chosen = chunks[rows, drawn(energy(chunks, done), chunks.shape[1], generator)]
             chunks = hold(chosen + self.std * self.shrink**k * self.scatter(chosen, generator))
         return chunks
 
@@ -81,13 +83,14 @@ class DerivativeFree(Search):
 class Smooth(DerivativeFree):
     """The same, beginning with a uniform place for the whole chunk and smooth noise on it, and scattered by smooth noise.
 
-    A chunk of H steps has H·A numbers, of which a few decide where it goes (`contrasting.smooth_noise`).
+    A chunk of H steps has H·A numbers, of which a few decide where it goes (`contrasting.smooth_noise`). The noise falls as
+    that of the energies which `near` learns.
     """
 
     samples: int = 128
-    iterations: int = 7
-    std: float = 0.3
-    shrink: float = 0.6
+    iterations: int = 20
+    std: float = 0.5
+    shrink: float = 0.85
 
     def start(self, like: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
         place = super().start(like[..., :1, :], bound, generator)
@@ -124,7 +127,7 @@ class Langevin(Search):
             size = (self.step - self.last_step) * left + self.last_step
             with torch.enable_grad():
                 here = chunks.detach().requires_grad_()
-                (slope,) = torch.autograd.grad(energy(here).sum(), here)
+                (slope,) = torch.autograd.grad(energy(here, k / max(self.iterations - 1, 1)).sum(), here)
             move = size * (0.5 * slope + self.noise_scale * _noise(chunks, generator))
             chunks = hold(chunks - move.clamp(-self.longest, self.longest))
         return chunks

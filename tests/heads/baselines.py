@@ -8,7 +8,17 @@ from torch import Tensor
 
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.guidance import NoGuidance
-from lerobot_dp_plus.heads import DerivativeFree, Discretised, Head, Implicit, Langevin, MixtureDensity, Regression
+from lerobot_dp_plus.heads import (
+    DerivativeFree,
+    Discretised,
+    Head,
+    Implicit,
+    Langevin,
+    MixtureDensity,
+    Regression,
+    Smooth,
+    Uniform,
+)
 from lerobot_dp_plus.networks import DiTConfig, LSTMConfig, NetworkConfig, TransformerConfig, UNet1dConfig
 from lerobot_dp_plus.notation import STEPS, Condition, Span
 from lerobot_dp_plus.objectives import Objective
@@ -24,7 +34,8 @@ NETWORKS = [
 OBJECTIVES: list[Any] = [
     Regression(),
     MixtureDensity(num_modes=3, low_noise=False),
-    Implicit(counter_examples=8, search=DerivativeFree(samples=32)),
+    Implicit(counter_examples=8, search=DerivativeFree(samples=32), contrast=Uniform()),
+    Implicit(counter_examples=8, search=Smooth(samples=32)),
     Implicit(counter_examples=8, search=Langevin(samples=8, iterations=5)),
     Discretised(num_bins=6),
 ]

@@ -8,7 +8,7 @@ from baselines import conditions, head_over, states
 from small_networks import ACTION_DIM, HORIZON
 from torch import Tensor, nn
 
-from lerobot_dp_plus.heads import DerivativeFree, Given, Implicit, Langevin, Regression
+from lerobot_dp_plus.heads import DerivativeFree, Given, Implicit, Langevin, Near, Regression, Smooth, Uniform
 from lerobot_dp_plus.notation import Condition, Network
 
 ALL = torch.ones(2, HORIZON, dtype=torch.bool)
@@ -35,7 +35,10 @@ def bowl(objective: Implicit, centre: float = 0.4):
 
 
 def test_its_loss_is_the_cross_entropy_of_the_demonstrated_among_the_others(monkeypatch) -> None:
-    head, chunk = bowl(Implicit(counter_examples=3, clip_range=0.5)), torch.rand(2, HORIZON, ACTION_DIM) - 0.5
+    head, chunk = (
+        bowl(Implicit(counter_examples=3, clip_range=0.5, contrast=Uniform())),
+        torch.rand(2, HORIZON, ACTION_DIM) - 0.5,
+    )
     uniform = torch.rand(2, 3, HORIZON, ACTION_DIM)
     monkeypatch.setattr(torch, "rand", lambda *args, **kwargs: uniform)
     others = uniform - 0.5  # in the bounds
@@ -51,18 +54,20 @@ def test_its_loss_is_the_cross_entropy_of_the_demonstrated_among_the_others(monk
 
 
 def test_an_energy_that_knows_nothing_has_the_loss_of_chance() -> None:
-    head = head_over(Implicit(counter_examples=7))
-    with torch.no_grad():
-        head.network.head.weight.zero_()
-    loss = head.loss(conditions(head, states()), torch.zeros(2, HORIZON, ACTION_DIM), ALL)
-    torch.testing.assert_close(loss, torch.full((2,), math.log(8)))
+    """One of eight with uniform counter-examples, one of two with near ones."""
+    for contrast, of in ((Uniform(), 8.0), (Near(), 2.0)):
+        head = head_over(Implicit(counter_examples=7, contrast=contrast))
+        with torch.no_grad():
+            head.network.head.weight.zero_()
+        loss = head.loss(conditions(head, states()), torch.zeros(2, HORIZON, ACTION_DIM), ALL)
+        torch.testing.assert_close(loss, torch.full((2,), math.log(of)))
 
 
 @torch.no_grad()
 def test_derivative_free_search_comes_near_the_minimum_and_nearer_with_more_steps() -> None:
     """One number, so that the search has a chance to be near."""
 
-    def energy(chunks: Tensor) -> Tensor:
+    def energy(chunks: Tensor, done: float = 1.0) -> Tensor:
         return 400 * (chunks - 0.4).square().flatten(2).sum(2)
 
     def off(iterations: int) -> float:
@@ -80,7 +85,7 @@ def test_langevin_without_noise_is_gradient_descent_in_closed_form() -> None:
     """x ← x − clip(λ_k/2·2c(x − 0.4)): each step keeps a share 1 − λ_k·c of the distance."""
     search = Langevin(samples=2, iterations=6, step=0.1, last_step=0.01, longest=0.05, noise_scale=0)
     start, c = torch.tensor([0.5, -0.9]).view(1, 2, 1, 1), 2.0
-    found = search.improve(start, lambda x: c * (x - 0.4).square().flatten(2).sum(2), lambda x: x, None)
+    found = search.improve(start, lambda x, done: c * (x - 0.4).square().flatten(2).sum(2), lambda x: x, None)
     expected = [0.5, -0.9]
     for k in range(6):
         size = 0.09 * (1 - k / 5) ** 2 + 0.01
@@ -89,7 +94,7 @@ def test_langevin_without_noise_is_gradient_descent_in_closed_form() -> None:
     torch.testing.assert_close(found.flatten(), torch.tensor(expected))
 
 
-@pytest.mark.parametrize("search", [DerivativeFree(samples=200, iterations=5), Langevin(samples=32)])
+@pytest.mark.parametrize("search", [DerivativeFree(samples=200, iterations=5), Smooth(), Langevin(samples=32)])
 def test_the_first_candidate_is_the_best_that_was_found_and_others_are_drawn(search) -> None:
     head = bowl(Implicit(search=search), 0.9)
     with torch.inference_mode():
@@ -114,7 +119,8 @@ def test_what_is_decided_is_so_in_every_chunk_of_the_search() -> None:
 def test_regression_goes_through_the_middle_and_this_does_not() -> None:
     """Half of the demonstrators go to −0.6 and half to 0.6."""
     torch.manual_seed(0)
-    objective = Implicit(counter_examples=24, search=DerivativeFree(samples=256, iterations=5, std=0.2))
+    search = DerivativeFree(samples=256, iterations=5, std=0.2)
+    objective = Implicit(counter_examples=24, search=search, contrast=Uniform())
     energy, mean = head_over(objective, horizon=2), head_over(Regression(), horizon=2)
     seen, valid = states(1).expand(128, -1, -1), torch.ones(128, 2, dtype=torch.bool)
     way = torch.where(torch.arange(128) % 2 == 0, -0.6, 0.6)[:, None, None].expand(-1, 2, ACTION_DIM)
@@ -131,7 +137,7 @@ def test_regression_goes_through_the_middle_and_this_does_not() -> None:
         condition = conditions(energy, seen[:40])
         middle, ways = (energy.imitation(condition, at) for at in _places())
     for search in (objective.search, Langevin(samples=64, iterations=60)):
-        object.__setattr__(energy, "objective", Implicit(search=search))
+        object.__setattr__(energy, "objective", Implicit(search=search, contrast=Uniform()))
         with torch.no_grad():
             found = energy.propose(condition, noise).chunks.flatten(1)
         near = (found.abs() - 0.6).abs().amax(1) < 0.35
