@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.common import RESULTS, positive, print_table, provenance, write_json
 from lerobot_dp_plus.demos.blocks_episodes import Recipe, generate
-from lerobot_dp_plus.evaluation.statistics import mean_interval
+from lerobot_dp_plus.evaluation.statistics import Mean, mean_interval
 from lerobot_dp_plus.policies.acting import Loaded, load_policy
 
 
@@ -39,6 +39,12 @@ def described(loaded: Loaded, recipe: Recipe, index: int) -> Episode:
     return Episode(bool(ambiguous), float(np.mean(whole)), float(np.mean(part)))
 
 
+def shown(share: Mean) -> str:
+    """0.952 (0.847–0.987)"""
+    ends = "" if share.low is None or share.high is None else f" ({share.low:.3f}–{share.high:.3f})"
+    return f"{share.mean:.3f}{ends}"
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.describing", description=__doc__)
     parser.add_argument("policy", type=Path)
@@ -57,9 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             continue
         shares = {field: mean_interval([getattr(each, field) for each in episodes]) for field in ("whole", "part")}
         table[name] = {"episodes": len(episodes)} | {field: share._asdict() for field, share in shares.items()}
-        rows.append(
-            (name, str(len(episodes)), *(f"{share.mean:.3f} ({share.low}–{share.high})" for share in shares.values()))
-        )
+        rows.append((name, str(len(episodes)), *map(shown, shares.values())))
     write_json(options.json, begun | {"table": table})
     print_table("frames told right", ("episodes", "the sentence", "its first word"), rows)
     return 0
