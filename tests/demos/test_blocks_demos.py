@@ -1,13 +1,17 @@
 """Demonstrations with sentences: columns, shares, and that what was recorded leads to what was said."""
 
+import json
+
 import numpy as np
 import pytest
 from lerobot.datasets import LeRobotDataset
 
+from lerobot_dp_plus.auxiliary import SUBTASKS_FILE
 from lerobot_dp_plus.demos.blocks import write_blocks_demos
 from lerobot_dp_plus.demos.blocks_episodes import FIRST_SEED, Recipe, environment_seed, generate
 from lerobot_dp_plus.demos.writer import write_dataset
-from lerobot_dp_plus.environments.blocks import Blocks
+from lerobot_dp_plus.environments.blocks import FPS, Blocks
+from lerobot_dp_plus.environments.sentences import COLOURS
 
 
 def test_an_episode_depends_on_its_numbers_alone_and_the_expert_succeeds():
@@ -64,6 +68,24 @@ def test_the_dataset_has_a_sentence_for_every_episode(written):
             np.testing.assert_array_equal(picture, record["image"][step])
             row += 1
     assert row == len(dataset)
+
+
+def test_the_part_of_the_task_is_known_for_every_step(written):
+    """Reaching until the thing is held, then carrying; in the file as one row for each part, when it begins."""
+    dataset, _ = written
+    parts = json.loads((dataset.root / SUBTASKS_FILE).read_text())
+    assert list(parts) == [str(index) for index in range(6)]
+    for index in range(6):
+        record = generate(Recipe(images=True, size=16), index)
+        thing = f"the {COLOURS[int(record['target'])]} one"
+        assert set(record["subtask"]) <= {f"reach for {thing}", f"carry {thing} to the tray", "let go"}
+        first = record["subtask"].tolist().index(f"carry {thing} to the tray")
+        assert record["action"][first - 1, 2] == 1 and record["state"][first, 2] == 1, "closed by the step before"
+        begins, said = zip(*parts[str(index)], strict=True)
+        steps = [round(begin * FPS) for begin in begins]
+        assert steps[0] == 0 and first in steps
+        assert list(said) == [record["subtask"][step] for step in steps]
+        assert np.repeat(said, np.diff([*steps, len(record["subtask"])])).tolist() == record["subtask"].tolist()
 
 
 def test_scenes_of_demonstrations_are_none_of_those_reported_on():

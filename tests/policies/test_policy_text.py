@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from host_scripts import train
-from lerobot.datasets.language import LANGUAGE_PERSISTENT
+from lerobot.datasets import LeRobotDataset
+from lerobot.datasets.language import LANGUAGE_PERSISTENT, language_feature_info
 from test_policy_instructions import meta_of
 from test_policy_words import LEFT, RIGHT, two_tasks
 from tiny import ENV_STATE, STATE, build, config, frame, learned, noise, policy, said, training_batch
@@ -84,23 +85,36 @@ def test_in_use_keys_values_and_chunks_are_those_of_a_policy_without_it() -> Non
         without.describe(seen)
 
 
+def row(style: str, content: str, time: float) -> dict:
+    """A row of LeRobot's column, as `lerobot-annotate` writes it."""
+    return {
+        "role": "assistant",
+        "content": content,
+        "style": style,
+        "timestamp": time,
+        "camera": None,
+        "tool_calls": None,
+    }
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Two tasks of two parts, each part of six steps at ten a second."""
+    """Two tasks of two parts, each part of six steps at ten a second, told in LeRobot's column."""
     root = two_tasks(tmp_path_factory.mktemp("data") / "tasks")
-    parts = {episode: [[0.6, "go on"], [0.0, "begin"]] for episode in range(4)}
-    (root / SUBTASKS_FILE).write_text(json.dumps(parts))
+    (file,) = root.glob("data/**/*.parquet")
+    table = pq.read_table(file)
+    told = [row("subtask", "go on", 0.6), row("plan", "1. begin 2. go on", 0.0), row("subtask", "begin", 0.0)]
+    table = table.append_column(LANGUAGE_PERSISTENT, pa.array([told] * len(table)))
+    pq.write_table(table.replace_schema_metadata(None), file)
+    info = json.loads((root / "meta/info.json").read_text())
+    info["features"][LANGUAGE_PERSISTENT] = language_feature_info()[LANGUAGE_PERSISTENT]
+    (root / "meta/info.json").write_text(json.dumps(info))
     return root
 
 
-def test_a_training_of_lerobots_script_learns_sub_tasks_and_goes_on(data, tmp_path) -> None:
-    text = (
-        "--policy.auxiliary.type=text",
-        "--policy.auxiliary.of=subtask",
-        "--policy.things=2",
-        "--policy.network.depth=2",
-    )
-    where = train(data, tmp_path / "run", "dp_plus_pi0", *text, "--steps=2")
+def test_a_training_of_lerobots_script_learns_its_column_of_sub_tasks(data, tmp_path) -> None:
+    text = ("--policy.auxiliary.type=text", "--policy.auxiliary.of=subtask", "--policy.things=2")
+    where = train(data, tmp_path / "run", "dp_plus_pi0", *text, "--policy.network.depth=2", "--steps=2")
     loaded = load_policy(where / "000002")
     assert loaded.policy.config.auxiliary.vocabulary == ("begin", "go", "on")
     observation = {"observation.state": torch.rand(2), "observation.environment_state": torch.rand(16)}
@@ -110,9 +124,17 @@ def test_a_training_of_lerobots_script_learns_sub_tasks_and_goes_on(data, tmp_pa
     assert loaded.describe(several, task=LEFT) == [told] * 3
 
 
-def test_the_part_of_a_frame_is_the_last_that_has_begun(data) -> None:
+@pytest.mark.parametrize("source", ["column", "file"])
+def test_the_part_of_a_frame_is_the_last_that_has_begun(source, data, tmp_path) -> None:
+    meta = LeRobotDataset("made/up", root=data).meta
+    if source == "file":
+        (tmp_path / "meta").mkdir()
+        (tmp_path / SUBTASKS_FILE).write_text(
+            json.dumps({episode: [[0.6, "go on"], [0.0, "begin"]] for episode in range(4)})
+        )
+        meta = meta_of(LEFT, RIGHT, root=tmp_path)
     one = made(Text(of=SUBTASK))
-    adopt_instructions(one, meta_of(LEFT, RIGHT, root=data))
+    adopt_instructions(one, meta)
     assert one.auxiliary.vocabulary == ("begin", "go", "on")
     times = {0.0: "begin", 0.5: "begin", 0.6: "go on", 1.1: "go on"}
     told = {"episode_index": torch.zeros(4, dtype=torch.int64), "timestamp": torch.tensor(list(times))}
@@ -120,30 +142,6 @@ def test_the_part_of_a_frame_is_the_last_that_has_begun(data) -> None:
     assert sentences_of(one, SUBTASK, {**told, "episode_index": torch.full((4,), 99)}) == [None] * 4
     with pytest.raises(ValueError, match=r"episode_index, timestamp missing from the batch.*its subtask is to be told"):
         sentences_of(one, SUBTASK, {})
-
-
-def test_lerobots_rows_of_sub_tasks_are_read(tmp_path) -> None:
-    def row(style: str, content: str, time: float) -> dict:
-        return {
-            "role": "assistant",
-            "content": content,
-            "style": style,
-            "timestamp": time,
-            "camera": None,
-            "tool_calls": None,
-        }
-
-    column = pa.array([[row("subtask", "reach", 0.0), row("plan", "1. reach", 0.0), row("subtask", "carry", 0.5)]] * 2)
-    numbers = {"frame_index": [0, 1], "episode_index": [7, 7], "task_index": [0, 0]}
-    file = tmp_path / "data" / "chunk-000" / "file-000.parquet"
-    file.parent.mkdir(parents=True)
-    pq.write_table(pa.table({**numbers, LANGUAGE_PERSISTENT: column}), file)
-    meta = meta_of(LEFT, RIGHT, root=tmp_path)
-    meta.features = {LANGUAGE_PERSISTENT: {"dtype": "language"}}
-    one = made(Text(of=SUBTASK))
-    adopt_instructions(one, meta)
-    told = {"episode_index": torch.tensor([7, 7]), "timestamp": torch.tensor([0.4, 0.5])}
-    assert sentences_of(one, SUBTASK, told) == ["reach", "carry"]
 
 
 def test_words_that_a_trained_policy_cannot_say_are_named(caplog) -> None:
