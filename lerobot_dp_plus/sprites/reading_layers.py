@@ -11,6 +11,7 @@ from lerobot_dp_plus.sprites.gauge import gauge_of_look
 from lerobot_dp_plus.sprites.layers import Layers
 from lerobot_dp_plus.sprites.learning_layers import joined
 from lerobot_dp_plus.sprites.reading import AS_WELL, BATCH, STEPS
+from lerobot_dp_plus.sprites.refining import refined
 from lerobot_dp_plus.sprites.scene import Frames, Scene, half, noise_of
 from lerobot_dp_plus.sprites.searching import turn_errors
 from lerobot_dp_plus.sprites.sprite import Pose
@@ -132,12 +133,13 @@ def _told(layers: Layers, poses: Sequence[Pose], pictures: Tensor, robots: Tenso
 def _swapped(
     layers: Layers, poses: Sequence[Pose], pictures: Tensor, robots: Tensor | None, first: int, second: int
 ) -> Tensor:
-    """The least error without noise, (B,), of pictures with two things in each other's places, each turned as is best."""
+    """The least error without noise, (B,), of pictures with two things in each other's places, each at its best there."""
     tried = list(poses)
     tried[first], tried[second] = poses[second], poses[first]
     for number in (first, second):
         one = layers.among(number, tried, robots)
         best = turn_errors(one, tried[number], pictures, robots, one.behind, SIDES).argmin(1)
-        tried[number] = Pose(tried[number].place, tried[number].angle + best * (2 * torch.pi / SIDES))
+        turned = Pose(tried[number].place, tried[number].angle + best * (2 * torch.pi / SIDES))
+        tried[number] = refined(one, turned, pictures, robots, one.behind, STEPS)[0]
     error = (layers(tried, robots) - pictures).square().mean((1, 2, 3))
     return (error - noise_of(pictures, layers.background)).clamp_min(0)

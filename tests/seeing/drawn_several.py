@@ -27,7 +27,11 @@ class Several:
 def poses(count: int, things: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places, angles and the robot's places; things may overlap, and the robot may hide them."""
     rng = np.random.default_rng(seed)
-    places = rng.uniform(0.17, 0.83, (count, things, 2))
+    places = np.zeros((0, things, 2))
+    while len(places) < count:  # none may hide another
+        new = rng.uniform(0.17, 0.83, (things, 2))
+        if all(np.linalg.norm(new[i] - new[j]) > 0.2 for i in range(things) for j in range(i)):
+            places = np.concatenate([places, new[None]])
     return places, rng.uniform(-np.pi, np.pi, (count, things)), rng.uniform(0.1, 0.9, (count, 2))
 
 

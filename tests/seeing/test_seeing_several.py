@@ -18,7 +18,7 @@ from lerobot_dp_plus.sprites.placing import over
 from lerobot_dp_plus.sprites.refining import refined
 
 VIEW = View(0, 1, 0, 1)
-QUICK = Learning(pictures=40, rounds=2, searches=1, passes=4)
+QUICK = Learning(pictures=40, rounds=2, searches=1, passes=12)
 
 
 def look(truth: Several, count: int) -> SeenSeveral:
@@ -75,9 +75,10 @@ def test_of_two_things_one_has_a_direction(two: tuple[Several, SeenSeveral]) -> 
     assert torch.equal(centre, same) and off(truth, seen, 1, 1).median() < 0.3
     angle = torch.atan2(*(ahead - corner).flip(-1).unbind(-1))
     turn = angle - torch.tensor(truth.angles[:, 0]).float()
-    assert torch.stack([turn.cos(), turn.sin()]).median(1).values.norm() > 0.99
-    mean = torch.stack([turn.cos(), turn.sin()]).mean(1)
-    assert mean.norm() > 0.93  # a few are hidden by the square
+    usual = torch.atan2(turn.sin().median(), turn.cos().median())
+    apart = torch.remainder(turn - usual + torch.pi, 2 * torch.pi) - torch.pi
+    assert apart.abs().rad2deg().median() < 2
+    assert (apart.abs().rad2deg() < 10).float().mean() > 0.85  # the square hides much of some
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_of_two_things_one_has_a_direction(two: tuple[Several, SeenSeveral]) -> 
         (cut_outs(seen=0.6), 2, "every thing is in sight"),
         (cut_outs((L,), (GREY,), 40), 2, "the things lie apart in some pictures, whole and away from the robot"),
         (
-            cut_outs((L, SQUARE, SMALL), (GREY, RED, (60, 180, 60))),
+            cut_outs((L, SQUARE, SMALL), (GREY, RED, (60, 180, 60)), 40),
             2,
             "what moves is 2 rigid things in the picture's plane",
         ),
