@@ -98,7 +98,10 @@ def drawn_frames(
             axes.imshow(_shown(picture), extent=(0, width, height, 0), interpolation="nearest")
             if line == 0:
                 for number, line_of in enumerate(lines_of):
-                    axes.plot(*line_of[column].T, color=colour(1 + number), lw=0.9, marker="o", markersize=1.2)
+                    dot = "o" if len(line_of[column]) <= 2 else ""
+                    axes.plot(
+                        *line_of[column].T, color=colour(1 + number), lw=0.9, marker=dot, ms=3, markeredgecolor="white"
+                    )
                 axes.set_title(f"{int(rows[column])}", size=7.5, color=SOFT, pad=2)
                 axes.set(xlim=(0, width), ylim=(height, 0))
             axes.axis("off")
