@@ -1,7 +1,7 @@
 """The camera a little elsewhere: pictures are moved, and with them all that says where something is in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from lerobot_dp_plus.augmentation.base import ACTION, Augmentation
 from lerobot_dp_plus.augmentation.none import NoAugmentation
+from lerobot_dp_plus.augmentation.pusht_mirror import PushTMirror
 
 STATE, ENVIRONMENT_STATE = "observation.state", "observation.environment_state"
+MIRRORS: dict[str, Augmentation] = {"none": NoAugmentation(), "pusht": PushTMirror()}
 
 
 @Augmentation.register_subclass("shift")
@@ -28,12 +30,12 @@ class Shift(Augmentation):
     Attributes:
         share: the largest shift, over the picture's side, in [0, 0.25].
         view: the coordinates at the picture's left, right, top and bottom edge.
-        after: what is done to the moved sample, such as a mirror: `augmentation.after.type=pusht_mirror`.
+        mirror: what is done to the moved sample: `pusht` mirrors half of them, as `pusht_mirror` does; or `none`.
     """
 
     share: float = 0.04
     view: tuple[float, float, float, float] = (0.0, 512.0, 0.0, 512.0)
-    after: Augmentation = field(default_factory=NoAugmentation)
+    mirror: str = "none"
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 0.25:
@@ -41,8 +43,8 @@ class Shift(Augmentation):
         left, right, top, bottom = self.view
         if left == right or top == bottom:
             raise ValueError(f"augmentation.view={list(self.view)}: left and right, and top and bottom, must differ")
-        if isinstance(self.after, Shift):
-            raise ValueError("augmentation.after.type=shift: a sample is shifted once; raise augmentation.share")
+        if self.mirror not in MIRRORS:
+            raise ValueError(f"augmentation.mirror={self.mirror!r}: legal are {', '.join(MIRRORS)}")
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         cameras = [key for key, shape in shapes.items() if len(shape) == 3]
@@ -58,7 +60,7 @@ class Shift(Augmentation):
                 )
             if key == ENVIRONMENT_STATE and shape[0] % 2:
                 raise ValueError(f"augmentation.type=shift: {key} has shape {shape}; must be places, two numbers each")
-        self.after.check(shapes)
+        MIRRORS[self.mirror].check(shapes)
 
     def apply(self, sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
         (camera,) = [key for key, value in sample.items() if _is_image(value)]
@@ -69,7 +71,7 @@ class Shift(Augmentation):
         units = pixels * self._span() / torch.tensor([width, height])
         moved = {key: self._placed(key, value, units) for key, value in sample.items()}
         moved[camera] = moved_by(sample[camera], pixels)
-        return self.after.apply(moved)
+        return MIRRORS[self.mirror].apply(moved)
 
     def widen(self, statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         widened = {key: dict(value) for key, value in statistics.items()}
@@ -79,7 +81,7 @@ class Shift(Augmentation):
                 room = np.zeros(len(value["min"]))
                 room[: self._places(key, len(room))] = np.resize(far, self._places(key, len(room)))
                 value["min"], value["max"] = np.asarray(value["min"]) - room, np.asarray(value["max"]) + room
-        return self.after.widen(widened)
+        return MIRRORS[self.mirror].widen(widened)
 
     def _span(self) -> Tensor:
         left, right, top, bottom = self.view

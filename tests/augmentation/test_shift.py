@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from lerobot_dp_plus.augmentation import Augmentation, PushTMirror, Shift
+from lerobot_dp_plus.augmentation import Augmentation, Shift
 from lerobot_dp_plus.augmentation.shift import moved_by
 
 STATE, ENV, ACTION, IMAGE = "observation.state", "observation.environment_state", "action", "observation.image"
@@ -32,12 +32,11 @@ def sample(count: int = 64) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("after", [None, PushTMirror()])
-def test_what_is_seen_and_what_is_said_stay_together(after) -> None:
+@pytest.mark.parametrize("mirror", ["none", "pusht"])
+def test_what_is_seen_and_what_is_said_stay_together(mirror: str) -> None:
     """Also through a mirror that comes after."""
     given = sample()
-    shift = Shift(share=0.1, **({} if after is None else {"after": after}))
-    moved = shift.apply(given)
+    moved = Shift(share=0.1, mirror=mirror).apply(given)
     # A place within a pixel may round to its neighbour in a mirror.
     expected = dots(moved[STATE])
     near = torch.nn.functional.max_pool2d(expected[:, :, 0], 3, 1, 1)
@@ -104,14 +103,14 @@ def test_illegal_fields_are_named() -> None:
     for fields, said in (
         ({"share": 0.3}, r"augmentation\.share=0\.3"),
         ({"view": (0, 0, 0, 1)}, r"augmentation\.view=\[0, 0, 0, 1\]"),
-        ({"after": Shift()}, r"augmentation\.after\.type=shift"),
+        ({"mirror": "left"}, r"augmentation\.mirror='left': legal are none, pusht"),
     ):
         with pytest.raises(ValueError, match=said):
             Shift(**fields)
 
 
-def test_a_config_file_spells_it_and_what_comes_after() -> None:
-    shift = Shift(share=0.1, view=(0, 1, 0, 1), after=PushTMirror())
+def test_a_config_file_spells_it() -> None:
+    shift = Shift(share=0.1, view=(0, 1, 0, 1), mirror="pusht")
     spelled = draccus.encode(shift, Augmentation)
-    assert spelled["type"] == "shift" and spelled["after"]["type"] == "pusht_mirror"
+    assert spelled["type"] == "shift" and spelled["mirror"] == "pusht"
     assert draccus.decode(Augmentation, spelled) == shift
