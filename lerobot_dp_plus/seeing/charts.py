@@ -1,5 +1,6 @@
 """What was looked at, in pictures: what stands still, what was learned, what was made of single frames."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 from lerobot_dp_plus.explaining.page import Chapter
 from lerobot_dp_plus.explaining.style import INK, LINE, SOFT, colour, heading, save, sheet
 from lerobot_dp_plus.seeing.states import Seen
-from lerobot_dp_plus.sprites import Patch, View
+from lerobot_dp_plus.sprites import Frames, Patch, Scene, Unseeable, View
 
 #: Frames in a row of pictures.
 SHOWN = 8
@@ -21,7 +22,7 @@ def draw(seen: Seen, view: View, output: Path) -> list[Chapter]:
     """All pictures that there are."""
     chapters = [still(seen, output / "still.png")]
     if seen.refused is not None and seen.refused.rows:
-        chapters.insert(0, why_not(seen, output / "refused.png"))
+        chapters.insert(0, why_not(seen.refused, seen.frames, seen.scene, output / "refused.png"))
     if seen.reading is not None:
         spread = torch.linspace(0, len(seen.frames) - 1, SHOWN).round().long()
         worst = seen.reading.fit.error.argsort(descending=True)[:SHOWN]
@@ -46,16 +47,24 @@ def still(seen: Seen, path: Path) -> Chapter:
     """The background, the robot's look and the thing's."""
     title = "What stands still, and what moves?"
     said = "The median picture; the looks of the robot and of the thing that were learned, over a checked ground where they are transparent."
+    robot = seen.scene.robot if seen.sprite is None else seen.sprite.robot
+    return shown_looks(title, said, seen.scene.background, robot, [seen.sprite.thing] if seen.sprite else [], path)
+
+
+def shown_looks(
+    title: str, said: str, background: Tensor, robot: Patch | None, things: Sequence[Patch], path: Path
+) -> Chapter:
+    """A background (3, h, w), and the looks that were learned."""
     figure = sheet(10.4, 3.9)
     heading(figure, title, said)
-    looks = {"background": _shown(seen.scene.background)}
-    robot = seen.scene.robot if seen.sprite is None else seen.sprite.robot
+    looks = {"background": _shown(background)}
     if robot is not None:
         looks["robot"] = _on_checks(robot)
-    if seen.sprite is not None:
-        looks["thing"] = _on_checks(seen.sprite.thing)
+    for number, thing in enumerate(things):
+        looks[f"thing {number + 1}" if len(things) > 1 else "thing"] = _on_checks(thing)
+    width = min(0.25, 0.98 / len(looks))
     for column, (name, picture) in enumerate(looks.items()):
-        axes = figure.add_axes((0.02 + column * 0.25, 0.02, 0.23, 0.62))
+        axes = figure.add_axes((0.02 + column * width, 0.02, width - 0.02, 0.62))
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(name, size=9, color=SOFT, loc="left", pad=3)
         axes.axis("off")
@@ -70,18 +79,29 @@ def frames(seen: Seen, view: View, rows: Tensor, title: str, said: str, path: Pa
     with torch.no_grad():
         drawn = seen.sprite(seen.reading.fit.pose.rows(rows), some.robots)
     points = view.pixels(seen.points[rows].unflatten(-1, (-1, 2)), seen.frames.size).numpy()
+    return drawn_frames(some.bright, drawn, rows, [points[:, RING]], title, said, path)
+
+
+def drawn_frames(
+    recorded: Tensor, drawn: Tensor, rows: Tensor, lines_of: Sequence[np.ndarray], title: str, said: str, path: Path
+) -> Chapter:
+    """Frames (B, 3, h, w) as recorded with lines in them, each (B, P, 2) in pixels; as drawn; and the difference."""
     said += " Above as recorded, with the points that are written; then as it is drawn from the pose alone; below four times the difference."
     count = len(rows)
     figure = sheet(10.4, 5.0)
     heading(figure, title, said)
-    lines = [some.bright, drawn, (0.5 + 4 * (drawn - some.bright))]
+    height, width = recorded.shape[-2:]
+    lines = [recorded, drawn, (0.5 + 4 * (drawn - recorded))]
     for line, pictures in enumerate(lines):
         for column, picture in enumerate(pictures):
             axes = figure.add_axes((0.02 + column * 0.96 / count, 0.52 - 0.25 * line, 0.94 / count, 0.24))
-            height, width = seen.frames.size
             axes.imshow(_shown(picture), extent=(0, width, height, 0), interpolation="nearest")
             if line == 0:
-                axes.plot(*points[column][RING].T, color=colour(1), lw=0.9)
+                for number, line_of in enumerate(lines_of):
+                    dot = "o" if len(line_of[column]) <= 2 else ""
+                    axes.plot(
+                        *line_of[column].T, color=colour(1 + number), lw=0.9, marker=dot, ms=3, markeredgecolor="white"
+                    )
                 axes.set_title(f"{int(rows[column])}", size=7.5, color=SOFT, pad=2)
                 axes.set(xlim=(0, width), ylim=(height, 0))
             axes.axis("off")
@@ -111,18 +131,17 @@ def figures(seen: Seen, path: Path) -> Chapter:
     return Chapter(title, said, path, "Histograms of the figures without labels")
 
 
-def why_not(seen: Seen, path: Path) -> Chapter:
+def why_not(refused: Unseeable, all_frames: Frames, scene: Scene, path: Path) -> Chapter:
     """The frames that show which assumption failed, and what differs from the background in them."""
-    assert seen.refused is not None
-    rows = torch.tensor(seen.refused.rows)
-    some = seen.frames.part(rows)
+    rows = torch.tensor(refused.rows)
+    some = all_frames.part(rows)
     title, said = (
-        f"Not so: {seen.refused.assumption}",
-        f"{seen.refused.said}. Below, what differs from the median picture.",
+        f"Not so: {refused.assumption}",
+        f"{refused.said}. Below, what differs from the median picture.",
     )
     figure = sheet(10.4, 4.6)
     heading(figure, title, said)
-    difference = seen.scene.foreground(some.bright, some.robots)
+    difference = scene.foreground(some.bright, some.robots)
     for column, (picture, differs) in enumerate(zip(some.bright, difference, strict=True)):
         for line, shown in enumerate((_shown(picture), differs.clamp(0, 1).numpy())):
             axes = figure.add_axes((0.02 + column * 0.162, 0.37 - 0.35 * line, 0.157, 0.33))

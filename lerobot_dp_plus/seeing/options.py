@@ -22,6 +22,7 @@ def see_parser() -> argparse.ArgumentParser:
             "dp-plus see data/pixels --root data/seen",
             "lerobot train --config_path=configs/pusht_pixels.json --dataset.root=data/seen",
             "dp-plus see data/table --root data/seen --mirror none --view -0.3 0.3 0.2 -0.2",
+            "dp-plus see data/blocks --root data/seen --things 3 --view 0 1 0 1",
         ],
     )
     parser.add_argument("dataset", help="folder of a LeRobotDataset, or USER/NAME on the Hub")
@@ -43,6 +44,14 @@ def see_parser() -> argparse.ArgumentParser:
         choices=MIRRORS,
         default=MIRRORS[0],
         help="the task's mirror image, which fixes the thing's frame and checks the poses; pusht: about the anti-diagonal",
+    )
+    parser.add_argument(
+        "--things",
+        type=int,
+        default=1,
+        metavar="K",
+        help="how many rigid things move beside the robot; of several each has a centre and, unless it looks alike from several "
+        "sides, a point ahead of it, and no mirror is asked",
     )
     parser.add_argument("--seed", type=int, default=0, help="in which order pictures are learned from")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the page is written; outputs/see/NAME")

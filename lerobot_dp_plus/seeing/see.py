@@ -11,15 +11,27 @@ from tqdm import tqdm
 
 import lerobot_dp_plus
 from lerobot_dp_plus.augmentation import PushTMirror
+from lerobot_dp_plus.explaining.page import Chapter
 from lerobot_dp_plus.hub.files import write_whole
 from lerobot_dp_plus.seeing.charts import draw
 from lerobot_dp_plus.seeing.copying import NOTE, copy_with
 from lerobot_dp_plus.seeing.footage import camera_of, frames_of, opened
 from lerobot_dp_plus.seeing.options import see_parser
 from lerobot_dp_plus.seeing.page import write_page
-from lerobot_dp_plus.seeing.states import see
-from lerobot_dp_plus.sprites import CONTRADICTION, Mirror, Quality, View
+from lerobot_dp_plus.seeing.several import SeenSeveral, see_several
+from lerobot_dp_plus.seeing.several_charts import draw_several
+from lerobot_dp_plus.seeing.states import Seen, see
+from lerobot_dp_plus.sprites import CONTRADICTION, Frames, LayersQuality, Mirror, Quality, View, alike
 
+#: The most things; orders of layers are tried one by one.
+MOST = 4
+#: How to train on the copy.
+ONE = "lerobot train --config_path=configs/pusht_pixels.json --dataset.root={root}"
+SEVERAL = (
+    "lerobot train policy=dp_plus_transformer dataset={root} --policy.state_estimation.type=regression "
+    "--policy.dynamics.type=outcome --policy.selection.type=lowest_energy --policy.image_encoder.type=small_cnn "
+    "--policy.image_encoder.crop_ratio=1"
+)
 #: What to do instead.
 WAY_OUT = (
     "Nothing was written. Without states found in pictures a policy sees the pictures themselves: "
@@ -36,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = see_parser().parse_args(argv)
     view = View(*options.view)
-    mirror = Mirror(PushTMirror(), view) if options.mirror == "pusht" else None
+    if not 1 <= options.things <= MOST:
+        raise ValueError(f"things = {options.things}: must be at least 1 and at most {MOST}")
+    mirror = Mirror(PushTMirror(), view) if options.mirror == "pusht" and options.things == 1 else None
     root: Path = options.root
     if root.exists() and not options.overwrite:
         raise FileExistsError(f"root = {root} exists; choose another folder or pass --overwrite")
@@ -54,19 +68,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             "--mirror=none does without"
         )
     with _Bars() as bars:
-        seen = see(frames, view, mirror, seed=options.seed, tell=bars)
-    figures = told(seen.quality, max(frames.size)) if seen.quality else []
+        found = _several if options.things > 1 else _one
+        seen, figures, chapters = found(frames, view, mirror, options, output, bars)
     refused = f"An assumption does not hold: {seen.refused}. {WAY_OUT}" if seen.refused else ""
-    command = f"lerobot train --config_path=configs/pusht_pixels.json --dataset.root={root}"
-    assumed = assumptions(camera, view, None if options.no_robot else options.view, options.mirror)
-    page = write_page(output / "index.html", name, refused, command, figures, assumed, draw(seen, view, output))
+    command = (ONE if options.things == 1 else SEVERAL).format(root=root)
+    robot = None if options.no_robot else options.view
+    assumed = assumptions(camera, view, robot, "pusht" if mirror else "none", options.things)
+    page = write_page(output / "index.html", name, refused, command, figures, assumed, chapters)
     note = {
         "made_by": f"lerobot_dp_plus {lerobot_dp_plus.__version__}, dp-plus see",
         "source": name,
         "camera": camera,
         "view": list(options.view),
         "robot": not options.no_robot,
-        "mirror": options.mirror,
+        "mirror": "pusht" if mirror else "none",
+        "things": options.things,
         "seed": options.seed,
         "frames": len(frames),
         "quality": asdict(seen.quality) if seen.quality else None,
@@ -83,6 +99,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"  {command}", style="bold cyan", markup=False, highlight=False, soft_wrap=True)
     console.print(f"open {page}", markup=False, highlight=False)
     return 0
+
+
+def _one(
+    frames: Frames, view: View, mirror: Mirror | None, options: Any, output: Path, bars: "_Bars"
+) -> tuple[Seen | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
+    """What was seen of one thing, its figures and its pictures."""
+    seen = see(frames, view, mirror, seed=options.seed, tell=bars)
+    figures = told(seen.quality, max(frames.size)) if seen.quality else []
+    return seen, figures, draw(seen, view, output)
+
+
+def _several(
+    frames: Frames, view: View, mirror: Mirror | None, options: Any, output: Path, bars: "_Bars"
+) -> tuple[Seen | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
+    """The same of several things."""
+    seen = see_several(frames, view, options.things, seed=options.seed, tell=bars)
+    return seen, told_of_several(seen.quality) if seen.quality else [], draw_several(seen, view, output)
+
+
+def told_of_several(quality: LayersQuality) -> list[tuple[str, str]]:
+    """The figures of several things, each with what it means."""
+    figures = [
+        ("of what differs from the background is explained", f"{quality.explained:.1%}"),
+        ("mean squared error of a picture, colours in 0 … 1", f"{quality.reconstruction:.2g}"),
+        ("of the pictures are explained as well with two things in each other's places", f"{quality.swapped:.2%}"),
+    ]
+    sides = alike(quality)
+    for number, explained in enumerate(quality.each):
+        thing = f"thing {number + 1}"
+        figures += [
+            (f"of what {thing} shows is explained", f"{explained:.1%}"),
+            (f"of the pictures hide {thing}", f"{quality.hidden[number]:.2%}"),
+            (f"of the pictures are explained as well by another turn of {thing}", f"{quality.turned[number]:.2%}"),
+        ]
+        if sides[number]:
+            figures.append((f"{thing} looks alike from several sides: it has a place and", "no direction"))
+    return figures
 
 
 def told(quality: Quality, longest: int) -> list[tuple[str, str]]:
@@ -103,11 +156,19 @@ def told(quality: Quality, longest: int) -> list[tuple[str, str]]:
     return figures
 
 
-def assumptions(camera: str, view: View, robot: Any, mirror: str) -> list[str]:
+def assumptions(camera: str, view: View, robot: Any, mirror: str, things: int = 1) -> list[str]:
     """What is taken for granted, for the page."""
-    lines = [
+    several = [
+        f"{camera} stands still, and shows {things} things that move beside the robot.",
+        "Each is rigid, and moves and turns in the picture's plane. They look different from each other, are in sight, and always "
+        "lie over each other in the same order.",
+    ]
+    one = [
         f"{camera} stands still, and shows one thing that moves beside the robot.",
         "The thing is rigid, and moves and turns in the picture's plane.",
+    ]
+    lines = [
+        *(one if things == 1 else several),
         f"The picture's edges lie at x = {view.left:g} … {view.right:g} and y = {view.top:g} … {view.bottom:g}, in the units of "
         "observation.state"
         + (", whose first two numbers are the robot's place." if robot else "; the robot is not in sight."),
@@ -118,7 +179,8 @@ def assumptions(camera: str, view: View, robot: Any, mirror: str) -> list[str]:
             "fixes the thing's frame across the axis and its direction; along the axis the frame is that of the thing's look."
         )
     else:
-        lines.append("The thing's frame is that of its look: the centre of its opacity and its longest axis.")
+        whose = "The thing's frame is that of its look" if things == 1 else "Their frames are those of their looks"
+        lines.append(f"{whose}: the centre of its opacity and its longest axis.")
     return lines
 
 

@@ -58,14 +58,14 @@ def check_scene(frames: Frames, scene: Scene, things: int = 1) -> None:
         raise Unseeable(
             "the camera stands still",
             f"{share:.0%} of the pictures are explained better if the background is shifted",
-            _some(at[moved]),
+            some_of(at[moved]),
         )
     if some.robots is not None and scene.contrast < CONTRAST:
         raise Unseeable(
             "the robot is seen where states say it is",
             f"nothing differs from the background there (contrast {scene.contrast:.2f}). --view says which states lie at the "
             "picture's edges; --no-robot if it is not in sight",
-            _some(at),
+            some_of(at),
         )
     foreground = scene.foreground(some.bright, some.robots)
     areas = [[int(part.sum()) for part in blobs(each)] for each in foreground.numpy()]
@@ -77,14 +77,14 @@ def check_scene(frames: Frames, scene: Scene, things: int = 1) -> None:
         raise Unseeable(
             "something moves beside the robot",
             f"only {share:.0%} of the pictures differ from the median picture",
-            _some(at[~differs]),
+            some_of(at[~differs]),
         )
     two = second >= torch.clamp(SECOND * first[differs].float().median(), min=least)
     if things == 1 and (share := float(two.float().mean())) > TWO:
         raise Unseeable(
             "one thing moves beside the robot",
             f"{share:.0%} of the pictures show a second one. --things says how many there are",
-            _some(at[two]),
+            some_of(at[two]),
         )
 
 
@@ -102,7 +102,7 @@ def check_reading(reading: Reading, quality: Quality) -> None:
         raise Unseeable(
             "the thing looks different from each side",
             f"{quality.turned:.0%} of the pictures are explained as well if it is turned",
-            _some(fit.turned.nonzero()[:, 0]),
+            some_of(fit.turned.nonzero()[:, 0]),
         )
     if quality.mirrored is None or quality.contradicted is None or reading.apart is None:
         return
@@ -132,6 +132,6 @@ def shifted_better(pictures: Tensor, background: Tensor) -> Tensor:
     return best < (1 - BETTER) * still
 
 
-def _some(rows: Tensor) -> list[int]:
+def some_of(rows: Tensor) -> list[int]:
     """At most `SHOWN` rows, evenly spread."""
     return rows[torch.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().long()].tolist()

@@ -75,11 +75,16 @@ class Scene:
         """How much pictures (B, 3, h, w) differ from the background, (B, h, w); none where the robot is."""
         behind = self.background if background is None else background
         difference = (pictures - behind).abs().amax(1)
-        difference = difference * (difference > max(DIFFERS, DEVIATIONS * self.noise))
+        difference = difference * (difference > self.least)
         if robots is None or self.robot is None:
             return difference
         far = grid(difference.shape[-2], difference.shape[-1], pictures.device) - robots[:, None, None]
         return difference * (far.norm(dim=-1) > self.reach)
+
+    @property
+    def least(self) -> float:
+        """How much a pixel must differ to show something else."""
+        return max(DIFFERS, DEVIATIONS * self.noise)
 
     @property
     def reach(self) -> float:

@@ -5,6 +5,7 @@ three arms lie about 120° apart.
 """
 
 import torch
+from torch import Tensor
 
 from lerobot_dp_plus.sprites.placing import cut, grid
 from lerobot_dp_plus.sprites.scene import Frames, Scene, blobs
@@ -22,25 +23,34 @@ def first_look(frames: Frames, scene: Scene) -> Patch:
     Raises:
         LookupError: there is none.
     """
-    some, size = frames.spread(), frames.size
-    pictures = some.bright
-    found = scene.foreground(pictures, some.robots)
-    best, chosen = 0, None
-    for row, foreground in enumerate(found.numpy()):
-        parts = blobs(foreground)
-        if not parts or (area := int(parts[0].sum())) <= best:
+    some = frames.spread()
+    found = whole_parts(scene.foreground(some.bright, some.robots), some, scene)
+    if not found:
+        raise LookupError("no picture shows a thing whole and away from the robot")
+    row, mask = found[0]
+    return cut_out(some.bright[row], mask)
+
+
+def whole_parts(foreground: Tensor, some: Frames, scene: Scene) -> list[tuple[int, Tensor]]:
+    """The largest part of each of the foregrounds (B, h, w) that lies free: row and mask (h, w), the largest first."""
+    found = []
+    for row, each in enumerate(foreground.numpy()):
+        parts = blobs(each)
+        if not parts:
             continue
         mask = torch.from_numpy(parts[0])
         if _is_whole(mask) and _is_free(mask, None if some.robots is None else some.robots[row], scene.reach):
-            best, chosen = area, (row, mask)
-    if chosen is None:
-        raise LookupError("no picture shows a thing whole and away from the robot")
-    row, mask = chosen
-    places = grid(*size)[mask]
+            found.append((row, mask))
+    return sorted(found, key=lambda part: -int(part[1].sum()))
+
+
+def cut_out(picture: Tensor, mask: Tensor) -> Patch:
+    """What a picture (3, h, w) shows within a mask (h, w)."""
+    places = grid(*mask.shape)[mask]
     centre = places.mean(0)
     side = 2 * ROOM * float((places - centre).norm(dim=-1).max() + 0.5)
     still = torch.zeros(1)
-    colours = cut(pictures[row : row + 1], centre[None], still, side, TEMPLATE)[0]
+    colours = cut(picture[None], centre[None], still, side, TEMPLATE)[0]
     opacity = cut(mask[None, None].float(), centre[None], still, side, TEMPLATE)[0, 0]
     return Patch(colours, opacity, side)
 
