@@ -42,8 +42,6 @@ class FlowMap(Protocol):
         """x_t (B, H, A), t and u (B,)."""
 
 
-# What is observed
-
 #: The kinds of tokens: one vector for each observation step, places in a picture, words of an instruction, which robot it is.
 STEPS, PATCHES, WORDS, ROBOT = "steps", "patches", "words", "robot"
 #: Where a batch of several robots' data says which robot each sample is of, (B,) int64.
@@ -176,9 +174,6 @@ def join_rows(first: Condition, second: Condition) -> Condition:
         parts = [join_rows(*pair) for pair in zip(first, second, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return first
-
-
-# What is proposed and judged
 
 
 def entropy(weights: Tensor) -> Tensor:

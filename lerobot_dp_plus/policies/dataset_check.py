@@ -20,11 +20,17 @@ from lerobot_dp_plus.policies.missing_statistics import refuse_without_statistic
 from lerobot_dp_plus.policies.precision import emulated
 from lerobot_dp_plus.policies.readable import input_features_flag, is_numeric
 from lerobot_dp_plus.policies.relative_statistics import relative_statistics
-from lerobot_dp_plus.policies.robots_data import adopt_robots
+from lerobot_dp_plus.policies.robots_data import adopt_robots, note_robots
 from lerobot_dp_plus.policies.saved_pipelines import UsableStatistics
 from lerobot_dp_plus.policies.statistics import reach_of_actions, training_statistics
 
 logger = logging.getLogger(__name__)
+
+
+def validate_features(config: DpPlusConfig, meta: Any) -> None:
+    """Raise a ValueError naming a feature that cannot be read; of several robots, by the metadata of their data."""
+    note_robots(config, meta)
+    config.validate_features()
 
 
 def adopt_dataset(config: DpPlusConfig, meta: Any) -> None:

@@ -264,8 +264,7 @@ def check_training(config: "DpPlusConfig") -> None:
         )
     if config.dtype not in DTYPES:
         raise ValueError(f"dtype = {config.dtype!r}: legal are {', '.join(DTYPES)}")
-    members = config.auxiliaries.values()
-    for member in members:
+    for member in (members := config.auxiliaries.values()):
         member.check_training(config.drop_n_last_frames)
     if getattr(config.network, "insulated", False) and not any(member.teaches_backbone for member in members):
         raise ValueError(

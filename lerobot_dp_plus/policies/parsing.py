@@ -23,11 +23,13 @@ import traceback
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import draccus
 import mergedeep
+import yaml
 from draccus import cfgparsing
 from draccus.argparsing import ArgumentParser
 from draccus.utils import CONFIG_ARG, DecodingError, ParsingError, deflatten
@@ -133,6 +135,9 @@ def _parsed(text: str) -> Any:
     if isinstance(value, str) and value.startswith("include"):
         with open(value.removeprefix("include "), encoding="utf-8") as file:
             return cfgparsing.load_config(file)
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        with suppress(yaml.YAMLError):  # [red,blue], which is no JSON, as draccus reads flags beside a checkpoint
+            return yaml.safe_load(value)
     return value
 
 

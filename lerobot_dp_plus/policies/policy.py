@@ -22,7 +22,7 @@ from lerobot_dp_plus.policies.batch_loss import batch_loss, split_batch
 from lerobot_dp_plus.policies.chunk_model import ChunkModel, parameter_groups
 from lerobot_dp_plus.policies.configuration_dp_plus import FORMAT_VERSION, DpPlusConfig
 from lerobot_dp_plus.policies.contrast import Contrast
-from lerobot_dp_plus.policies.dataset_check import adopt_dataset
+from lerobot_dp_plus.policies.dataset_check import adopt_dataset, validate_features
 from lerobot_dp_plus.policies.episode import Episode, Episodes, EvaluationMode
 from lerobot_dp_plus.policies.loading import load_pretrained
 from lerobot_dp_plus.policies.numbers import as_weights
@@ -76,7 +76,7 @@ class DpPlusPolicy(PreTrainedPolicy):
         super().__init__(config)
         if not isinstance(config, DpPlusConfig):
             raise ValueError(f"policy type {config.type!r}: legal here are the dp_plus_* types")
-        config.validate_features()
+        validate_features(config, dataset_meta)
         self._is_to_be_trained = dataset_meta is not None
         if dataset_meta is not None:
             config.follow(dataset_meta.fps)

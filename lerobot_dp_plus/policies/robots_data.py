@@ -23,8 +23,26 @@ logger = logging.getLogger(__name__)
 _NOTE = "_dp_plus_robot_statistics"
 
 
+def note_robots(config: "DpPlusConfig", meta: Any) -> None:
+    """Note what each robot has where a training is on the data of several, and a config does not know them yet.
+
+    Raises:
+        ValueError: the policy's weights are of one robot.
+    """
+    found = {name: features_of(part) for name, part in embodiments.parts_of(meta).items()}
+    if not found or config.robots:
+        return
+    if config.pretrained_path is not None:
+        raise ValueError(
+            f"dataset.repo_id: the weights in {config.pretrained_path} are of one robot, and cannot be trained for {', '.join(found)}"
+        )
+    config.robots = found
+    whole = embodiments.whole(config)
+    config.input_features, config.output_features = whole.input_features, whole.output_features
+
+
 def adopt_robots(config: "DpPlusConfig", meta: Any, adopt: Any) -> None:
-    """Note what each robot has, and let `adopt(config of one robot, its metadata)` compare and note the rest.
+    """Let `adopt(config of one robot, its metadata)` compare each dataset with its robot, and note the rest.
 
     Raises:
         ValueError: a robot that weights were not trained for, or that is wider than what they are padded to; or as `adopt`.
@@ -34,13 +52,7 @@ def adopt_robots(config: "DpPlusConfig", meta: Any, adopt: Any) -> None:
         raise ValueError(
             f"embodiment = {config.embodiment}: a training on {', '.join(found)} serves all of them; leave it out, or train on one"
         )
-    if config.robots:
-        refuse_others(config, found)
-    elif config.pretrained_path is not None:
-        raise ValueError(
-            f"dataset.repo_id: the weights in {config.pretrained_path} are of one robot, and cannot be trained for {', '.join(found)}"
-        )
-    config.robots = config.robots or found
+    refuse_others(config, found)
     whole = embodiments.whole(config)
     config.input_features, config.output_features = whole.input_features, whole.output_features
     fitting.check(config)

@@ -1,11 +1,12 @@
 """A choice of thing is kept until there is a reason to choose anew; whoever is asked is told the things by name."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from lerobot.configs import FeatureType, PolicyFeature
+from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
 from tiny import HORIZON, frame, said
 
 from lerobot_dp_plus.asking import Question
@@ -141,3 +142,12 @@ def test_candidates_tell_how_ambiguous_it_is(monkeypatch: Any, going: list[int])
     torch.testing.assert_close(found.ambiguity, torch.tensor(3.0).log()[None])
     going[:] = [1] * N
     assert policy.candidates(seen, N).ambiguity.item() == 0  # type: ignore[union-attr]
+
+
+def test_things_are_named_on_the_command_line_of_a_checkpoint(tmp_path: Path) -> None:
+    tiny.config(inputs=INPUTS).save_pretrained(tmp_path)
+    for names in ("[red,blue]", '["red", "blue"]'):
+        flags = ["--modes.type=things", f"--modes.names={names}", "--modes.listed=3"]
+        assert PreTrainedConfig.from_pretrained(tmp_path, cli_overrides=flags).modes == Things(
+            ("red", "blue"), listed=3
+        )

@@ -34,7 +34,7 @@ def made_up(root: Path, widths: dict[str, int], seed: int, reach: float) -> Path
 
 def train(data: str, output: Path, *more: str) -> Path:
     """Four updates by LeRobot's script, a checkpoint after two; the last checkpoint's folder."""
-    policy = ["device=cpu", "push_to_hub=false", "horizon=8", "n_action_steps=4", *NETWORK["dp_plus_flow"]]
+    policy = ["device=cpu", "push_to_hub=false", "horizon=8", "n_action_steps=4", "things=3", *NETWORK["dp_plus_flow"]]
     switches = [f"--policy.{switch}" for switch in policy] if "--policy.type=dp_plus_flow" in more else []
     sizes = ("--steps=4", "--save_freq=2", "--batch_size=8", "--num_workers=0", "--log_freq=4", "--seed=3")
     run(lerobot_train, f"--dataset.repo_id={data}", f"--output_dir={output}", *more, *switches, *sizes)
@@ -46,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("robots")
     return {
         "pusht": made_up(root / "pusht", {STATE: 2, LISTED: 16, "action": 2}, 0, 512.0),
-        "other": made_up(root / "other", {STATE: 3, "action": 3}, 1, 1.0),
+        "other": made_up(root / "other", {STATE: 3, LISTED: 6, "action": 3}, 1, 1.0),
     }
 
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_knows_its_robots_and_their_statistics(both: Path) -> None:
 
 def test_each_robot_acts_at_its_own_width_and_in_its_own_units(both: Path) -> None:
     other = load_policy(both, embodiment="other")
-    action = other.act({STATE: np.full(3, 0.5)})
+    action = other.act({STATE: np.full(3, 0.5), LISTED: np.full(6, 0.5)})
     assert action.shape == (3,) and (np.abs(action) < 5).all()
     pusht = load_policy(both, embodiment="pusht")
     action = pusht.act({STATE: np.full(2, 200.0), LISTED: np.linspace(0, 500, 16)})
@@ -88,7 +88,7 @@ def test_one_robot_of_several_is_saved_alone(both: Path, tmp_path: Path) -> None
     loaded = load_policy(both, embodiment="other")
     for part in loaded:
         part.save_pretrained(tmp_path)
-    again, seen = load_policy(tmp_path), {STATE: np.full(3, 0.3)}
+    again, seen = load_policy(tmp_path), {STATE: np.full(3, 0.3), LISTED: np.full(6, 0.5)}
     actions = []
     for each in (loaded, again):
         torch.manual_seed(5)
@@ -121,7 +121,7 @@ def test_a_training_goes_on_as_if_it_had_not_stopped(both: Path, tmp_path: Path)
 def test_it_is_trained_further_on_one_robot_or_on_all(both: Path, data: dict[str, Path], tmp_path: Path) -> None:
     path = f"--policy.path={both}"
     one = train("made/up", tmp_path / "one", path, "--policy.embodiment=other", f"--dataset.root={data['other']}")
-    assert load_policy(one).act({STATE: np.full(3, 0.5)}).shape == (3,)
+    assert load_policy(one).act({STATE: np.full(3, 0.5), LISTED: np.full(6, 0.5)}).shape == (3,)
     listed = f"[pusht={data['pusht']},other={data['other']}]"
     again = train(listed, tmp_path / "all", path)
     assert load_policy(again, embodiment="pusht").policy.config.observed_features == {LISTED: (16,), STATE: (2,)}
