@@ -64,9 +64,8 @@ class Contender:
 
 
 CHOICE = DYNAMICS | {"dynamics.frame.type": "pusht_block"}
-#: An energy costs as many network calls as there are chunks to compare; so many, of a network so small, are what a processor
-#: can bear.
-FEW = {"objective.counter_examples": 8, "network.dim": 64, "network.depth": 2}
+#: An energy costs as many network calls as there are chunks to compare; so many are what a processor can bear.
+FEW = {"objective.counter_examples": 8}
 SEARCHES: dict[str, dict[str, Any]] = {
     "smooth search": {"type": "smooth"},
     "Langevin": {"type": "langevin", "samples": 8, "iterations": 25},
