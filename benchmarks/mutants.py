@@ -74,11 +74,11 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("heads/contrasting.py", "heads/test_contrasting.py"): [
         (
-            "softplus(demonstrated[:, None] - others)",
-            "softplus(others - demonstrated[:, None])",
+            "softplus(better - worse)",
+            "softplus(worse - better)",
             "disturbed chunks win",
         ),
-        ("self.fine * (self.coarse / self.fine) ** place", "self.fine", "nothing far from a demonstration is seen"),
+        ("(self.fine / self.coarse) ** times)", "self.fine / self.coarse)", "the clock does not tell the noise"),
         ("/ (1 + wave)", "", "smooth noise is white"),
     ],
     ("heads/search.py", "heads/test_implicit.py"): [
