@@ -291,7 +291,7 @@ def test_a_field_of_another_member_is_refused(switches):
         ),
         ("dynamics", ["none", "outcome"]),
         ("state_estimation", ["none", "regression"]),
-        ("auxiliary", ["gaze_position", "gaze_reconstruction", "next_state", "none"]),
+        ("auxiliary", ["gaze_position", "gaze_reconstruction", "next_state", "none", "text"]),
         ("forward", ["identity", "joint_limits", "pusht"]),
         ("projection", ["kaczmarz", "none"]),
         ("execution", ["agreement", "ensemble", "fixed"]),
