@@ -24,6 +24,7 @@ Episodes are those of LeRobot's `eval`, number by number; the files here keep th
 | `evaluate.py`   | all of it: `dp-plus evaluate`                                                       |
 | `instruction.py` | the same scenes with other sentences: `dp-plus evaluate --swap-task`                |
 | `ambiguity.py` | how many things a policy might do, and a sentence fits: `dp-plus evaluate --ambiguity` |
+| `told_scenes.py` | what these two share: the environment, and the file they write                |
 | `watched_runs.py` | episodes of PushT side by side, with somebody watching or interfering              |
 | `calibrate.py`  | thresholds of surprise and strangeness: `dp-plus calibrate`                         |
 | `arena.py`       | one run, step by step, and what the policy has observed of it                      |

@@ -5,7 +5,6 @@ thing should leave one, and one that fits three should leave three: the ambiguit
 log 3 = 1.10. Nothing is executed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from lerobot.envs import EnvConfig
 from rich.console import Console
 from rich.table import Table
 
 from lerobot_dp_plus.environments.things import THINGS
-from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
-from lerobot_dp_plus.evaluation.instruction import environment_of
+from lerobot_dp_plus.evaluation.told_scenes import written
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.notation import entropy
 from lerobot_dp_plus.policies.acting import Loaded, batched, load_switched
@@ -133,21 +132,10 @@ def shown(rows: Sequence[Scenes], console: Console | None = None) -> None:
 
 def main(options: Any, switches: Sequence[str]) -> int:
     """The command of one checkpoint, with what `evaluate` has parsed and the switches of the policy."""
-    (policy,) = options.checkpoints
-    folder = pretrained_folder(policy)
-    env = environment_of(folder, options.env)
-    rows = ambiguity(folder, env, options.episodes, options.seed, options.ambiguity, switches)
-    shown(rows)
-    output = options.output_dir or Path("outputs/evaluate") / policy.resolve().name
-    output.mkdir(parents=True, exist_ok=True)
-    noted = {
-        "policy": str(folder),
-        "weights_sha256": weights_digest(folder),
-        "environment": env.type,
-        "seeds": [options.seed, options.seed + options.episodes - 1],
-        "candidates": options.ambiguity,
-        "rows": [asdict(row) for row in rows],
-    }
-    (output / FILE).write_text(json.dumps(noted, indent=2) + "\n")
-    print(output / FILE)
-    return 0
+
+    def look(folder: Path, env: EnvConfig) -> dict[str, Any]:
+        rows = ambiguity(folder, env, options.episodes, options.seed, options.ambiguity, switches)
+        shown(rows)
+        return {"candidates": options.ambiguity, "rows": [asdict(row) for row in rows]}
+
+    return written(options, FILE, look)

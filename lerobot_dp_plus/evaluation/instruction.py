@@ -5,7 +5,6 @@ training never had, without a sentence, and with one that fits several things. W
 policy that looks only at the scene grasps the same thing whatever is said.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,11 +17,8 @@ from lerobot.envs import EnvConfig
 from rich.console import Console
 from rich.table import Table
 
-import lerobot_dp_plus.environments.blocks_config
-import lerobot_dp_plus.environments.pucks_config  # noqa: F401  (registers an environment, as does the line above)
 from lerobot_dp_plus.environments.sentences import KINDS
-from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
-from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures
+from lerobot_dp_plus.evaluation.told_scenes import written
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.policies.acting import Loaded, load_switched
 
@@ -157,42 +153,12 @@ def _with_interval(count: int, episodes: int) -> str:
     return f"{count} ({low:.0f}–{high:.0f})"
 
 
-def environment_of(folder: Path, name: str | None) -> EnvConfig:
-    """The environment with this name, or that of the training in `folder`, as the policy is to see it.
-
-    Raises:
-        ValueError: there is no such environment, or nobody named one.
-    """
-    saved = folder / "train_config.json"
-    if name is None and saved.is_file():
-        name = (json.loads(saved.read_text()).get("env") or {}).get("type")
-    known = EnvConfig.get_known_choices()
-    if name is None or name not in known:
-        raise ValueError(
-            f"--env {name}: give the environment, for example --env blocks; known are {', '.join(sorted(known))}"
-        )
-    inputs = json.loads((folder / "config.json").read_text()).get("input_features")
-    shows = obs_type(name, bool(policy_sees_pictures(inputs)))
-    return known[name](**({} if shows is None else {"obs_type": shows}))
-
-
 def main(options: Any, switches: Sequence[str]) -> int:
     """The command of one checkpoint, with what `evaluate` has parsed and the switches of the policy."""
-    (policy,) = options.checkpoints
-    folder = pretrained_folder(policy)
-    env = environment_of(folder, options.env)
-    heard = swap_task(folder, env, options.episodes, options.seed, options.kinds, switches)
-    shown(heard)
-    output = options.output_dir or Path("outputs/evaluate") / policy.resolve().name
-    output.mkdir(parents=True, exist_ok=True)
-    noted = {
-        "policy": str(folder),
-        "weights_sha256": weights_digest(folder),
-        "environment": env.type,
-        "seeds": [options.seed, options.seed + options.episodes - 1],
-        "switches": list(switches),
-        "kinds": [asdict(row) for row in heard],
-    }
-    (output / FILE).write_text(json.dumps(noted, indent=2) + "\n")
-    print(output / FILE)
-    return 0
+
+    def look(folder: Path, env: EnvConfig) -> dict[str, Any]:
+        heard = swap_task(folder, env, options.episodes, options.seed, options.kinds, switches)
+        shown(heard)
+        return {"switches": list(switches), "kinds": [asdict(row) for row in heard]}
+
+    return written(options, FILE, look)

@@ -81,11 +81,7 @@ def explain_aloha(
     Image.fromarray(seen.picture).save(camera)
     chapters = [Chapter("What is the situation?", "The camera's picture.", camera, "The camera's picture")]
     chapters.append(_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen))
-    if seen.calls:
-        chapters.append(
-            _chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen)
-        )
-    chapters.append(_chapter(output / "choice.png", "The energies of all plans", curves.choosing, seen))
+    chapters += _how_they_came(output, seen)
     run.close()
     return seen, chapters
 
@@ -112,13 +108,17 @@ def explain_table(
             made.task_description,
         )
     ]
-    if seen.calls:
-        chapters.append(
-            _chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen)
-        )
-    chapters.append(_chapter(output / "choice.png", "The energies of all plans", curves.choosing, seen))
+    chapters += _how_they_came(output, seen)
     run.close()
     return seen, chapters
+
+
+def _how_they_came(output: Path, seen: Seen) -> list[Chapter]:
+    """How noise became plans, where that is known, and which of them was chosen."""
+    made = []
+    if seen.calls:
+        made.append(_chapter(output / "denoising.png", "Noise becoming plans, step by step", curves.denoising, seen))
+    return [*made, _chapter(output / "choice.png", "The energies of all plans", curves.choosing, seen)]
 
 
 def _table(env: str) -> Any:

@@ -17,7 +17,7 @@ from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
 from lerobot_dp_plus.encoders import WORDS_VALID
 from lerobot_dp_plus.environments.blocks import TRAY, Blocks
 from lerobot_dp_plus.environments.blocks_config import BlocksConfig
-from lerobot_dp_plus.evaluation import ambiguity, evaluate, instruction
+from lerobot_dp_plus.evaluation import ambiguity, evaluate, instruction, told_scenes
 from lerobot_dp_plus.evaluation.instruction import Heard, played, shown, swap_task
 from lerobot_dp_plus.evaluation.options import evaluate_parser
 from lerobot_dp_plus.loading import fast_loading
@@ -167,7 +167,7 @@ def test_bad_input_is_named(learned, tmp_path):
     with pytest.raises(ValueError, match="--kinds shouted: legal are named"):
         swap_task(learned, env, 1, 0, ["shouted"])
     with pytest.raises(ValueError, match="--env nowhere: give the environment, for example --env blocks"):
-        instruction.environment_of(learned, "nowhere")
+        told_scenes.environment_of(learned, "nowhere")
     with pytest.raises(ValueError, match=r"reads no instruction \(words\.type=none\)"):
         swap_task(Path("hub_cards/pusht_state"), env, 1, 0)
 
