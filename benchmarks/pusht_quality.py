@@ -68,6 +68,9 @@ from benchmarks.paired import (
     steps_of,
 )
 
+#: Flags that name folders of a machine, of which no file tells.
+FOLDERS = ("--config_path=", "--dataset.root=", "--output_dir=")
+
 
 def judged_on(options: argparse.Namespace) -> tuple[int, int]:
     """First environment seed and number of episodes."""
@@ -102,7 +105,7 @@ def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> d
     trained = train_once(name_of_training(row), command, seed, folder)
     first, episodes = judged_on(options)
     report = evaluate_once(row.name, trained, seed, first, episodes, folder, *row.evaluate, average=row.average)
-    return report | {"train": row.train or command[3:]}
+    return report | {"train": row.train or [flag for flag in command[3:] if not flag.startswith(FOLDERS)]}
 
 
 def host_row(options: argparse.Namespace) -> Row:

@@ -113,6 +113,7 @@ _WORDS = {
         "none": "not used",
         "pusht_mirror": "PushT's mirror symmetry, an exact one",
         "color_jitter": "brightness, contrast, saturation and hue of images, per sample",
+        "shift": "pictures, states and actions moved together, per sample",
     },
 }
 AXES = tuple(_WORDS)

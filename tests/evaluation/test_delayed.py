@@ -25,6 +25,7 @@ class Counted:
             stride=1,
             n_action_steps=2,
             use_relative_actions=False,
+            dynamics=SimpleNamespace(reads_start=False),
         )
         self.model = nn.Linear(1, 1)
         self.told: list[dict] = []

@@ -43,6 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_evaluate(spelling: str, seen: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(Stop):
         entry.main(["evaluate", f"policy={tmp_path}", spelling.format("output", "dir", tmp_path / "out"), "--a.b_c=1"])
     assert seen["output_dir"] == tmp_path / "out"
