@@ -7,7 +7,10 @@ checkout="$PWD"
 room="$(mktemp -d)"
 trap 'rm -rf "$room"' EXIT
 
-.venv/bin/python -m build --installer uv --outdir "$room/dist" "$checkout" >"$room/build.log" 2>&1 || { tail -n 30 "$room/build.log"; exit 1; }
+# uv where it can reach what the build needs; pip where only that is set up.
+.venv/bin/python -m build --installer uv --outdir "$room/dist" "$checkout" >"$room/build.log" 2>&1 ||
+    .venv/bin/python -m build --outdir "$room/dist" "$checkout" >"$room/build.log" 2>&1 ||
+    { tail -n 30 "$room/build.log"; exit 1; }
 wheel="$(ls "$room"/dist/*.whl)"
 echo "package: $(ls "$room/dist" | tr '\n' ' ')"
 
