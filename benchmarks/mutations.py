@@ -7,6 +7,7 @@ table; the working tree is never touched. `--only TEXT` takes those whose file o
 
 import argparse
 import ast
+import importlib.util
 import multiprocessing
 import os
 import re
@@ -74,7 +75,8 @@ def broken(root: Path, mutant: Mutant) -> str:
 def write(file: Path, text: str) -> None:
     """Put a text into a module. What Python compiled of it goes: it is told apart by size and time alone."""
     file.write_text(text)
-    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
+    kept = Path(importlib.util.cache_from_source(str(file))).parent  # beside it, or where PYTHONPYCACHEPREFIX says
+    for compiled in kept.glob(f"{file.stem}.*.pyc"):
         compiled.unlink()
 
 

@@ -1,6 +1,8 @@
 """The table of faults follows the code, and the runner tells what is noticed from what is not."""
 
 import json
+import py_compile
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,15 @@ def test_the_table_is_printed(toy, capsys) -> None:
     assert mutations.main(["--list"], toy, [WRONG, AT_ZERO]) == 0
     said = capsys.readouterr().out
     assert "2 faults" in said and "toy/sign.py:5" in said and "tests/test_sign.py" in said
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_was_compiled_of_a_text_goes_with_it(tmp_path, monkeypatch, elsewhere) -> None:
+    """A fault of the same length, written in the same second, would not be seen otherwise."""
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "cache") if elsewhere else None)
+    file = tmp_path / "sign.py"
+    file.write_text(SIGN)
+    compiled = Path(py_compile.compile(str(file), doraise=True))
+    assert compiled.is_file() and compiled.is_relative_to(tmp_path / "cache") is elsewhere
+    mutations.write(file, SIGN.replace("-", "+"))
+    assert not compiled.exists()
