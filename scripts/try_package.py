@@ -28,7 +28,8 @@ def main() -> int:
         assert isinstance(loaded.policy, DpPlusPolicy)
         action = loaded.act(observation)
         assert action.shape == (2,) and np.isfinite(action).all(), action
-    tiny = ["--steps=2", "--save_freq=2", "--batch_size=4", "--policy.network.dim=16", "--episodes=1"]
+    # Enough samples for the dynamics model to see an end of an episode.
+    tiny = ["--steps=2", "--save_freq=2", "--batch_size=256", "--policy.network.dim=16", "--episodes=1"]
     demo = [str(Path(sys.executable).parent / "dp-plus"), "demo", *tiny]
     done = subprocess.run(demo, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
