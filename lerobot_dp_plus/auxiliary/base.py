@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, NotRequired, Self, TypedDict, Unpack
 
 import draccus
 from torch import Tensor, nn
@@ -110,24 +110,28 @@ class Surroundings(NamedTuple):
     write: Callable[[int, int], nn.Module] | None = None
 
 
+class Around(TypedDict):
+    """What a loss may need of the policy around it.
+
+    Args:
+        every: whether the loss of every sample is asked for. Otherwise a member may look at only some, to save time.
+        condition: what the policy's network made of the tokens.
+        network: that network.
+    """
+
+    every: bool
+    condition: NotRequired[Condition]
+    network: NotRequired[nn.Module | None]
+
+
 class AuxiliaryModel(nn.Module, ABC):
     """What is trained in the same run as the policy."""
 
     @abstractmethod
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
         """The weighted loss of a batch.
 
-        tokens are those of the policy's own observations, condition is what its network made of them. `every` asks for the
-        loss of every sample. Otherwise a member may look at only some of them, to save time. `network` is the policy's.
+        tokens are those of the policy's own observations. Members take what they need of `Around`, by name.
         """
 
     @property

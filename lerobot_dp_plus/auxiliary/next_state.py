@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import nn
 
-from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Data, Further, Loss, Needs, Surroundings, View
-from lerobot_dp_plus.notation import PATCHES, STEPS, Condition, Tokens
+from lerobot_dp_plus.auxiliary.base import Around, AuxiliaryModel, Data, Further, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.notation import PATCHES, STEPS, Tokens
 from lerobot_dp_plus.units import Units
 
 
@@ -49,16 +50,7 @@ class NextStateModel(AuxiliaryModel):
         inputs, outputs = surroundings.token_width + surroundings.action_dim, sum(surroundings.state_dims.values())
         self.predict = nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, outputs))
 
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
         states = torch.cat([view.observations[key] for key in self.keys], -1)  # (B, 2, C)
         looks = {STEPS: lambda values: values[:, -1], PATCHES: lambda values: values.mean(1)}
         seen = [looks[span.kind](span.values) for span in tokens if span.kind in looks]

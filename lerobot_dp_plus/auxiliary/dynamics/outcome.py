@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Data, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary.base import Around, AuxiliaryModel, Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.dynamics.base import Dynamics
 from lerobot_dp_plus.auxiliary.dynamics.ends import Context, Ends, Gaussian
 from lerobot_dp_plus.auxiliary.dynamics.ends.context import sentence_vector
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Moment, Observed
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Information, Weighting
-from lerobot_dp_plus.notation import Condition, Energy, Scene, Tokens
+from lerobot_dp_plus.notation import Energy, Scene, Tokens
 from lerobot_dp_plus.units import ACTION, Units
 
 #: The frame of an episode's start, from any frame of it: a window that reaches so far back is filled with its first one.
@@ -138,16 +138,7 @@ class OutcomeModel(AuxiliaryModel):
         """
         return self._outcome(self._moment(self._framed(states, units), self._framed({ACTION: actions}, units)), units)
 
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
         """Mean error of the steps that are real; while training, the ends of episodes are gathered."""
         states = {key: view.observations[key][:, : -self.steps] for key in self.keys}
         future = {key: view.observations[key][:, -self.steps :] for key in self.keys}

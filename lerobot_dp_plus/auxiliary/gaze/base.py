@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.auxiliary.base import AuxiliaryModel, Data, Further, Loss, Needs, Surroundings, View
-from lerobot_dp_plus.notation import GAZE, Condition, Tokens
+from lerobot_dp_plus.auxiliary.base import Around, AuxiliaryModel, Data, Further, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.notation import GAZE, Tokens
 from lerobot_dp_plus.units import Units
 
 
@@ -83,20 +83,11 @@ class GazeModel(AuxiliaryModel):
     def each(self, read: Tensor, picture: Tensor, box: Tensor, valid: Tensor) -> Tensor:
         """Losses (B,) of what was read (B, Q, D), with pictures (B, 3, H, W) and boxes (B, 3), of which those in `valid` count."""
 
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
         box = units.physical(GAZE, view.observations[GAZE][:, -1])
         valid = real_boxes(box, units.physical(GAZE, torch.zeros_like(box[0])))
         picture = view.observations[self.camera][:, -1]
-        each = self.each(self.norm(self.read(condition)), picture, box.nan_to_num(0.5), valid)
+        each = self.each(self.norm(self.read(around.get("condition"))), picture, box.nan_to_num(0.5), valid)
         return Loss(self.weight * each, valid.to(each.dtype))
 
 

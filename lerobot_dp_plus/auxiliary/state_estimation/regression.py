@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.auxiliary.base import Data, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.auxiliary.base import Around, Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.state_estimation.base import StateEstimation, StateEstimator
-from lerobot_dp_plus.notation import Condition, Tokens
+from lerobot_dp_plus.notation import Tokens
 from lerobot_dp_plus.units import Units
 
 
@@ -88,18 +88,9 @@ class RegressionModel(StateEstimator):
         with torch.autocast(tokens.values.device.type, enabled=False):  # half precision rounds places to a pixel
             return {self.state: nn.functional.linear(tokens.values.to(dtype), weight.to(dtype), bias.to(dtype))}
 
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
         batch = len(view.real)
-        looked_at = batch if every else min(self.samples, batch)
+        looked_at = batch if around["every"] else min(self.samples, batch)
         seen = {key: value[:looked_at] for key, value in view.observations.items()}
         each = self.weight * (self(seen)[self.state] - seen[self.state]).abs().mean((1, 2))
         rest = (0, batch - looked_at)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import nn
 from lerobot_dp_plus.auxiliary.base import (
     INSTRUCTION,
     SUBTASK,
+    Around,
     AuxiliaryModel,
     Data,
     Further,
@@ -114,17 +115,8 @@ class TextModel(AuxiliaryModel):
         self.vocabulary = Vocabulary(config.vocabulary)
         self.writer = surroundings.write(len(self.vocabulary), config.max_words + 1)
 
-    def loss(
-        self,
-        view: View,
-        tokens: Sequence[Tokens],
-        units: Units,
-        *,
-        every: bool,
-        condition: Condition = None,
-        network: nn.Module | None = None,
-    ) -> Loss:
-        device = view.actions.device
+    def loss(self, view: View, tokens: Sequence[Tokens], units: Units, **around: Unpack[Around]) -> Loss:
+        device, condition, network = view.actions.device, around.get("condition"), around.get("network")
         said = [sentence or "" for sentence in view.sentences]
         told = torch.tensor([bool(sentence.strip()) for sentence in said], device=device)
         words = self.vocabulary.ids(said, self.longest)
