@@ -10,6 +10,7 @@ Source: a template and its transformations estimated in turns, Frey and Jojic 19
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -73,17 +74,32 @@ def learn(
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1 ** (1 / learning.rounds))
     for number in range(learning.rounds):
         pose = _poses(sprite, scene, pictures, robots, None if number < learning.searches else pose, learning.steps)
-        errors = []
-        for _ in range(learning.passes):
-            for rows in torch.randperm(len(some), generator=generator).split(BATCH):
-                picture = sprite(pose.rows(rows), None if robots is None else robots[rows])
-                error = (picture - pictures[rows]).square().mean()
-                optimizer.zero_grad(set_to_none=True)
-                error.backward()
-                optimizer.step()
-                errors.append(float(error.detach()))
+        error = downhill(partial(_drawn, sprite, pose, robots), pictures, optimizer, learning.passes, generator)
         schedule.step()
-        tell(Progress(number + 1, sum(errors) / len(errors)))
+        tell(Progress(number + 1, error))
+
+
+def _drawn(sprite: Sprite, pose: Pose, robots: Tensor | None, rows: Tensor) -> Tensor:
+    return sprite(pose.rows(rows), None if robots is None else robots[rows])
+
+
+def downhill(
+    draw: Callable[[Tensor], Tensor],
+    pictures: Tensor,
+    optimizer: torch.optim.Optimizer,
+    passes: int,
+    generator: torch.Generator,
+) -> float:
+    """Steps of what draws pictures, by their numbers, towards `pictures` (N, 3, h, w); the mean squared error on the way."""
+    errors = []
+    for _ in range(passes):
+        for rows in torch.randperm(len(pictures), generator=generator).split(BATCH):
+            error = (draw(rows) - pictures[rows]).square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            error.backward()
+            optimizer.step()
+            errors.append(float(error.detach()))
+    return sum(errors) / len(errors)
 
 
 def _poses(

@@ -1,13 +1,14 @@
 """How the looks of several things are learned, and which is in front: poses and looks take turns, as for one (`learning.py`)."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.sprites.layers import Layers
-from lerobot_dp_plus.sprites.learning import BATCH, Learning, Progress
+from lerobot_dp_plus.sprites.learning import BATCH, Learning, Progress, downhill
 from lerobot_dp_plus.sprites.scene import Frames, Scene
 from lerobot_dp_plus.sprites.sprite import Pose
 from lerobot_dp_plus.sprites.unexplained import found_all, refined_all
@@ -30,18 +31,14 @@ def learn_layers(
     for number in range(learning.rounds):
         poses = _poses(layers, scene, some, [] if number < learning.searches else poses, learning.steps)
         layers, poses = in_order(layers, poses, pictures, robots)
-        errors = []
-        for _ in range(learning.passes):
-            for rows in torch.randperm(len(some), generator=generator).split(BATCH):
-                picture = layers([pose.rows(rows) for pose in poses], None if robots is None else robots[rows])
-                error = (picture - pictures[rows]).square().mean()
-                optimizer.zero_grad(set_to_none=True)
-                error.backward()
-                optimizer.step()
-                errors.append(float(error.detach()))
+        error = downhill(partial(_drawn, layers, poses, robots), pictures, optimizer, learning.passes, generator)
         schedule.step()
-        tell(Progress(number + 1, sum(errors) / len(errors)))
+        tell(Progress(number + 1, error))
     return layers
+
+
+def _drawn(layers: Layers, poses: list[Pose], robots: Tensor | None, rows: Tensor) -> Tensor:
+    return layers([pose.rows(rows) for pose in poses], None if robots is None else robots[rows])
 
 
 @torch.no_grad()
@@ -53,8 +50,7 @@ def in_order(layers: Layers, poses: list[Pose], pictures: Tensor, robots: Tensor
         placed = [poses[number] for number in order]
         error = 0.0
         for rows in torch.arange(len(pictures)).split(BATCH):
-            drawn = tried([pose.rows(rows) for pose in placed], None if robots is None else robots[rows])
-            error += float((drawn - pictures[rows]).square().sum())
+            error += float((_drawn(tried, placed, robots, rows) - pictures[rows]).square().sum())
         if best is None or error < best[0]:
             best = error, tried, placed
     assert best is not None

@@ -66,7 +66,9 @@ def test_a_policy_sees_frames_as_far_apart_as_in_its_training(tmp_path):
 
     def proposed(*places: float) -> np.ndarray:
         frames = [{key: np.full(feature.shape, place) for key, feature in inputs.items()} for place in places]
-        return player.propose([frames], 4) if (player := Player(policy, seed=0)).remembered == len(frames) else None
+        player = Player(policy, seed=0)
+        assert player.remembered == len(frames)
+        return player.propose([frames], 4)
 
     usual = proposed(0.1, 0.2, 0.3)
     assert usual.shape == (1, 4, 7, 2) and len(np.unique(usual)) > 10
