@@ -117,8 +117,12 @@ def reach_of_actions(config: DpPlusConfig, dataset_stats: Mapping[str, Mapping[s
 
 
 def as_array(value: Any) -> np.ndarray:
-    """A statistic as floating point."""
-    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    """A statistic as floating point, with memory of its own if it was a tensor.
+
+    LeRobot holds ImageNet's mean and deviation as tensors. When its loader hands the dataset to workers, torch moves them into
+    shared memory and frees what they were, under any array that still shows it.
+    """
+    array = value.detach().cpu().numpy().copy() if isinstance(value, torch.Tensor) else np.asarray(value)
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
 
 

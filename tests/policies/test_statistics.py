@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 
 import draccus
@@ -122,6 +123,20 @@ def test_pictures_keep_the_statistics_they_are_given():
     image = {"min": shape, "max": shape, "mean": shape + 0.45, "std": shape + 0.225}
     kept = training_statistics(made, {"observation.image": image, "action": {"min": np.zeros(2), "max": np.ones(2)}})
     assert all(np.array_equal(kept["observation.image"][name], value) for name, value in image.items())
+
+
+def test_a_dataset_that_goes_to_workers_keeps_its_statistics():
+    """LeRobot gives its workers the dataset, and torch then frees the memory of its tensors, ImageNet's statistics among them."""
+    made = config(inputs={"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 32, 32))})
+    image = {"mean": torch.full((3, 1, 1), 0.45), "std": torch.full((3, 1, 1), 0.225)}
+    stats = {"observation.image": image, "action": {"min": np.zeros(2), "max": np.ones(2)}}
+    before, _ = make_pre_post_processors(made, dataset_stats=stats)
+    ForkingPickler.dumps(stats)  # what a worker that is spawned is given
+    assert image["mean"].is_shared()
+    for value in image.values():
+        value.fill_(1e27)
+    left = before({"observation.image": torch.full((1, 3, 32, 32), 0.9)})["observation.image"]
+    torch.testing.assert_close(left, torch.full_like(left, 2.0))
 
 
 def test_a_nearly_constant_action_is_within_its_bound():
