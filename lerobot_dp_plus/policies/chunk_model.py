@@ -130,8 +130,8 @@ class ChunkModel(nn.Module):
     ) -> tuple[Loss, Tensor | None, Tensor]:
         """The loss of the chunks, as a mean over `draws` noises and times; the error of every action, and how often it counts.
 
-        A random number of the first steps of each chunk, up to `most_shown`, is shown to the network; the loss is of the
-        others. The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a
+        Of half of the chunks a random number of the first steps, up to `most_shown`, is shown to the network; the loss is of the
+        others. The other half is learned as if nothing were decided, which a policy that is not late needs most. The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a
         whole. An action counts in a share (B, H) of the draws. `there` (B, A) says which of its numbers count, where robots
         have different ones; the mean is over these.
         """
@@ -141,6 +141,7 @@ class ChunkModel(nn.Module):
         shown, share = None, split.policy.valid
         if most_shown:
             first = torch.randint(most_shown + 1, (len(chunks), 1), device=chunks.device)
+            first = first * (torch.rand(first.shape, device=chunks.device) < 0.5)
             shown = torch.arange(chunks.shape[1], device=chunks.device) < first
             counted = counted & ~shown
             share = counted.unflatten(0, (draws, -1)).float().mean(0)

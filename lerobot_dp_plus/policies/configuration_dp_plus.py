@@ -156,8 +156,8 @@ class DpPlusConfig(PreTrainedConfig):
 
     @property
     def drop_n_last_frames(self) -> int:
-        """Frames at an episode's end that LeRobot's sampler leaves out: n_action_steps or more of their chunk is padding."""
-        return self.stride * (self.chunk_length - self.n_action_steps)
+        """Frames at an episode's end that LeRobot's sampler leaves out (`timing.left_out`)."""
+        return timing.left_out(self)
 
     @property
     def windows(self) -> Windows:

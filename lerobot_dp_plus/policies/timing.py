@@ -17,6 +17,8 @@ FOLLOWING = ("horizon", "n_action_steps", "observation_stride")
 
 # Such a field may be given as null. It is a number once the config is made.
 if TYPE_CHECKING:
+    from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
+
     Following = int
 else:
     Following = int | None
@@ -53,3 +55,14 @@ def executed_steps(horizon: int, n_obs_steps: int) -> int:
 def steps_between_observations(rate: float) -> int:
     """Steps from one observation to the next at `rate` steps a second, at least one."""
     return max(1, round(OBSERVATION_SECONDS * rate))
+
+
+def left_out(config: "DpPlusConfig") -> int:
+    """Frames at an episode's end that are not trained on: of their chunk, fewer actions are real than LeRobot asks for.
+
+    None if the policy is trained to be late, by `max_delay`. It plans long and executes little, so this would cost it the
+    last seconds of every episode, where precision counts; and what is padding has no part in its loss.
+    """
+    if config.max_delay and config.mask_padded_actions:
+        return 0
+    return config.stride * (config.chunk_length - config.n_action_steps)

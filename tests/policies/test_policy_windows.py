@@ -85,6 +85,12 @@ def test_lerobot_reads_the_indices_of_the_config():
     assert made.drop_n_last_frames == 2 * (made.horizon - 1 - made.n_action_steps)
 
 
+def test_a_policy_that_is_late_learns_from_the_last_frames_too():
+    """Unless copies of the last action count, which say to stand still."""
+    assert config(max_delay=2, horizon=16, n_action_steps=2).drop_n_last_frames == 0
+    assert config(max_delay=2, horizon=16, n_action_steps=2, mask_padded_actions=False).drop_n_last_frames == 13
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [("observation.state", r"observation\.state has 3 frames a sample; must be 2"), ("action", r"must be \(B, 4, 1\)")],
