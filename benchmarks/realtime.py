@@ -5,13 +5,16 @@ is there, the plan goes on. A row is a delay d, a cycle s and a way to go on fro
 the policy that is not late and looks as seldom, every 2d steps: its actions are as old as those of a late one with s = d, so
 it is the ceiling. Reporting seeds, 100000 and up.
 
+Rows that a file holds already, of the same weights and as many episodes, are kept; so ways and delays may be added by another run.
+
 The second difference of the executed actions is told at the seams, where a new chunk takes over, and between them. Milliseconds
 are processor time for one chunk of one of the episodes that run in step with each other.
 """
 
 import argparse
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +111,20 @@ def measured(made: Loaded, delay: int, every: int, frames_between: bool, episode
 
 def rows(delays: Sequence[int], ways: Sequence[str], length: int) -> list[tuple[str, int, int, bool]]:
     """(way, d, s, whether frames between chunks are seen) of every row that fits chunks of this length."""
-    found = [
-        (NOT_LATE, 0, every, True) for every in sorted({1, *(2 * d for d in delays), *(3 * d for d in delays)} - {0})
-    ]
+    found = [(NOT_LATE, 0, every, True) for every in sorted({*(2 * d for d in delays), *(3 * d for d in delays)} - {0})]
     for delay in (each for each in delays if each):
         found += [(way, delay, every, True) for every in (delay, 2 * delay) for way in ways]
         if "trained" in ways:
             found.append(("trained", delay, delay, False))
     return [row for row in found if row[1] + row[2] <= length]
+
+
+def kept(path: Path, episodes: int, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of the file, if there is one and it is of these weights and seeds and of as many episodes."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if not before or any(before.get(key) != value for key, value in known.items()):
+        return {}
+    return {name: row for name, row in before["result"].items() if row["success"]["of"] == episodes}
 
 
 def title(way: str, delay: int, every: int, frames_between: bool) -> str:
@@ -178,13 +187,15 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     known = {"weights_sha256": sha256(options.policy / "model.safetensors"), "first_seed": REPORTING_SEED}
     begun = provenance(options.json, policy=options.policy.name, **known)
-    result: dict[str, dict[str, Any]] = {}
+    result = kept(options.json, options.episodes, known)
     length = load_policy(options.policy).policy.config.chunk_length
     for way, delay, every, frames in rows(options.delays, options.ways, length):
         how = {} if way == NOT_LATE else {"real_time": WAYS[way]}
+        if (name := title(way, delay, every, frames)) in result:
+            continue
         made = load_policy(options.policy, n_action_steps=every, **how)
-        name = title(way, delay, every, frames)
-        result[name] = measured(made, delay, every, frames, options.episodes)
+        found = measured(made, delay, every, frames, options.episodes)
+        result[name] = found | {key: begun[key] for key in ("commit", "date")}
         print(f"{name}: {_cells(result[name])}", flush=True)
         write_json(options.json, begun | {"result": result})
     columns = ("success %", "score", "at seams px", "between px", "ms a chunk")

@@ -51,7 +51,6 @@ def test_it_runs(tmp_path, monkeypatch, capsys) -> None:
     assert realtime.main(line) == 0
     found = json.loads(place.read_text())["result"]
     assert set(found) == {
-        "not late, d = 0, s = 1",
         "not late, d = 0, s = 2",
         "not late, d = 0, s = 3",
         *(f"{way}, d = 1, s = {every}" for way in ("none", "guided") for every in (1, 2)),
@@ -59,3 +58,11 @@ def test_it_runs(tmp_path, monkeypatch, capsys) -> None:
     assert all(0 < each["score"] <= 1 and each["steps"] == 4 for each in found.values())
     assert place.with_suffix(".png").stat().st_size > 5000
     assert "ms a chunk" in capsys.readouterr().out
+    held = json.loads(place.read_text())
+    held["result"]["none, d = 1, s = 1"]["score"] = 0.5
+    place.write_text(json.dumps(held))
+    assert realtime.main([each if each != "guided" else "inpainting" for each in line]) == 0
+    more = json.loads(place.read_text())["result"]
+    assert more.keys() - found.keys() == {"inpainting, d = 1, s = 1", "inpainting, d = 1, s = 2"}
+    assert more["none, d = 1, s = 1"]["score"] == 0.5, "what was measured is kept"
+    assert not realtime.kept(place, 3, {}) and not realtime.kept(place, 2, {"first_seed": 7})
