@@ -188,7 +188,8 @@ class Candidates(NamedTuple):
         chunks: (B, N, H, A), normalised.
         energies: those that were asked for, by name; each (B, N), lower is better.
         log_prob: log-density of each chunk, (B, N); None if the head cannot compute it.
-        mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart.
+        mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart. Before they
+            are it is the reading of the instruction that the chunk was drawn for, or None if there is one reading.
         noise: the noise that each chunk was made from, (B, N, H, A); None if the head uses none.
         weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart. An absent mode
             has the weight 0.
@@ -263,6 +264,8 @@ class Scene:
             velocity per step; None if none are looked for.
         began: the states in which the episodes began, by name, each (B, D); empty if nobody asks, or this is the beginning.
         said: what the processor made of the instructions, as `Words.ids` gives it; None if nobody reads them.
+        readings: sentences that the instructions may mean, those of every observation or one entry for each; empty if they
+            mean what they say.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)
@@ -272,6 +275,7 @@ class Scene:
     obstacles: Tensor | None = None
     began: Mapping[str, Tensor] = field(default_factory=dict)
     said: tuple[Tensor, Tensor] | None = None
+    readings: Sequence[tuple[str, ...]] = ()
 
     @property
     def substeps(self) -> int:

@@ -59,6 +59,11 @@ class Pictured(gym.Env, ABC):
         return self.said.sentence
 
     @property
+    def readings(self) -> tuple[str, ...]:
+        """The sentences that this one may mean, one for each thing that it fits."""
+        return self.said.readings
+
+    @property
     @abstractmethod
     def agent_pos(self) -> np.ndarray:
         """The robot's own state."""

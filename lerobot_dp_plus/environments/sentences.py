@@ -72,10 +72,11 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class Instruction:
-    """A sentence, and the numbers of the things that it fits."""
+    """A sentence, the numbers of the things that it fits, and for each of these the sentence that names it alone."""
 
     sentence: str
     fits: tuple[int, ...]
+    readings: tuple[str, ...] = ()
 
     @property
     def named(self) -> int:
@@ -100,16 +101,18 @@ def instruct(
         target = others[rng.integers(len(others))]
     everything = tuple(range(len(things)))
     if kind == "none":
-        return Instruction("", everything)
+        return _ambiguous("", TRAINING[0], everything, things, place)
     thing = things[target]
     if kind == "ambiguous":
         alike = tuple(number for number in everything if things[number].shape == thing.shape)
-        if len(alike) > 1 and rng.random() < 0.5:
-            return Instruction(_say(TRAINING, f"the {thing.shape}", place, rng), alike)
-        return Instruction(_say(TRAINING, _one(ANY, rng), place, rng), everything)
+        it, fits = f"the {thing.shape}", alike
+        if not (len(alike) > 1 and rng.random() < 0.5):
+            it, fits = _one(ANY, rng), everything
+        template = _one(TRAINING, rng)
+        return _ambiguous(template.format(it=it, place=place), template, fits, things, place)
     if kind in ("chinese", "german"):
         foreign, colours, places = CHINESE if kind == "chinese" else GERMAN
-        return Instruction(_say(foreign, colours[thing.colour], places[place], rng), (target,))
+        return _plain(_say(foreign, colours[thing.colour], places[place], rng), target)
     colour = thing.colour
     if kind == "synonym":
         colour = _one(SYNONYMS[colour], rng)
@@ -122,7 +125,17 @@ def instruct(
     if alone and kind in ("named", "swapped", "paraphrase"):
         names.append(f"the {thing.shape}")
     templates = HELD_OUT if kind == "paraphrase" else TRAINING
-    return Instruction(_say(templates, _one(names, rng), place, rng), (target,))
+    return _plain(_say(templates, _one(names, rng), place, rng), target)
+
+
+def _plain(sentence: str, target: int) -> Instruction:
+    return Instruction(sentence, (target,), (sentence,))
+
+
+def _ambiguous(sentence: str, template: str, fits: tuple[int, ...], things: Sequence[Thing], place: str) -> Instruction:
+    """A sentence that fits several things; each reading says the same of one of them, by colour and shape."""
+    named = (f"the {things[number].colour} {things[number].shape}" for number in fits)
+    return Instruction(sentence, fits, tuple(template.format(it=it, place=place) for it in named))
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:

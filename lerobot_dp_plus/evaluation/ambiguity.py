@@ -2,7 +2,8 @@
 
 Every scene is looked at once, before the first step. The candidates' modes are the things of the table. A sentence that fits one
 thing should leave one, and one that fits three should leave three: the ambiguity, the entropy of the modes' weights, is then 0 and
-log 3 = 1.10. Nothing is executed.
+log 3 = 1.10. Nothing is executed. With `--readings` an equal share of the candidates is drawn for each sentence that names one
+thing where the sentence fits several.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lerobot_dp_plus.environments.things import THINGS
-from lerobot_dp_plus.evaluation.told_scenes import written
+from lerobot_dp_plus.evaluation.told_scenes import hear, written
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.notation import entropy
 from lerobot_dp_plus.policies.acting import Loaded, batched, load_switched
@@ -51,11 +52,15 @@ class Scenes:
 
 
 @torch.no_grad()
-def looked_at(loaded: Loaded, envs: Sequence[Any], kind: str, seeds: Sequence[int], count: int) -> list[dict[str, Any]]:
-    """The shares of things, and which fit, of one scene for each seed."""
+def looked_at(
+    loaded: Loaded, envs: Sequence[Any], kind: str, seeds: Sequence[int], count: int, each_reading: bool = False
+) -> list[dict[str, Any]]:
+    """The shares of things, and which fit, of one scene for each seed; with candidates for `each_reading` or as it is said."""
     starts = [env.reset(seed=seed, options={"instruction": kind}) for env, seed in zip(envs, seeds, strict=False)]
     observation: dict[str, Any] = {key: np.stack([each[0][key] for each in starts]) for key in starts[0][0]}
     observation["task"] = [env.get_wrapper_attr("task_description") for env in envs[: len(starts)]]
+    if each_reading:
+        hear(loaded, envs[: len(starts)])
     batch = loaded.preprocess(batched(observation, loaded.policy.config)[0])
     told = loaded.policy.candidates(batch, count)
     return [
@@ -86,9 +91,17 @@ def summed(scenes: Sequence[Mapping[str, Any]]) -> list[Scenes]:
 
 
 def ambiguity(
-    policy: Path, env: Any, scenes: int, first_seed: int, count: int, switches: Sequence[str] = ()
+    policy: Path,
+    env: Any,
+    scenes: int,
+    first_seed: int,
+    count: int,
+    switches: Sequence[str] = (),
+    each_reading: bool = False,
 ) -> list[Scenes]:
     """Look at `scenes` scenes with a sentence of each kind, with `count` candidates for each.
+
+    They are drawn for the sentence as it is, or an equal share for `each_reading` of it.
 
     Raises:
         ValueError: the environment has no things, or the policy does not see where they are, or reads no instruction.
@@ -107,7 +120,7 @@ def ambiguity(
         torch.manual_seed(first_seed)
         for start in range(0, scenes, together):
             seeds = range(first_seed + start, first_seed + min(start + together, scenes))
-            found += looked_at(loaded, vector.envs, kind, seeds, count)
+            found += looked_at(loaded, vector.envs, kind, seeds, count, each_reading)
     vector.close()
     return summed(found)
 
@@ -134,8 +147,10 @@ def main(options: Any, switches: Sequence[str]) -> int:
     """The command of one checkpoint, with what `evaluate` has parsed and the switches of the policy."""
 
     def look(folder: Path, env: EnvConfig) -> dict[str, Any]:
-        rows = ambiguity(folder, env, options.episodes, options.seed, options.ambiguity, switches)
+        asked = options.episodes, options.seed, options.ambiguity, switches, options.readings
+        rows = ambiguity(folder, env, *asked)
         shown(rows)
-        return {"candidates": options.ambiguity, "rows": [asdict(row) for row in rows]}
+        found = {"candidates": options.ambiguity, "rows": [asdict(row) for row in rows]}
+        return found | ({"readings": True} if options.readings else {})
 
     return written(options, FILE, look)

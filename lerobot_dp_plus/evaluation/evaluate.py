@@ -242,6 +242,10 @@ def main(argv: Sequence[str], run: Any = None) -> int:
     options, extra = evaluate_parser().parse_known_args(argv)
     policies = options.checkpoints
     told = options.swap_task or options.ambiguity is not None
+    if options.readings and not told:
+        raise ValueError(
+            "--readings: legal with --ambiguity or --swap-task, on a table whose sentences may fit several things"
+        )
     if options.env and not told:
         extra = [f"--env.type={options.env}", *extra]
     given, names = extra, [name_of(each) for each in policies]

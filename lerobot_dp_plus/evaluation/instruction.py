@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lerobot_dp_plus.environments.sentences import KINDS
-from lerobot_dp_plus.evaluation.told_scenes import written
+from lerobot_dp_plus.evaluation.told_scenes import hear, written
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.policies.acting import Loaded, load_switched
 
@@ -70,8 +70,12 @@ class Heard:
         return cls(kind, len(ends), sum(right), sum(of_scene), rest, none, delivered, things)
 
 
-def played(loaded: Loaded, envs: Sequence[gym.Env], kind: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+def played(
+    loaded: Loaded, envs: Sequence[gym.Env], kind: str, seeds: Sequence[int], each_reading: bool = False
+) -> list[dict[str, Any]]:
     """The last `info` of one episode for each seed, all at once, with sentences of this kind.
+
+    Candidates are drawn for the sentence as it is, or for `each_reading` of it.
 
     Raises:
         ValueError: the environment does not say what was named and grasped.
@@ -86,6 +90,8 @@ def played(loaded: Loaded, envs: Sequence[gym.Env], kind: str, seeds: Sequence[i
         )
     over = [False] * len(infos)
     loaded.policy.reset()
+    if each_reading:
+        hear(loaded, envs[: len(infos)])
     while not all(over):
         batch = {key: np.stack([each[key] for each in observations]) for key in observations[0]}
         said = [env.get_wrapper_attr("task_description") for env in envs[: len(infos)]]
@@ -104,8 +110,11 @@ def swap_task(
     first_seed: int,
     kinds: Sequence[str] = USUAL,
     switches: Sequence[str] = (),
+    each_reading: bool = False,
 ) -> list[Heard]:
     """Play `episodes` scenes, episode i from seed `first_seed` + i, once with each kind of sentence.
+
+    Candidates are drawn for the sentence as it is, or an equal share for `each_reading` of it.
 
     Raises:
         ValueError: there are no episodes, there is no such kind, the policy reads no instructions, or the environment
@@ -130,7 +139,7 @@ def swap_task(
         ends: list[dict[str, Any]] = []
         for start in range(0, episodes, together):
             seeds = range(first_seed + start, first_seed + min(start + together, episodes))
-            ends += played(loaded, vector.envs, kind, seeds)
+            ends += played(loaded, vector.envs, kind, seeds, each_reading)
         heard.append(Heard.of(kind, ends))
     vector.close()
     return heard
@@ -157,8 +166,10 @@ def main(options: Any, switches: Sequence[str]) -> int:
     """The command of one checkpoint, with what `evaluate` has parsed and the switches of the policy."""
 
     def look(folder: Path, env: EnvConfig) -> dict[str, Any]:
-        heard = swap_task(folder, env, options.episodes, options.seed, options.kinds, switches)
+        asked = options.episodes, options.seed, options.kinds, switches, options.readings
+        heard = swap_task(folder, env, *asked)
         shown(heard)
-        return {"switches": list(switches), "kinds": [asdict(row) for row in heard]}
+        found = {"switches": list(switches), "kinds": [asdict(row) for row in heard]}
+        return found | ({"readings": True} if options.readings else {})
 
     return written(options, FILE, look)

@@ -116,7 +116,7 @@ def look(
     scene = Scene(units.all_physical(observed), now, config.n_action_steps, config.forward)
     whole = units.physical(ACTION, found.chunks)
     chunks = whole[:, :, now:]
-    modes = config.modes.of(chunks, scene)
+    modes = config.modes.of(chunks, scene, found.mode)
     found = found._replace(mode=modes.mode, weights=modes.weights, representatives=modes.nearest)
     return Moment(window, found, chunks[0], scene.positions(whole)[0], modes, scene)
 

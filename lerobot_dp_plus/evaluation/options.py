@@ -90,6 +90,11 @@ def evaluate_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many things N candidates go to, and the sentence fits",
     )
+    parser.add_argument(
+        "--readings",
+        action="store_true",
+        help="of --ambiguity and --swap-task: an equal share of the candidates for each thing that the sentence fits",
+    )
     parser.add_argument("--env", help="where to play; where the training evaluated")
     parser.add_argument(
         "--kinds", nargs="+", default=["named", "swapped", "paraphrase", "none", "ambiguous"], metavar="KIND",

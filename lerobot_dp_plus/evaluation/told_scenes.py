@@ -1,7 +1,7 @@
 """Evaluations of a checkpoint on a table of things: what they are asked for, and the file that tells what came out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import lerobot_dp_plus.environments.blocks_config
 import lerobot_dp_plus.environments.pucks_config  # noqa: F401  (registers an environment, as does the line above)
 from lerobot_dp_plus.evaluation.folders import pretrained_folder, weights_digest
 from lerobot_dp_plus.evaluation.obs_type import obs_type, policy_sees_pictures
+from lerobot_dp_plus.policies.acting import Loaded
 
 
 def written(options: Any, file: str, look: Callable[[Path, EnvConfig], Mapping[str, Any]]) -> int:
@@ -33,6 +34,20 @@ def written(options: Any, file: str, look: Callable[[Path, EnvConfig], Mapping[s
     (output / file).write_text(json.dumps({**about, **found}, indent=2) + "\n")
     print(output / file)
     return 0
+
+
+def hear(loaded: Loaded, envs: Sequence[Any]) -> None:
+    """Tell the policy what the sentence of each environment may mean.
+
+    Raises:
+        ValueError: an environment does not say what its sentence may mean, or the policy reads none.
+    """
+    told = [env.get_wrapper_attr("readings") for env in envs]
+    if not all(told):
+        raise ValueError(
+            "--readings: this environment does not say what its sentence may mean; legal are blocks, three_pucks"
+        )
+    loaded.policy.readings = loaded.read(told)
 
 
 def environment_of(folder: Path, name: str | None) -> EnvConfig:

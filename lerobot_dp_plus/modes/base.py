@@ -44,6 +44,11 @@ class Modes(draccus.ChoiceRegistry, ABC):
     def check(self, action_dim: int, state_dims: dict[str, int]) -> None:
         """Raise a ValueError, naming the field and what is legal, unless modes of these actions and states can be told."""
 
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Sentences that every instruction may mean, for each of which some candidates are drawn; empty for most members."""
+        return ()
+
     def called(self, scene: Scene, row: int) -> tuple[str, ...]:
         """What each mode of the observation `row` is called; empty if they have no names."""
         return ()
@@ -65,8 +70,11 @@ class Modes(draccus.ChoiceRegistry, ABC):
             ValueError: points of another shape, NaN or infinity.
         """
 
-    def of(self, chunks: Tensor, scene: Scene | None = None) -> Found:
-        """The modes of chunks (B, N, L, A), in a scene that some members must know. Raises as `find`."""
+    def of(self, chunks: Tensor, scene: Scene | None = None, drawn: Tensor | None = None) -> Found:
+        """The modes of chunks (B, N, L, A), in a scene that some members must know. Raises as `find`.
+
+        `drawn` (B, N) int64 is the reading of the instruction that each was drawn for; None if there was one.
+        """
         return self.find(self.points(chunks))
 
 

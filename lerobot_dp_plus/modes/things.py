@@ -101,7 +101,7 @@ class Things(Modes):
     def find(self, points: Tensor) -> Found:
         raise ValueError("modes.type = things tells modes by where things are, and not by the points alone")
 
-    def of(self, chunks: Tensor, scene: Scene | None = None) -> Found:
+    def of(self, chunks: Tensor, scene: Scene | None = None, drawn: Tensor | None = None) -> Found:
         """The things that chunks (B, N, L, A) go to. Unlike others it does not sort: mode k is thing k."""
         if scene is None or LISTED not in scene.states:
             raise ValueError(f"modes.type = things needs {LISTED}, where things are listed, beside the chunks")

@@ -19,6 +19,8 @@ from torch import Tensor
 import lerobot_dp_plus.policies.modeling_dp_plus  # noqa: F401  (registers the policy types)
 from lerobot_dp_plus.policies.folders import at_hand, pretrained_folder
 from lerobot_dp_plus.policies.loading import HUB_OPTIONS
+from lerobot_dp_plus.policies.readings import Readings, read_by
+from lerobot_dp_plus.policies.words_step import WordsProcessorStep
 
 #: One robot's or environment's values by name, or those of several, (B, ...).
 Observation = Mapping[str, Any]
@@ -65,6 +67,18 @@ class Loaded(NamedTuple):
         batch, alone = batched(told, self.policy.config)
         said = self.policy.describe(self.preprocess(batch))
         return said[0] if alone else said
+
+    def read(self, sentences: Sequence[str] | Sequence[Sequence[str]]) -> Readings:
+        """Sentences as `policy.readings` takes them: what an instruction may mean, or what each of a batch may.
+
+            loaded.policy.readings = loaded.read(["put the red one on the tray", "put the green one on the tray"])
+
+        Raises:
+            ValueError: the policy reads no instructions, or as `Readings.of`.
+        """
+        steps = (step for step in self.preprocess.steps if isinstance(step, WordsProcessorStep))
+        step = next(steps, None)
+        return read_by(self.policy, sentences) if step is None else Readings.of(sentences, step.read)
 
 
 def load_policy(path: str | Path, **switches: Any) -> Loaded:

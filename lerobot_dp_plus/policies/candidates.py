@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from lerobot_dp_plus import heads
 from lerobot_dp_plus.notation import Candidates, Scene, take_rows, unsaid, unseen
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.policies import continuing, fitting
+from lerobot_dp_plus.policies import continuing, fitting, readings
 from lerobot_dp_plus.policies.chunk_model import ChunkModel
 from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
 from lerobot_dp_plus.policies.mirroring import mirror_of, propose_both
@@ -20,6 +21,9 @@ from lerobot_dp_plus.policies.settling import OBSTACLES, settled, surroundings
 from lerobot_dp_plus.policies.windows import check_chunks, check_finite
 from lerobot_dp_plus.refinement import CANDIDATES
 from lerobot_dp_plus.units import ACTION
+
+if TYPE_CHECKING:
+    from lerobot_dp_plus.policies.policy import DpPlusPolicy
 
 #: Where a window holds a chunk to draw near, (B, H, A) normalised.
 START = "start"
@@ -34,15 +38,19 @@ def propose(
 ) -> Candidates:
     """N chunks for each of the observation windows (B, T_o, ...) from noise (B, N, H, A), with the energies asked for.
 
-    It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates.
+    It is one piece without Python state, to be compiled whole. The observation is encoded once for all candidates, and for
+    all readings of its instruction, if it has several.
     """
     window = model.estimated(window)
     head, mirror = head_of(model, recipe), mirror_of(recipe.symmetry, model.units)
-    tokens = model.encoder(window if mirror is None else mirror.both(window))
+    tokens = readings.said_by(model.encoder, model.encoder(window if mirror is None else mirror.both(window)), window)
     condition = model.network.condition(tokens)  # type: ignore[operator]
     without = unsaid if recipe.guidance.drops_words else unseen
     absent = model.network.condition(without(tokens)) if recipe.guidance.contrasts else None  # type: ignore[operator]
     draw_from = head.propose if mirror is None else partial(propose_both, head, mirror)
+    several = readings.DRAWN_FOR in window
+    if several:
+        draw_from = partial(readings.propose_for_each, head, window)
     start = None if START not in window else window[START][:, None].expand_as(noise)
     fixed, shown, plan, decided = continuing.known(recipe.real_time, window, noise)
     if not recipe.needs_units:
@@ -51,7 +59,11 @@ def propose(
 
     def imitation(chunks: Tensor, scene: Scene) -> Tensor:
         known = condition if mirror is None else take_rows(condition, len(chunks))  # of the true observations
-        return head.imitation(known, model.units.normalised(ACTION, chunks), recipe.energies.imitation.draws)
+        chunks = model.units.normalised(ACTION, chunks)
+        if several:  # each by the sentence that it was drawn for
+            known, alone = readings.for_each(condition, window), chunks.flatten(0, 1)[:, None]
+            return head.imitation(known, alone, recipe.energies.imitation.draws).reshape(chunks.shape[:2])
+        return head.imitation(known, chunks, recipe.energies.imitation.draws)
 
     world, terms = surroundings(model, recipe, window, imitation)
     given = heads.Given(world, generator, fixed, absent, start, recipe.skipped, shown, plan)
@@ -100,6 +112,11 @@ def steps_before(config: DpPlusConfig, time: float) -> int:
 def head_of(model: ChunkModel, parts: Recipe | DpPlusConfig) -> heads.Head:
     """The head that the parts of a config, or of a recipe, make of a model's network."""
     return heads.make(model.acting, parts.objective, parts.sampler, parts.guidance)
+
+
+def with_given(window: Mapping[str, Tensor], policy: "DpPlusPolicy", count: int) -> Mapping[str, Tensor]:
+    """The window of `count` candidates, with the obstacles that are seen and what the instruction may mean, if that is set."""
+    return readings.with_readings(with_obstacles(window, policy.obstacles, policy.config), policy, count)
 
 
 def with_obstacles(

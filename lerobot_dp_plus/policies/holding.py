@@ -73,7 +73,20 @@ def with_plan(
     }
     step = torch.arange(tail.shape[1], device=tail.device)
     held = torch.where(((step < left[:, None]) & usable[:, None])[..., None], tail, torch.nan)
-    return Candidates(joined(proposed.chunks, plan.chunks, first.chunks), energies), held
+    chunks = joined(proposed.chunks, plan.chunks, first.chunks)
+    return Candidates(chunks, energies, mode=_read(policy, proposed, first, usable)), held
+
+
+def _read(policy: "DpPlusPolicy", proposed: Candidates, first: Candidates, usable: Tensor) -> Tensor | None:
+    """The readings of the candidates, and as number N that of the plan, (B, N + 1); None if candidates have none.
+
+    A plan that came from elsewhere is of the first reading.
+    """
+    if proposed.mode is None or first.mode is None:
+        return None
+    chosen = policy.episode.chosen
+    of = first.mode if chosen is None or chosen.mode is None else chosen.mode
+    return torch.cat([proposed.mode, torch.where(usable[:, None], of, first.mode)], 1)
 
 
 def judged(

@@ -11,6 +11,7 @@ from lerobot_dp_plus.modes import Modes
 from lerobot_dp_plus.notation import Candidates, Scene
 from lerobot_dp_plus.policies.candidates import beside_the_weights
 from lerobot_dp_plus.policies.narrowing import dealt
+from lerobot_dp_plus.policies.readings import meant
 
 if TYPE_CHECKING:
     from lerobot_dp_plus.policies.configuration_dp_plus import DpPlusConfig
@@ -22,11 +23,11 @@ def scene_of(policy: "DpPlusPolicy", window: Mapping[str, Tensor], modes: Modes)
     """What `modes` must know of a normalised window (B, T_o, ...), in the dataset's units; None if they need nothing."""
     if not modes.needs_scene:
         return None
-    model = policy._averaged_model
+    model, read = policy._averaged_model, meant(policy)
     model.units.check_known()
     with policy._evaluating.of(model):
         seen = model.estimated(beside_the_weights(model, window))
-    return Scene(model.units.all_physical(seen))
+    return Scene(model.units.all_physical(seen), readings=() if read is None else read.sentences)
 
 
 def narrowed(

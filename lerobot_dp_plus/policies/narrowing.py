@@ -18,7 +18,7 @@ def told_apart(ahead: Candidates, modes: Modes, units: Units, scene: Scene | Non
         ValueError: the units are not known.
     """
     units.check_known()
-    told = modes.of(units.physical(ACTION, ahead.chunks), scene)
+    told = modes.of(units.physical(ACTION, ahead.chunks), scene, ahead.mode)
     return ahead._replace(mode=told.mode, weights=told.weights, representatives=told.nearest)
 
 

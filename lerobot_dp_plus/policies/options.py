@@ -16,6 +16,7 @@ from lerobot_dp_plus.policies.episode import Episode
 from lerobot_dp_plus.policies.mirroring import mirror_of
 from lerobot_dp_plus.policies.narrowing import told_apart
 from lerobot_dp_plus.policies.numbers import as_weights
+from lerobot_dp_plus.policies.readings import give, given
 from lerobot_dp_plus.policies.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -178,6 +179,10 @@ def describe(self: "DpPlusPolicy", observation: Mapping[str, Tensor]) -> list[st
             "--policy.auxiliary.type=text"
         )
     return told
+
+
+#: What the instruction may mean. See `readings.given`.
+readings = property(given, give)
 
 
 def with_prefix(actions: Tensor, horizon: int, now: int) -> Tensor:

@@ -241,7 +241,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     # What it might do, told without doing it.
     sample, propose, candidates = options.sample, options.propose, options.candidates
-    log_prob, describe = options.log_prob, options.describe
+    log_prob, describe, readings = options.log_prob, options.describe, options.readings
 
     # LeRobot's engine that computes while the robot moves.
     supports_rtc, init_rtc_processor = real_time.supports_rtc, real_time.init_rtc_processor
@@ -256,7 +256,7 @@ class DpPlusPolicy(PreTrainedPolicy):
             with copied_for_gradients(window) as copies:
                 return self._candidates(recipe, copies, None if noise is None else noise.clone(), count)
         model = self._averaged_model
-        window = drawing.beside_the_weights(model, drawing.with_obstacles(window, self.obstacles, self.config))
+        window = drawing.beside_the_weights(model, drawing.with_given(window, self, count))
         self._raw_values.look(window)
         with self._evaluating.of(model):
             return drawing.draw(self._propose, model, self.config, recipe, window, noise, count)

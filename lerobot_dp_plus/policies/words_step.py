@@ -77,12 +77,17 @@ class WordsProcessorStep(ProcessorStep):
             sentences = self._varied(sentences)
         else:
             self._say_if_silent(sentences)
-        ids, valid = self.words.ids(sentences)  # type: ignore[union-attr]
-        if self.centre is not None:
-            ids = (ids - self.centre) * valid[..., None]
+        ids, valid = self.read(sentences)
         changed = transition.copy()
         changed[TransitionKey.OBSERVATION] = {**observation, WORD_IDS: ids, WORDS_VALID: valid}
         return changed
+
+    def read(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the policy reads of sentences, as `Words.ids` gives it, with the centre taken off."""
+        ids, valid = self.words.ids(sentences)  # type: ignore[union-attr]
+        if self.centre is not None:
+            ids = (ids - self.centre) * valid[..., None]
+        return ids, valid
 
     def _varied(self, sentences: list[str]) -> list[str]:
         """Sentences as a training meets them."""
