@@ -188,8 +188,7 @@ class Candidates(NamedTuple):
         chunks: (B, N, H, A), normalised.
         energies: those that were asked for, by name; each (B, N), lower is better.
         log_prob: log-density of each chunk, (B, N); None if the head cannot compute it.
-        mode: number of the mode that each chunk belongs to, (B, N) int64; None if the modes were not told apart. Before they
-            are it is the reading of the instruction that the chunk was drawn for, or None if there is one reading.
+        mode: number of the mode that each chunk is of, (B, N) int64, or of the reading until modes are told; None if neither.
         noise: the noise that each chunk was made from, (B, N, H, A); None if the head uses none.
         weights: share of each of K modes, (B, K), the heaviest first; None if the modes were not told apart. An absent mode
             has the weight 0.
@@ -223,8 +222,7 @@ class Candidates(NamedTuple):
             return None if value is None else value[rows, index]
 
         energies = {name: value[rows, index] for name, value in self.energies.items()}
-        chunks = self.chunks[rows, index]
-        return Candidates(chunks, energies, pick(self.log_prob), pick(self.mode), pick(self.noise))
+        return Candidates(self.chunks[rows, index], energies, pick(self.log_prob), pick(self.mode), pick(self.noise))
 
     def from_step(self, step: int) -> "Candidates":
         """The same candidates, without the steps of their chunks before `step`."""
@@ -264,8 +262,7 @@ class Scene:
             velocity per step; None if none are looked for.
         began: the states in which the episodes began, by name, each (B, D); empty if nobody asks, or this is the beginning.
         said: what the processor made of the instructions, as `Words.ids` gives it; None if nobody reads them.
-        readings: sentences that the instructions may mean, those of every observation or one entry for each; empty if they
-            mean what they say.
+        readings: sentences that each instruction may mean, or one entry for all; empty if they mean what they say.
     """
 
     states: Mapping[str, Tensor] = field(default_factory=dict)

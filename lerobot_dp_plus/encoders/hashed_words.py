@@ -42,9 +42,12 @@ class HashedWords(Words):
     def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         rows = torch.full((len(sentences), self.max_words), -1, dtype=torch.int64)
         for row, sentence in zip(rows, sentences, strict=True):
-            words = re.findall(r"[^\W_]+", sentence.lower())[: self.max_words]
+            words = self.pieces(sentence.lower())
             row[: len(words)] = torch.tensor([zlib.crc32(word.encode()) % self.buckets for word in words])
         return rows.clamp_min(0), rows >= 0
+
+    def pieces(self, sentence: str) -> list[str]:
+        return re.findall(r"[^\W_]+", sentence)[: self.max_words]
 
     def build(self) -> "HashedWordEncoder":
         return HashedWordEncoder(self.buckets, self.dim, self.max_words)

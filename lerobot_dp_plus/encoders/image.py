@@ -27,9 +27,25 @@ class CameraEncoder(nn.Module, ABC):
             return images
         return (random_crop if self.training else centre_crop)(images, height, width)
 
+    def token_places(self, images: Tensor) -> Tensor | None:
+        """Where in the crop each token is, (B, T_o, S, 2) in pixels, x and y from 0 on, of images as in `forward`.
+
+        None where features are of whole pictures.
+        """
+        return None
+
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, T_o, 3, H, W), normalised -> features (B, T_o, C), or tokens (B, T_o, S, C) where it gives patches."""
+
+
+def pixels(cells: Tensor, maps: tuple[int, ...], crop: tuple[int, ...]) -> Tensor:
+    """Places (…, 2), column and row in a trunk's map of `maps` (rows, columns), as x and y in the crop (height, width).
+
+    Convolutions are padded, so the first cell sees what is around the first pixel.
+    """
+    rows, columns = (round(side / cells_along) for side, cells_along in zip(crop, maps, strict=True))
+    return cells * cells.new_tensor([columns, rows])
 
 
 def crop_size(size: tuple[int, ...], ratio: float, shape: tuple[int, int] | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
+from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, pixels
 from lerobot_dp_plus.encoders.patches import ages
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
 from lerobot_dp_plus.encoders.trunks import TrunkConfig
@@ -48,14 +48,23 @@ class KeypointTokenEncoder(CameraEncoder):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, T_o, 3, H, W), normalised, of any floating type -> (B, T_o, K, dim) in the weights' type."""
-        images = self.cropped(images)
-        features = self.backbone(images.flatten(0, 1).to(self.slot.dtype))  # (B·T_o, C, rows, columns)
-        shares = self.keypoints.shares(self.attention(features))  # (B·T_o, K, rows, columns)
+        features, shares = self._attended(images)
         seen = shares.flatten(2).to(features.dtype) @ features.flatten(2).transpose(1, 2)  # (B·T_o, K, C)
         places = self.keypoints.places(shares).to(features.dtype)  # (B·T_o, K, 2)
         tokens = (self.norm(self.project(seen)) + self.where(places) + self.slot).unflatten(0, images.shape[:2])
         old = ages(images.shape[1], tokens.shape[-1], tokens.device)[:, None]  # (T_o, 1, dim)
         return tokens + old.to(tokens.dtype)
+
+    def token_places(self, images: Tensor) -> Tensor:
+        shares = self._attended(images)[1]
+        rows, columns = shares.shape[-2:]
+        cells = (self.keypoints.places(shares) + 1) / 2 * shares.new_tensor([columns - 1, rows - 1])
+        return pixels(cells, (rows, columns), self.cropped(images).shape[-2:]).unflatten(0, images.shape[:2])
+
+    def _attended(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B·T_o, C, rows, columns) of the crop, and each keypoint's shares of the places, (B·T_o, K, rows, columns)."""
+        features = self.backbone(self.cropped(images).flatten(0, 1).to(self.slot.dtype))
+        return features, self.keypoints.shares(self.attention(features))
 
 
 @ImageEncoderConfig.register_subclass("keypoint_tokens")

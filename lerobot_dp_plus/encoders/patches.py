@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, crop_size
+from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, crop_size, pixels
 from lerobot_dp_plus.encoders.trunks import TrunkConfig
 from lerobot_dp_plus.notation import PATCHES
 
@@ -37,6 +37,15 @@ class PatchEncoder(CameraEncoder):
         tokens = self.norm(seen.flatten(2).transpose(1, 2)) + places(seen).to(seen.dtype)
         old = ages(images.shape[1], tokens.shape[-1], tokens.device)[:, None]  # (T_o, 1, dim)
         return tokens.unflatten(0, images.shape[:2]) + old.to(tokens.dtype)
+
+    def token_places(self, images: Tensor) -> Tensor:
+        crop = self.cropped(images)
+        maps = self.backbone(crop[:1, 0].to(self.project.weight.dtype))
+        # The pool's means of column and row are those of the cells in a place.
+        rows, columns = (torch.arange(side, dtype=maps.dtype, device=maps.device) for side in maps.shape[-2:])
+        cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))  # (2, rows, columns)
+        middles = self.pool(cells[None]).flatten(2)[0].T  # row by row
+        return pixels(middles, maps.shape[-2:], crop.shape[-2:]).expand(*images.shape[:2], -1, -1)
 
 
 def places(maps: Tensor) -> Tensor:

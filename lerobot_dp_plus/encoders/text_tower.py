@@ -60,6 +60,13 @@ class PretrainedWords(FrozenWords):
             hidden = tower(**{name: tokens[name] for name in names if name in tokens}).last_hidden_state[0].float()
         return hidden / hidden.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
 
+    def pieces(self, sentence: str) -> list[str]:
+        if not sentence.strip():
+            return []
+        _, tokenizer = _tower(self.model, self.revision)
+        ids = tokenizer(sentence, truncation=True, max_length=self.max_words)["input_ids"]
+        return list(tokenizer.convert_ids_to_tokens(ids))
+
     def span(self) -> Span:
         return Span(self.length, self.width if self.embeddings else self.dim)
 

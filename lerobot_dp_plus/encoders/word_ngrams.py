@@ -63,10 +63,13 @@ class WordNgrams(Words):
         """Rows of the table plus one (B, W, MOST) int64, 0 where there is no further part; and which words there are."""
         rows = torch.zeros((len(sentences), self.max_words, MOST), dtype=torch.int64)
         for row, sentence in enumerate(sentences):
-            for place, word in enumerate(WORD.findall(sentence.lower())[: self.max_words]):
+            for place, word in enumerate(self.pieces(sentence.lower())):
                 hashed = [1 + zlib.crc32(part.encode()) % self.buckets for part in self.parts(word)]
                 rows[row, place, : len(hashed)] = torch.tensor(hashed)
         return rows, rows[..., 0] > 0
+
+    def pieces(self, sentence: str) -> list[str]:
+        return WORD.findall(sentence)[: self.max_words]
 
     def build(self) -> "NgramEncoder":
         return NgramEncoder(self.buckets, self.dim, self.max_words)

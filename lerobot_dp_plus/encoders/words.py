@@ -56,6 +56,10 @@ class Words(draccus.ChoiceRegistry, ABC):
         They are whole numbers, or vectors of a frozen encoder.
         """
 
+    def pieces(self, sentence: str) -> list[str]:
+        """What of a sentence each of its tokens is of, in their order; the sentence itself if it is one token."""
+        return [sentence] if sentence.strip() else []
+
     @abstractmethod
     def build(self) -> WordEncoder | None:
         """The encoder, or None if nothing is read."""

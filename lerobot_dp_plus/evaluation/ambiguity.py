@@ -17,9 +17,10 @@ from lerobot.envs import EnvConfig
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_dp_plus.environments.things import THINGS
+from lerobot_dp_plus.environments.things import THINGS, scene_of
 from lerobot_dp_plus.evaluation.told_scenes import hear, written
 from lerobot_dp_plus.hub.intervals import wilson_percent
+from lerobot_dp_plus.modes import NoModes, Things
 from lerobot_dp_plus.notation import entropy
 from lerobot_dp_plus.policies.acting import Loaded, batched, load_switched
 
@@ -53,7 +54,13 @@ class Scenes:
 
 @torch.no_grad()
 def looked_at(
-    loaded: Loaded, envs: Sequence[Any], kind: str, seeds: Sequence[int], count: int, each_reading: bool = False
+    loaded: Loaded,
+    envs: Sequence[Any],
+    things: Things,
+    kind: str,
+    seeds: Sequence[int],
+    count: int,
+    each_reading: bool = False,
 ) -> list[dict[str, Any]]:
     """The shares of things, and which fit, of one scene for each seed; with candidates for `each_reading` or as it is said."""
     starts = [env.reset(seed=seed, options={"instruction": kind}) for env, seed in zip(envs, seeds, strict=False)]
@@ -62,10 +69,11 @@ def looked_at(
     if each_reading:
         hear(loaded, envs[: len(starts)])
     batch = loaded.preprocess(batched(observation, loaded.policy.config)[0])
-    told = loaded.policy.candidates(batch, count)
+    told = loaded.policy.candidates(batch, count, modes=NoModes())
+    found = things.of(told.chunks, scene_of(envs[: len(starts)]))
     return [
         {"shares": shares, "fits": tuple(start[1]["fits"])}
-        for shares, start in zip(told.weights.tolist(), starts, strict=True)
+        for shares, start in zip(found.weights.tolist(), starts, strict=True)
     ]
 
 
@@ -104,14 +112,13 @@ def ambiguity(
     They are drawn for the sentence as it is, or an equal share for `each_reading` of it.
 
     Raises:
-        ValueError: the environment has no things, or the policy does not see where they are, or reads no instruction.
+        ValueError: the environment has no things, or the policy reads no instruction.
     """
     if env.type not in THINGS:
         raise ValueError(f"--ambiguity: env.type = {env.type} says nothing of things; legal are {', '.join(THINGS)}")
     loaded = load_switched(policy, switches)
     if not getattr(loaded.policy.config, "spoken_features", ()):
         raise ValueError(f"--ambiguity: {policy} reads no instruction, so none could be ambiguous")
-    loaded.policy.config.modes = THINGS[env.type]
     together = min(scenes, TOGETHER)
     ((_, vectors),) = env.create_envs(together).items()
     ((_, vector),) = vectors.items()
@@ -120,7 +127,7 @@ def ambiguity(
         torch.manual_seed(first_seed)
         for start in range(0, scenes, together):
             seeds = range(first_seed + start, first_seed + min(start + together, scenes))
-            found += looked_at(loaded, vector.envs, kind, seeds, count, each_reading)
+            found += looked_at(loaded, vector.envs, THINGS[env.type], kind, seeds, count, each_reading)
     vector.close()
     return summed(found)
 

@@ -27,6 +27,11 @@ def explain_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--instruction", default="ambiguous", help="of blocks and three_pucks: which kind of sentence is said"
     )
+    parser.add_argument(
+        "--readings",
+        action="store_true",
+        help="of blocks and three_pucks: an equal share of the plans for each thing that the sentence fits",
+    )
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="environment seed of the run")
     parser.add_argument(
         "--steps", type=int, help="control steps before the moment that is shown; the most ambiguous of the first 30"

@@ -11,7 +11,7 @@
 All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py`, `attention.py` and `tokens.py` hold what they share.
 `experts.py` has the layers of `mixture`, and `backbones/` the weights with which it reads pictures and words.
 `widened.py` makes any of them say more of a step than an action, and `binned.py` adds learned bins of chunks (`bins.py`),
-for heads that need it. `padded.py` asks any of them about narrower chunks, for several robots.
+for heads that need it. `looking.py` says where those look whose tokens attend to the observation's. `padded.py` asks any of them about narrower chunks, for several robots.
 """
 
 from lerobot_dp_plus.networks.base import NetworkConfig

@@ -28,6 +28,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, valid: Tens
     return scores.softmax(-1) @ v
 
 
+def shares(q: Tensor, k: Tensor, valid: Tensor | None = None) -> Tensor:
+    """softmax(q·kᵀ/√d), (B, heads, L, M): the weights of the means that `attend` makes, to be looked at; `valid` (B, M)."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return (scores if valid is None else scores.masked_fill(~valid[:, None, None], -torch.inf)).softmax(-1)
+
+
 #: Keys, values, and a mask of those that are there; the mask is None if all are.
 type Remembered = tuple[Tensor, Tensor, Tensor | None]
 

@@ -26,7 +26,11 @@ class Layer(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of tokens (B, L, D), each (B, heads, L, head width)."""
-        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.split(self.qkv(self.norm(x)))
+
+    def split(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `qkv` gives, (B, L, 3·heads·head width), as queries, keys and values."""
+        q, k, v = projected.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
 
     def update(self, x: Tensor, q: Tensor, seen: KeysValues, valid: Tensor | None) -> Tensor:

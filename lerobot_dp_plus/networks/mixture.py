@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.attention import MLP
+from lerobot_dp_plus.networks.attention import MLP, shares
 from lerobot_dp_plus.networks.backbones import Backbone, BackboneConfig, Scratch
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times, of_patches
-from lerobot_dp_plus.networks.experts import Expert, KeysValues, joined
+from lerobot_dp_plus.networks.experts import Expert, KeysValues, Layer, joined
+from lerobot_dp_plus.networks.looking import Looks, by_kind, noted
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.networks.writer import Writer
 from lerobot_dp_plus.notation import PATCHES, ROBOT, STEPS, WORDS, Network, Span, Tokens
@@ -210,6 +211,20 @@ class Mixture(Network):
     def prepare(self, times: Tensor, condition: Prefix) -> Sequence[Callable[[Tensor], Tensor]]:
         shares, seen = self._time_share(self.embed_time(times)[:, None, None]), self._seen(condition)  # (K, 1, 1, D)
         return [partial(self._predict, time_share=one, seen=seen, valid=condition.valid) for one in shares]
+
+    def looks(self, x_t: Tensor, time: Tensor, observation: Sequence[Tokens]) -> Looks:
+        """See `Looking`."""
+        condition = self.condition(observation)
+        layers, seen, valid = cast(list[Layer], list(self.expert.layers)), self._seen(condition), condition.valid
+        with noted(layer.qkv for layer in layers) as projected:
+            self(x_t, time, condition)
+        found = []
+        for layer, out, (keys, _) in zip(layers, projected, seen, strict=True):
+            q, own, _ = layer.split(out)
+            there = None if valid is None else F.pad(valid, (0, own.shape[2]), value=True)
+            found.append(shares(q, torch.cat([keys, own], 2), there)[..., : keys.shape[2]])
+        spans = {span.kind: span for span in observation}
+        return by_kind(found, [spans[kind] for kind in (*PREFIX, STEPS) if kind in spans])
 
     def _time_share(self, embedded: Tensor) -> Tensor:
         return self.mix_time(embedded.to(self.position.dtype))

@@ -8,9 +8,10 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention
+from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention, shares
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
+from lerobot_dp_plus.networks.looking import Looks, by_kind, noted
 from lerobot_dp_plus.networks.tokens import TokenNetworkConfig, valid_of
 from lerobot_dp_plus.notation import PATCHES, ROBOT, STEPS, WORDS, Network, Span, Tokens
 
@@ -151,6 +152,17 @@ class Transformer(Network):
     def prepare(self, times: Tensor, condition: Sequence[Remembered]) -> Sequence[Callable[[Tensor], Tensor]]:
         embedded = self.embed_time(times)[:, None, None]  # (K, 1, 1, D)
         return [partial(self._predict, embedded_time=one, condition=condition) for one in embedded]
+
+    def looks(self, x_t: Tensor, time: Tensor, observation: Sequence[Tokens]) -> Looks:
+        """See `Looking`."""
+        condition = self.condition(observation)
+        attentions = [block.cross_attention for block in cast(Iterable[TransformerBlock], self.blocks)]
+        with noted(each.q for each in attentions) as queries:
+            self(x_t, time, condition)
+        heads = attentions[0].num_heads
+        split = [q.unflatten(-1, (heads, -1)).transpose(1, 2) for q in queries]
+        layers = [shares(q, k, valid) for q, (k, _, valid) in zip(split, condition, strict=True)]
+        return by_kind(layers, observation)
 
     def _predict(self, x_t: Tensor, embedded_time: Tensor, condition: Sequence[Remembered]) -> Tensor:
         """embedded_time (B or 1, tokens or 1, D)."""

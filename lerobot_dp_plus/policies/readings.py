@@ -133,7 +133,7 @@ def with_readings(window: Mapping[str, Tensor], policy: "DpPlusPolicy", count: i
     if len(rows) < batch:
         ids, valid = (torch.cat([each] * batch) for each in (ids, valid))
     first = sizes.cumsum(0) - sizes
-    which = first[:, None] + torch.arange(count) * sizes[:, None] // count
+    which = first[:, None] + torch.arange(count) % sizes[:, None]  # in turn: the first few have equal shares, too
     of = torch.arange(batch).repeat_interleave(sizes)
     return {**window, READ_IDS: ids, READ_VALID: valid, READ_OF: of, DRAWN_FOR: which}
 

@@ -261,3 +261,35 @@ def test_cameras_of_one_encoder_are_told_apart() -> None:
         for seen in ({TOP: one, WRIST: other}, {TOP: other, WRIST: one})
     )
     assert (first - second).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3])
+@torch.no_grad()
+def test_patches_say_where_they_are(pool: int) -> None:
+    """Of a trunk that is the picture itself: the mean column and row of the pixels in a place, in its order."""
+    encoder = pixels(pool=pool).eval()
+    images = torch.zeros(1, 1, 3, 7, 5)
+    images[:, :, 0], images[:, :, 1] = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="xy")
+    means = encoder.pool(images[0]).flatten(2)[0, :2].T
+    found = encoder.token_places(images)
+    assert found is not None and found.shape == (1, 1, encoder(images).shape[2], 2)
+    torch.testing.assert_close(found[0, 0], means)
+
+
+@torch.no_grad()
+def test_keypoints_say_where_they_are() -> None:
+    """Attention to what is red, of a trunk that sees every fourth pixel, is where the red pixel is."""
+    every_fourth = nn.AvgPool2d(1, stride=4)
+    encoder = KeypointTokenEncoder(every_fourth, 3, 2, 4, 1.0, 0.5, None).eval()
+    encoder.attention.weight.zero_()
+    encoder.attention.weight[0, 0] = 1e4
+    images = torch.zeros(1, 2, 3, 64, 80)
+    images[0, 0, 0, 16 + 12, 20 + 32] = images[0, 1, 0, 16 + 28, 20] = 1.0  # the crop begins at row 16 and column 20
+    found = encoder.token_places(images)
+    assert found is not None
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([[32.0, 12.0], [0.0, 28.0]]))
+    torch.testing.assert_close(found[0, 0, 1], torch.tensor([18.0, 14.0]), msg="everywhere at once: the middle")
+
+
+def test_features_of_whole_pictures_are_nowhere() -> None:
+    assert SmallCnnConfig().build().token_places(torch.zeros(1, 1, 3, 64, 64)) is None

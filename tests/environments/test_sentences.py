@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lerobot_dp_plus.environments.sentences import (
+    ANY,
     CHINESE,
     COLOURS,
     GERMAN,
@@ -69,3 +70,19 @@ def test_other_words_for_a_colour_and_other_languages():
 def test_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match=rf"instruction='shouted': legal are {KINDS[0]}, "):
         instruct("shouted", 0, THINGS, np.random.default_rng(0))
+
+
+def test_each_reading_says_the_same_of_one_thing_that_fits():
+    for target in range(3):
+        for each in said("ambiguous", target) + said("none", target, 1):
+            assert len(each.readings) == len(each.fits) == len(set(each.readings)) >= 2
+            for thing, reading in zip(each.fits, each.readings, strict=True):
+                named = THINGS[thing]
+                assert f"the {named.colour} {named.shape}" in reading
+                assert [colour for colour in COLOURS if colour in reading.split()] == [named.colour]
+                plain = reading.replace(f"the {named.colour} {named.shape}", "IT")
+                assert not each.sentence or plain in {
+                    each.sentence.replace(it, "IT") for it in (*ANY, f"the {named.shape}")
+                }
+    for kind in set(KINDS) - {"ambiguous", "none"}:
+        assert all(each.readings == (each.sentence,) for each in said(kind, 1, 20)), kind

@@ -21,6 +21,7 @@ from lerobot_dp_plus.evaluation import ambiguity, evaluate, instruction, told_sc
 from lerobot_dp_plus.evaluation.instruction import Heard, played, shown, swap_task
 from lerobot_dp_plus.evaluation.options import evaluate_parser
 from lerobot_dp_plus.loading import fast_loading
+from lerobot_dp_plus.policies.acting import Loaded
 
 SIZE = ["--policy.network.dim=16", "--policy.network.depth=1", "--policy.network.num_heads=2", "--policy.words.dim=8"]
 
@@ -193,6 +194,34 @@ def test_the_command_looks_at_candidates_and_says_how_many_things_they_go_to(lea
     assert all(0 <= row["entropy"] <= np.log(3) + 1e-6 and row["fits"] in (1, 2, 3) for row in noted["rows"])
 
 
+def test_the_command_draws_candidates_for_each_reading(learned: Path, tmp_path: Path, monkeypatch) -> None:
+    """Of 16 candidates, and of 6 that act; what the policy is told belongs to the scene."""
+    given: list[tuple[tuple[str, ...], ...]] = []
+    real = Loaded.read
+    monkeypatch.setattr(Loaded, "read", lambda self, said: given.append(tuple(said)) or real(self, said))
+    arguments = [str(learned), "--readings", "--env=blocks", "--episodes=3", f"--output-dir={tmp_path}"]
+    assert evaluate.main([*arguments, "--ambiguity=16"]) == 0
+    noted = json.loads((tmp_path / "ambiguity.json").read_text())
+    assert noted["readings"] is True and len(given) == 2
+    expected = []
+    for seed in range(100_000, 100_003):
+        env = Blocks("environment_state_agent_pos", "ambiguous")
+        env.reset(seed=seed)
+        expected.append(env.readings)
+    assert given[1] == tuple(expected) and all(len(each) == 1 for each in given[0])
+    rule = ["--policy.selection.type=densest", "--policy.selection.num_candidates=6", "--policy.modes.type=readings"]
+    assert evaluate.main([*arguments, "--swap-task", "--kinds", "ambiguous", "--policy.n_action_steps=3", *rule]) == 0
+    assert json.loads((tmp_path / "swap_task.json").read_text())["readings"] is True and given[2] == tuple(expected)
+
+
+def test_readings_elsewhere_are_refused(learned: Path) -> None:
+    with pytest.raises(ValueError, match="--readings: legal with --ambiguity or --swap-task"):
+        evaluate.main([str(learned), "--readings"])
+    silent = SimpleNamespace(get_wrapper_attr=lambda name: ())
+    with pytest.raises(ValueError, match="--readings: this environment does not say"):
+        told_scenes.hear(SimpleNamespace(), [silent])
+
+
 def test_a_page_shows_which_thing_each_plan_goes_to(learned: Path, tmp_path: Path) -> None:
     from lerobot_dp_plus.explaining.explain import main
 
@@ -201,3 +230,7 @@ def test_a_page_shows_which_thing_each_plan_goes_to(learned: Path, tmp_path: Pat
     page, sentence = (tmp_path / "index.html").read_text(), Blocks(instruction="ambiguous")
     sentence.reset(seed=3)
     assert sentence.task_description in page and (tmp_path / "things.png").stat().st_size > 10_000
+    assert (tmp_path / "attention.png").stat().st_size > 10_000 and not (tmp_path / "gaze.png").exists()
+    assert main([str(learned), *asked, "--readings"]) == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "the thing that its sentence names" in page and "33 % and 33 % of the candidates" in page

@@ -9,7 +9,7 @@ from torchvision.ops import roi_align
 from lerobot_dp_plus.auxiliary.base import Further, Surroundings
 from lerobot_dp_plus.auxiliary.gaze.base import Gaze, GazeModel
 from lerobot_dp_plus.networks import DiTConfig
-from lerobot_dp_plus.notation import STEPS, Span, Tokens
+from lerobot_dp_plus.notation import STEPS, Condition, Span, Tokens
 from lerobot_dp_plus.objectives import FlowMatching, UniformTimes
 from lerobot_dp_plus.tokenizers import Pca, TokenizerConfig
 
@@ -54,6 +54,10 @@ class GazeReconstructionModel(GazeModel):
         latents = self.tokenizer.encode(crops)[:, None]  # (B, 1, K): a chunk of one step
         error = self.objective.loss(self.denoiser, latents, self.denoiser.condition((Tokens(read),)), valid[:, None])
         return error.mean((1, 2))
+
+    def redrawn(self, condition: Condition, steps: int = 10) -> Tensor:
+        """Regions (B, 3, S, S), normalised, as what the policy sees and hears tells them; see `drawn`."""
+        return self.drawn(self.norm(self.read(condition)), steps)
 
     @torch.no_grad()
     def drawn(self, read: Tensor, steps: int = 10) -> Tensor:
