@@ -399,6 +399,40 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("self.mirrored_back(images)], dim=1", "images], dim=1", "chunks of the mirrored half are not mirrored back"),
         ("torch.cat([value, images[key]])", "torch.cat([value, value])", "both halves see the same observation"),
     ],
+    ("policies/readings.py", "policies/test_policy_readings.py"): [
+        ("torch.arange(count) % sizes", "torch.arange(count) % 1 * sizes", "all candidates are of the first reading"),
+        ("rows[window[DRAWN_FOR].flatten()]", "rows[window[DRAWN_FOR].T.flatten()]", "sentences of other candidates"),
+        ("span.values[of]", "span.values[of.flip(0)]", "what one observation shows is said of another"),
+        ("which - which[:, :1]", "which", "readings of a batch are numbered on"),
+        ("        self.episode.mode = None\n", "        pass\n", "a choice among other sentences is kept"),
+    ],
+    ("policies/holding.py", "policies/test_policy_readings.py"): [
+        (
+            "chosen is None or chosen.mode is None else chosen.mode",
+            "True else chosen.mode",
+            "a plan is of the first reading",
+        ),
+    ],
+    ("modes/readings.py", "modes/test_readings_as_modes.py"): [
+        ("members == 0, torch.inf", "members == 1, torch.inf", "a reading is represented by another's candidate"),
+    ],
+    ("networks/attention.py", "networks/test_looking.py"): [
+        (
+            "(q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)\n    return",
+            "q @ k.transpose(-2, -1)\n    return",
+            "looks are sharper than attention is",
+        ),
+    ],
+    ("networks/looking.py", "networks/test_looking.py"): [
+        (
+            "        for handle in handles:\n            handle.remove()",
+            "        pass",
+            "whoever has looked once slows every call",
+        ),
+    ],
+    ("encoders/image.py", "encoders/test_picture_tokens.py"): [
+        ("cells.new_tensor([columns, rows])", "cells.new_tensor([rows, columns])", "x and y of pixels are exchanged"),
+    ],
     ("modes/base.py", "modes/test_modes_found.py"): [
         ("rank.argsort(1, descending=True)", "rank.argsort(1)", "the lightest mode comes first"),
         (

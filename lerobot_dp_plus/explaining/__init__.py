@@ -9,6 +9,8 @@
 | `scenes.py` | the pictures of PushT |
 | `curves.py` | pictures of actions over time, where there is no scene to draw them in |
 | `table.py` | the picture of a table with things: which of them each plan goes to, by colour and place |
+| `attention.py` | where the actions look, and which words they listen to |
+| `gaze.py` | the target's region, and what a policy that learned to draws of it |
 | `film.py` | noise becomes plans, and one of them is done |
 | `page.py` | one page that needs no other file |
 | `explain.py` | the command |

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
@@ -20,7 +21,9 @@ from lerobot_dp_plus.policies.acting import Loaded
 from lerobot_dp_plus.policies.asking import seen
 from lerobot_dp_plus.policies.candidates import beside_the_weights
 
-LOOK, HEAR = "#D55E00", "#0072B2"
+LOOK, HEAR, DISC = "#D55E00", "#0072B2", "#FFE34D"
+#: Inches: of a column, of a picture, and of what stands above both.
+COLUMN, PICTURE, HEAD = 3.6, 3.45, 1.5
 #: The area of a disc for all attention to pictures, in points²; and the times at which a chunk is looked at.
 AREA, TIMES = 2600.0, (0.0, 0.25, 0.5, 0.75)
 
@@ -59,8 +62,8 @@ def looks_of(loaded: Loaded, moment: Moment, sentences: Sequence[str]) -> list[L
     found = []
     with policy._evaluating.of(model):
         for number, (window, sentence) in enumerate(told_windows(loaded, moment, sentences)):
-            rows = torch.arange(noise.shape[1]) if len(sentences) < 2 else moment.members(number)
-            drawn = noise[0, rows], moment.found.chunks[0, rows]
+            own = slice(number, None, max(1, len(sentences)))  # candidates of several readings come in turn
+            drawn = noise[0, own], moment.found.chunks[0, own]
             shares = _mean(model.network, config.objective, model.encoder(window), *drawn)
             found.append(_look(policy, window, shares, sentence))
     return [each for each in found if each.words or each.pictures or each.things]
@@ -107,8 +110,12 @@ def _look(policy: Any, window: Mapping[str, Tensor], shares: Mapping[str, Tensor
     pieces = config.words.pieces(sentence) if WORDS in shares else []
     words = tuple(zip(pieces, shares[WORDS].tolist() if pieces else [], strict=False))
     pictures, places = {}, shares.get(PATCHES)
+    states = float(shares[STEPS].sum()) if STEPS in shares else 0.0
     first = 0
-    for key in encoder.image_shapes if places is not None and not encoder.things else ():
+    if places is None or encoder.things:
+        things = () if places is None else tuple(places.tolist())
+        return Look(sentence, words, {}, things, states)
+    for key in encoder.image_shapes:
         camera = encoder.image_encoders[encoder._encoder_of(key)]
         at = camera.token_places(window[key])[0].flatten(0, 1)  # (S, 2) in the crop
         at = at + at.new_tensor(_margin(window[key], camera.cropped(window[key])))
@@ -117,8 +124,7 @@ def _look(policy: Any, window: Mapping[str, Tensor], shares: Mapping[str, Tensor
         picture = seen(window, [key], 0)
         assert picture is not None
         pictures[key] = picture, torch.cat([at, own.to(at)], 1).numpy()
-    things = () if places is None or not encoder.things else tuple(places.tolist())
-    return Look(sentence, words, pictures, things, float(shares[STEPS].sum()) if STEPS in shares else 0.0)
+    return Look(sentence, words, pictures, (), states)
 
 
 def _margin(whole: Tensor, crop: Tensor) -> tuple[float, float]:
@@ -128,52 +134,49 @@ def _margin(whole: Tensor, crop: Tensor) -> tuple[float, float]:
 
 
 def drawn(looks: Sequence[Look], names: Sequence[str], path: Path) -> tuple[str, str]:
-    """A column for each look: the pictures with a disc for each token, or bars of things; below, bars of words.
+    """For each look the pictures with a disc for each token, or bars of things, and bars of words.
 
-    `names` are those of things that a state lists.
+    Several looks are columns, with the words below; one has its words beside it. `names` are those of things that a state lists.
     """
     first = looks[0]
     title = "Where does it look, and what does it listen to?" if first.words else "Where does it look?"
-    said = (
-        "How much of their attention the actions give to each token, as a mean over plans, layers and times. Tokens have "
-        "been mixed with others before, so it is a hint and no proof."
-    )
+    said = "Shares of the attention that the actions give, a mean over plans, layers and times. It is a hint, no proof."
     if first.pictures:
-        said = f"Discs are where the tokens of the picture are; the larger, the more attention they get. {said}"
-    most = max((len(each.words) for each in looks), default=0)
-    above = 2.9 * max(1, len(first.pictures)) if first.pictures else 0.34 * len(first.things) + 0.4
-    below = 0.22 * most + 0.5 if most else 0.2
-    width = 3.4
-    figure = sheet(max(7.0, width * len(looks) + 0.4), 1.45 + above + 0.5 + below)
+        said = f"Each disc is a token of the picture, the larger the more it is looked at. {said}"
+    most = max(len(each.words) for each in looks)
+    seen_high = PICTURE * len(first.pictures) if first.pictures else 0.34 * len(first.things)
+    heard_high = 0.22 * most
+    beside = len(looks) == 1
+    body = max(seen_high, heard_high) if beside else seen_high + heard_high + (0.25 if most else 0)
+    figure = sheet(COLUMN * max(2, len(looks)) + 0.4, HEAD + body + 0.15)
     heading(figure, title, said)
-    high, wide = figure.get_figheight(), figure.get_figwidth()
-    largest = max(
-        (share for each in looks for *_, share in [*each.words, *((None, x) for x in each.things)]), default=1.0
-    )
+    shares = [share for each in looks for share in (*each.things, *(share for _, share in each.words))]
     for column, look in enumerate(looks):
-        left, across = (0.2 + column * (wide - 0.2) / len(looks)) / wide, ((wide - 0.2) / len(looks) - 0.2) / wide
-        top = high - 1.35
-        figure.text(left, top / high, _summed(look), size=9, color=SOFT, va="top")
-        top -= 0.3
-        for key, (picture, tokens) in look.pictures.items():
-            axes = figure.add_axes((left, (top - 2.75) / high, across, 2.7 / high))
+        left, top = 0.2 + column * COLUMN, HEAD
+        figure.text(
+            left / figure.get_figwidth(), 1 - (top - 0.3) / figure.get_figheight(), _summed(look), size=9, color=SOFT
+        )
+        for number, (key, (picture, tokens)) in enumerate(look.pictures.items()):
+            axes = _panel(figure, left, top + number * PICTURE, COLUMN - 0.3, PICTURE - 0.15)
             _discs(axes, picture, tokens)
             if len(look.pictures) > 1:
-                axes.set_title(key.removeprefix("observation."), size=8.5, color=SOFT, pad=2)
-            top -= 2.9
+                axes.set_ylabel(key.removeprefix("observation."), size=8.5, color=SOFT)
         if look.things:
-            tall = 0.34 * len(look.things)
-            axes = figure.add_axes((left + 0.32 * across, (top - tall) / high, 0.6 * across, tall / high))
-            named = [*names, *(f"thing {k + 1}" for k in range(len(names), len(look.things)))]
-            _bars(axes, list(zip(named, look.things, strict=False)), largest, LOOK)
+            named = [names[k] if k < len(names) else f"thing {k + 1}" for k in range(len(look.things))]
+            axes = _panel(figure, left + 1.1, top, COLUMN - 1.4, seen_high)
+            _bars(axes, list(zip(named, look.things, strict=True)), max(shares), LOOK)
         if look.words:
-            tall = 0.22 * len(look.words)
-            axes = figure.add_axes(
-                (left + 0.32 * across, (below + 0.05 - tall - 0.25) / high, 0.6 * across, tall / high)
-            )
-            _bars(axes, look.words, largest, HEAR)
+            across, down = (left + COLUMN, top) if beside else (left, top + seen_high + 0.25)
+            axes = _panel(figure, across + 1.1, down, COLUMN - 1.4, 0.22 * len(look.words))
+            _bars(axes, look.words, max(shares), HEAR)
     save(figure, path)
     return title, said
+
+
+def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place in inches from the top left."""
+    across, down = figure.get_figwidth(), figure.get_figheight()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
 def _summed(look: Look) -> str:
@@ -184,7 +187,8 @@ def _summed(look: Look) -> str:
         "words": sum(share for _, share in look.words),
         "states": look.states,
     }
-    return ",  ".join(f"{name} {100 * share:.0f} %" for name, share in kinds.items() if share > 0)
+    kinds["actions"] = 1 - sum(kinds.values())
+    return ",  ".join(f"{name} {100 * share:.0f} %" for name, share in kinds.items() if share >= 0.005)
 
 
 def _discs(axes: Axes, picture: np.ndarray, tokens: np.ndarray) -> None:
@@ -193,7 +197,7 @@ def _discs(axes: Axes, picture: np.ndarray, tokens: np.ndarray) -> None:
     axes.imshow(picture, interpolation="nearest")
     total = max(float(tokens[:, 2].sum()), 1e-9)
     axes.scatter(
-        tokens[:, 0], tokens[:, 1], s=AREA * tokens[:, 2] / total, color=LOOK, alpha=0.55, edgecolors="white", lw=1.0
+        tokens[:, 0], tokens[:, 1], s=AREA * tokens[:, 2] / total, color=DISC, alpha=0.7, edgecolors=INK, lw=1.0
     )
     axes.set(xlim=(-0.5, wide - 0.5), ylim=(high - 0.5, -0.5), xticks=[], yticks=[])
     for side in axes.spines.values():
@@ -204,7 +208,15 @@ def _bars(axes: Axes, shares: Sequence[tuple[str, float]], largest: float, paint
     """A bar for each name, the first at the top."""
     for row, (name, share) in enumerate(shares):
         axes.barh(row, share, 0.62, color=paint, alpha=0.8)
-        axes.text(-0.03 * largest, row, name, size=9.5, color=INK, ha="right", va="center")
+        axes.text(
+            -0.03 * largest,
+            row,
+            name if len(name) < 16 else f"{name[:14]}…",
+            size=9.5,
+            color=INK,
+            ha="right",
+            va="center",
+        )
         axes.text(share + 0.02 * largest, row, f"{100 * share:.1f} %", size=8, color=SOFT, va="center")
     axes.set(xlim=(0, 1.25 * largest), ylim=(len(shares) - 0.5, -0.5))
     axes.axis("off")

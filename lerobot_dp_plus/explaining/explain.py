@@ -44,7 +44,7 @@ def explain_pusht(loaded: Loaded, seed: int, steps: int | None, count: int, outp
         chapters.append(
             _chapter(output / "denoising.png", "Noise becoming plans, step by step", scenes.denoising, seen, agent)
         )
-    chapters += _looks(loaded, seen, [arena.observation.get("task", "")], (), output)
+    chapters += _looks(loaded, seen, [str(arena.observation.get("task", ""))], (), output)
     bent = material.bend(loaded, arena, seed, count, material.on_the_way(seen.moment, seen.choice.index, agent))
     chapters.append(
         _chapter(
@@ -86,7 +86,7 @@ def explain_aloha(
     Image.fromarray(seen.picture).save(camera)
     chapters = [Chapter("What is the situation?", "The camera's picture.", camera, "The camera's picture")]
     chapters.append(_chapter(output / "fans.png", "Plans over time, coloured by way", curves.fans, seen))
-    chapters += _looks(loaded, seen, [run.observation.get("task", "")], (), output)
+    chapters += _looks(loaded, seen, [str(run.observation.get("task", ""))], (), output)
     chapters += _how_they_came(output, seen)
     run.close()
     return seen, chapters

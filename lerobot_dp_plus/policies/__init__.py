@@ -44,6 +44,7 @@ The field's baselines are the same policy with another head, and use no sampler:
 | `relative.py`, `relative_statistics.py` | actions relative to the robot's state: the step, the plan that moves with it; their statistics |
 | `real_time.py`, `continuing.py` | a chunk drawn while the plan before is executed: LeRobot's interface for it; what is known of the chunk before it is drawn |
 | `planning.py`, `options.py`, `watching.py` | the next chunk of an episode; what the policy might do; what it shows to those who watch it |
+| `readings.py` | an equal share of the candidates for each sentence that an instruction may mean |
 | `narrowing.py`, `asking.py`, `keeping.py`, `holding.py`, `contrast.py` | candidates and their modes; a person who decides between these; a mode that is kept; a plan that is held; another policy to compare with |
 | `devices.py`, `resuming.py`, `folders.py` | a saved device that is not here; flags a resumed training ignores; where in a training's folder the policy is |
 | `publication.py` | the push at the end of a training, and from Python |

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Readings:
         if isinstance(sentences, str):
             raise ValueError(f"readings = {sentences!r}: must be a list of sentences, as [{sentences!r}]")
         alike = all(isinstance(each, str) for each in sentences)
-        rows = tuple(map(tuple, [sentences] if alike else sentences))
+        rows = cast(tuple[tuple[str, ...], ...], tuple(map(tuple, [sentences] if alike else sentences)))
         for row in rows:
             if not row or not all(isinstance(each, str) and each.strip() for each in row):
                 raise ValueError(

@@ -231,6 +231,7 @@ def test_a_page_shows_which_thing_each_plan_goes_to(learned: Path, tmp_path: Pat
     sentence.reset(seed=3)
     assert sentence.task_description in page and (tmp_path / "things.png").stat().st_size > 10_000
     assert (tmp_path / "attention.png").stat().st_size > 10_000 and not (tmp_path / "gaze.png").exists()
-    assert main([str(learned), *asked, "--readings"]) == 0
+    assert main([str(learned), *asked, "--readings", "--candidates=18"]) == 0
     page = (tmp_path / "index.html").read_text()
-    assert "the thing that its sentence names" in page and "33 % and 33 % of the candidates" in page
+    share = f"{100 / len(sentence.readings):.0f} %"
+    assert "the thing that its sentence names" in page and f"{share} and {share} of the candidates" in page
