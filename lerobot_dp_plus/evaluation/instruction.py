@@ -17,7 +17,7 @@ from lerobot.envs import EnvConfig
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_dp_plus.environments.sentences import KINDS
+from lerobot_dp_plus.environments.sentences import COLOURS, KINDS
 from lerobot_dp_plus.evaluation.told_scenes import hear, written
 from lerobot_dp_plus.hub.intervals import wilson_percent
 from lerobot_dp_plus.policies.acting import Loaded, load_switched
@@ -42,6 +42,7 @@ class Heard:
         another: those whose first grasp was anything else.
         nothing: those without a grasp.
         delivered: those in which something that the sentence fits was delivered.
+        own: those in which what belongs to the scene was delivered.
         things: how often each thing was grasped first, by its number.
     """
 
@@ -52,6 +53,7 @@ class Heard:
     another: int
     nothing: int
     delivered: int
+    own: int
     things: dict[int, int]
 
     @classmethod
@@ -67,7 +69,8 @@ class Heard:
         delivered = sum(bool(end["is_success"]) for end in ends)
         things = {thing: grasped.count(thing) for thing in sorted(set(grasped) - {-1})}
         rest = len(ends) - sum(right) - sum(of_scene) - none
-        return cls(kind, len(ends), sum(right), sum(of_scene), rest, none, delivered, things)
+        own = sum(int(end["delivered"]) == int(end["target"]) for end in ends)
+        return cls(kind, len(ends), sum(right), sum(of_scene), rest, none, delivered, own, things)
 
 
 def played(
@@ -75,7 +78,8 @@ def played(
 ) -> list[dict[str, Any]]:
     """The last `info` of one episode for each seed, all at once, with sentences of this kind.
 
-    Candidates are drawn for the sentence as it is, or for `each_reading` of it.
+    Candidates are drawn for the sentence as it is, or for `each_reading` of it. A policy that asks, `selection.type=ask`, is
+    answered by somebody who wants what belongs to the scene.
 
     Raises:
         ValueError: the environment does not say what was named and grasped.
@@ -90,6 +94,7 @@ def played(
         )
     over = [False] * len(infos)
     loaded.policy.reset()
+    loaded.policy.ask = lambda question: COLOURS[envs[question.number].unwrapped.target]  # type: ignore[attr-defined]
     if each_reading:
         hear(loaded, envs[: len(infos)])
     while not all(over):
@@ -149,10 +154,10 @@ def shown(heard: Sequence[Heard], console: Console | None = None) -> None:
     """Print the table: counts, and in brackets 95 % Wilson intervals in percent."""
     title = "What is grasped first, by what is said: counts, and 95 % intervals in percent"
     table = Table(title=title, title_style="bold")
-    for name in ("said", "of", "fitting", "the scene's", "another", "nothing", "delivered"):
+    for name in ("said", "of", "fitting", "the scene's", "another", "nothing", "delivered", "its own"):
         table.add_column(name)
     for row in heard:
-        counts = (row.fitting, row.scene, row.another, row.nothing, row.delivered)
+        counts = (row.fitting, row.scene, row.another, row.nothing, row.delivered, row.own)
         table.add_row(row.kind, str(row.episodes), *(_with_interval(count, row.episodes) for count in counts))
     (console or Console()).print(table)
 

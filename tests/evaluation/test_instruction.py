@@ -12,6 +12,7 @@ from lerobot.policies.utils import prepare_observation_for_inference
 from lerobot.scripts import lerobot_eval
 from rich.console import Console
 
+from lerobot_dp_plus.asking import Person
 from lerobot_dp_plus.demos.blocks import write_blocks_demos
 from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
 from lerobot_dp_plus.encoders import WORDS_VALID
@@ -81,16 +82,20 @@ def test_the_table_tells_who_listens_from_who_does_not(listens):
         assert row.another == row.nothing == 0 and sum(row.things.values()) == 6
         swapped = kind == "swapped" and not listens
         assert row.scene == (6 if swapped else 0) and row.delivered == (0 if swapped else 6)
+        assert kind != "swapped" or row.own == (0 if listens else 6)
     sentences = {said for told in oracle.told for said in told}
     assert "" in sentences and len(sentences) > 12
 
 
 def test_what_is_grasped_is_counted_as_what_it_is():
     def end(grasped: int, **more) -> dict:
-        return {"grasped": grasped, "fits": (1,), "named": 1, "target": 0, "is_success": False, **more}
+        usual = {"grasped": grasped, "delivered": -1, "fits": (1,), "named": 1, "target": 0, "is_success": False}
+        return usual | more
 
-    row = Heard.of("swapped", [end(1, is_success=True), end(0), end(0), end(2), end(-1), end(1)])
-    assert (row.fitting, row.scene, row.another, row.nothing, row.delivered) == (2, 2, 1, 1, 1)
+    row = Heard.of(
+        "swapped", [end(1, is_success=True, delivered=1), end(0, delivered=0), end(0), end(2), end(-1), end(1)]
+    )
+    assert (row.fitting, row.scene, row.another, row.nothing, row.delivered, row.own) == (2, 2, 1, 1, 1, 1)
     assert row.things == {0: 2, 1: 2, 2: 1}
     console = Console(record=True, width=160)
     shown([row], console)
@@ -209,9 +214,25 @@ def test_the_command_draws_candidates_for_each_reading(learned: Path, tmp_path: 
         env.reset(seed=seed)
         expected.append(env.readings)
     assert given[1] == tuple(expected) and all(len(each) == 1 for each in given[0])
-    rule = ["--policy.selection.type=densest", "--policy.selection.num_candidates=6", "--policy.modes.type=readings"]
+    rule = ["--policy.selection.type=ask", "--policy.selection.otherwise.type=densest", "--policy.modes.type=readings"]
+    rule.append("--policy.selection.otherwise.num_candidates=6")
+    chosen: list[str] = []
+    answer = Person.answer
+
+    def spied(self, question, *how):
+        found = answer(self, question, *how)
+        chosen.append(question.names[found])
+        return found
+
+    monkeypatch.setattr(Person, "answer", spied)
     assert evaluate.main([*arguments, "--swap-task", "--kinds", "ambiguous", "--policy.n_action_steps=3", *rule]) == 0
     assert json.loads((tmp_path / "swap_task.json").read_text())["readings"] is True and given[2] == tuple(expected)
+    assert len(chosen) == 3, "each is asked once, as a choice is kept"
+    wanted = []
+    for seed in range(100_000, 100_003):
+        env.reset(seed=seed)
+        wanted.append(env.readings[env.said.fits.index(env.target)])
+    assert chosen == wanted, "what belongs to the scene"
 
 
 def test_readings_elsewhere_are_refused(learned: Path) -> None:
