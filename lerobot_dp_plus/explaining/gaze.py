@@ -13,7 +13,7 @@ from torch import Tensor
 from lerobot_dp_plus.auxiliary.gaze.reconstruction import GazeReconstructionModel, regions
 from lerobot_dp_plus.evaluation.moment import Moment
 from lerobot_dp_plus.explaining.attention import told_windows
-from lerobot_dp_plus.explaining.style import INK, LINE, SOFT, heading, save, sheet
+from lerobot_dp_plus.explaining.style import INK, LINE, heading, save, sheet
 from lerobot_dp_plus.policies.acting import Loaded
 
 #: How often each region is drawn, from another noise.
@@ -87,8 +87,6 @@ def crops(found: Sequence[Regions], path: Path) -> tuple[str, str]:
             if column == 0:
                 _box(axes, each.box, picture.shape[:2])
                 axes.set_title(f"“{each.sentence}”" if each.sentence else "nothing said", size=9, color=INK, loc="left")
-            elif row == 0 and column == 1:
-                axes.set_title("the region", size=9, color=SOFT, loc="right")
     save(figure, path)
     return title, said
 
