@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fabricated import restless
+from lerobot.configs import FeatureType, PolicyFeature
 
 import lerobot_policy_dp_plus  # noqa: F401
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.cli import commands, host
 from lerobot_dp_plus.cli.arguments import translate
 from lerobot_dp_plus.demos.options import DEMOS
+from lerobot_dp_plus.encoders import WordNgrams
 from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusTransformerPolicy
 from lerobot_dp_plus.selection import Selection
 from lerobot_dp_plus.surprise.calibration import Calibration
@@ -95,6 +98,11 @@ def scope(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     seen = {"agent_pos": np.full((1, 2), 200.0), "environment_state": np.linspace(100, 300, 16)[None]}
     calibrated = tmp_path_factory.mktemp("calibrated")
     Calibration("distance", 0.05, "run", 1e9, None, 39, settings=loaded.policy.settings()).save(calibrated)
+    inputs = {
+        "observation.state": PolicyFeature(FeatureType.STATE, (2,)),
+        "observation.environment_state": PolicyFeature(FeatureType.ENV, (16,)),
+    }
+    reads = restless(tmp_path_factory.mktemp("reads"), inputs, 2, 0.1, words=WordNgrams(dim=8))
     observation = {"observation.state": seen["agent_pos"], "observation.environment_state": seen["environment_state"]}
     return {
         "policy": loaded.policy,
@@ -104,6 +112,7 @@ def scope(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "batch": loaded.preprocess({key: np_tensor(value) for key, value in observation.items()}),
         "observation": {key: np_tensor(value) for key, value in observation.items()},
         "calibrated": calibrated,
+        "checkpoint_that_reads": reads,
     }
 
 

@@ -112,4 +112,4 @@ def test_fields_are_checked_by_name() -> None:
             GaussianMixture(**fields)
     with pytest.raises(ValueError, match=r"modes.space = 'middle'"):
         points_of(torch.randn(1, 2, 3, 2), "middle")
-    assert set(Modes.get_known_choices()) == {"none", "gaussian_mixture", "things"}
+    assert set(Modes.get_known_choices()) == {"none", "gaussian_mixture", "things", "readings"}
