@@ -431,7 +431,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("encoders/image.py", "encoders/test_picture_tokens.py"): [
-        ("cells.new_tensor([columns, rows])", "cells.new_tensor([rows, columns])", "x and y of pixels are exchanged"),
+        ("return cells * cells.new_tensor([columns, rows])", "return cells", "places are in cells, not in pixels"),
     ],
     ("modes/base.py", "modes/test_modes_found.py"): [
         ("rank.argsort(1, descending=True)", "rank.argsort(1)", "the lightest mode comes first"),
