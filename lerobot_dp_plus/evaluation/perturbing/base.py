@@ -26,13 +26,21 @@ class Untouched:
         """Before control step `step`, counted from 1, of episode `number` of the batch; `environment` is its `env.type`."""
 
 
+#: By name, in the order of the folder's table.
+PERTURBATIONS: dict[str, type["Perturbation"]] = {}
+
+
 @dataclass(frozen=True)
 class Perturbation:
     """One way to make an episode harder, of some strength.
 
+    A member states what is the same for all its levels in its class line: `class Delay(Perturbation, name="delay", unit="steps")`.
+
     Attributes:
         level: how much.
-        name: on the command line; unit: of the level, in words; label: the name, and when, where that can be chosen.
+        name: on the command line; a class without one is no member. unit: of the level, in words.
+        least, most: the bounds of a level. Without `most` it is counted, and so a whole number.
+        label: the name, and when, where that can be chosen.
 
     Raises:
         ValueError: there is no such level.
@@ -40,8 +48,25 @@ class Perturbation:
 
     name: ClassVar[str]
     unit: ClassVar[str]
+    least: ClassVar[float]
+    most: ClassVar[float | None]
 
     level: float
+
+    def __init_subclass__(cls, *, name: str = "", unit: str = "", least: float = 0, most: float | None = None) -> None:
+        cls.name, cls.unit, cls.least, cls.most = name, unit, least, most
+        if name:
+            PERTURBATIONS[name] = cls
+
+    def __post_init__(self) -> None:
+        if self.most is None:
+            legal = self.level == int(self.level) and self.level >= self.least
+            bounds = f"a whole number of at least {self.least:g}"
+        else:
+            legal = self.least <= self.level <= self.most
+            bounds = f"from {self.least:g} to {self.most:g}"
+        if not legal:
+            raise ValueError(f"perturb {self.name} = {self.level:g}: must be {bounds}")
 
     @property
     def label(self) -> str:
@@ -57,30 +82,6 @@ class Perturbation:
     def switches(self) -> list[str]:
         """Arguments of LeRobot's `eval` that do it."""
         return []
-
-
-#: By name, in the order of the folder's table.
-PERTURBATIONS: dict[str, type[Perturbation]] = {}
-
-
-def register[T: type[Perturbation]](member: T) -> T:
-    """Name a member."""
-    PERTURBATIONS[member.name] = member
-    return member
-
-
-def whole(perturbation: Perturbation, least: int) -> None:
-    """Raise a ValueError if the level is no whole number of at least `least`."""
-    if perturbation.level != int(perturbation.level) or perturbation.level < least:
-        raise ValueError(
-            f"perturb {perturbation.name} = {perturbation.level:g}: must be a whole number of at least {least}"
-        )
-
-
-def within(perturbation: Perturbation, low: float, high: float) -> None:
-    """Raise a ValueError if the level is not from `low` to `high`."""
-    if not low <= perturbation.level <= high:
-        raise ValueError(f"perturb {perturbation.name} = {perturbation.level:g}: must be from {low:g} to {high:g}")
 
 
 def parsed(text: str) -> list[Perturbation]:

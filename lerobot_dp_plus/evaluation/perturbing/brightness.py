@@ -1,12 +1,12 @@
 """Another light."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lerobot.utils.constants import OBS_IMAGE
 
-from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched, register, within
+from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched
 
 
 class _Lit(Untouched):
@@ -20,16 +20,9 @@ class _Lit(Untouched):
         }
 
 
-@register
 @dataclass(frozen=True)
-class Brightness(Perturbation):
+class Brightness(Perturbation, name="brightness", unit="factor", most=10):
     """min(1, f·I) of every picture I in [0, 1]; a policy without cameras does not notice."""
-
-    name: ClassVar[str] = "brightness"
-    unit: ClassVar[str] = "factor"
-
-    def __post_init__(self) -> None:
-        within(self, 0, 10)
 
     def begin(self, seed: int) -> Untouched:
         return _Lit(self.level)

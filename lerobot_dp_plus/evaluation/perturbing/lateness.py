@@ -2,11 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched, register, whole, within
+from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched
 
 
 class _Late(Untouched):
@@ -38,31 +38,17 @@ class _Lossy(Untouched):
         return observation
 
 
-@register
 @dataclass(frozen=True)
-class Delay(Perturbation):
+class Delay(Perturbation, name="delay", unit="control steps"):
     """The policy sees the frame of d steps before; at the start of an episode, its first one."""
-
-    name: ClassVar[str] = "delay"
-    unit: ClassVar[str] = "control steps"
-
-    def __post_init__(self) -> None:
-        whole(self, 0)
 
     def begin(self, seed: int) -> Untouched:
         return _Late(int(self.level))
 
 
-@register
 @dataclass(frozen=True)
-class DroppedFrames(Perturbation):
+class DroppedFrames(Perturbation, name="dropped_frames", unit="probability that a frame is lost", most=1):
     """Each frame of each episode is lost with probability p; the first one never is."""
-
-    name: ClassVar[str] = "dropped_frames"
-    unit: ClassVar[str] = "probability that a frame is lost"
-
-    def __post_init__(self) -> None:
-        within(self, 0, 1)
 
     def begin(self, seed: int) -> Untouched:
         return _Lossy(self.level, seed)

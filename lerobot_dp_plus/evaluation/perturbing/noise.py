@@ -1,13 +1,13 @@
 """Gaussian noise on what is observed, or on what is done; new at every step."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lerobot.utils.constants import OBS_ENV_STATE, OBS_STATE
 from torch import Tensor
 
-from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched, register, within
+from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched
 
 
 class _Noisy(Untouched):
@@ -31,31 +31,17 @@ class _Noisy(Untouched):
         return value + self._size * drawn.to(value)
 
 
-@register
 @dataclass(frozen=True)
-class ObservationNoise(Perturbation):
+class ObservationNoise(Perturbation, name="observation_noise", unit="σ of the noise, in normalised units", most=10):
     """o + σ·ε, ε ~ N(0, I). Normalised by least and largest value, 1 is half the range of the data."""
-
-    name: ClassVar[str] = "observation_noise"
-    unit: ClassVar[str] = "σ of the noise, in normalised units"
-
-    def __post_init__(self) -> None:
-        within(self, 0, 10)
 
     def begin(self, seed: int) -> Untouched:
         return _Noisy(self.level, seed, on_states=True)
 
 
-@register
 @dataclass(frozen=True)
-class ActionNoise(Perturbation):
+class ActionNoise(Perturbation, name="action_noise", unit="σ of the noise, in normalised units", most=10):
     """a + σ·ε, ε ~ N(0, I)."""
-
-    name: ClassVar[str] = "action_noise"
-    unit: ClassVar[str] = "σ of the noise, in normalised units"
-
-    def __post_init__(self) -> None:
-        within(self, 0, 10)
 
     def begin(self, seed: int) -> Untouched:
         return _Noisy(self.level, seed, on_states=False)

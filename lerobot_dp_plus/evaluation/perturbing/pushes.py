@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 
 from lerobot_dp_plus.environments.moving import check_movable, moved
-from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched, register, within
+from lerobot_dp_plus.evaluation.perturbing.base import Perturbation, Untouched
 
 
 class _Bumping(Untouched):
@@ -41,14 +40,12 @@ class _Bump(Perturbation):
     when: float = 0.02
 
     def __post_init__(self) -> None:
-        within(self, 0, self.most)
+        super().__post_init__()
         if not (0 < self.when < 1 or (self.when >= 1 and self.when == int(self.when))):
             raise ValueError(
                 f"perturb {self.name}@{self.when:g}: after @ comes a control step, 1 or more, or a probability below 1 of every "
                 f"step, as in --perturb {self.name}@30=20 or {self.name}@0.02=20"
             )
-
-    most: ClassVar[float]
 
     @property
     def label(self) -> str:
@@ -61,27 +58,17 @@ class _Bump(Perturbation):
             raise ValueError(f"perturb {self.name}: {error}") from error
 
 
-@register
 @dataclass(frozen=True)
-class Push(_Bump):
+class Push(_Bump, name="push", unit="pixels of PushT's 512, or millimetres", most=400):
     """The thing is moved by d in a random direction (`environments/moving.py`): before a given step, or at random."""
-
-    name: ClassVar[str] = "push"
-    unit: ClassVar[str] = "pixels of PushT's 512, or millimetres"
-    most: ClassVar[float] = 400
 
     def begin(self, seed: int) -> Untouched:
         return _Bumping(self.level, 0.0, self.when, seed)
 
 
-@register
 @dataclass(frozen=True)
-class Turn(_Bump):
+class Turn(_Bump, name="turn", unit="degrees", most=180):
     """The thing is turned by so many degrees, either way."""
-
-    name: ClassVar[str] = "turn"
-    unit: ClassVar[str] = "degrees"
-    most: ClassVar[float] = 180
 
     def begin(self, seed: int) -> Untouched:
         return _Bumping(0.0, math.radians(self.level), self.when, seed)
