@@ -30,70 +30,41 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.common import (
-    RESULTS,
-    ROOT,
-    add_device,
-    picture_of,
-    positive,
-    print_table,
-    provenance,
-    write_figure,
-    write_json,
-)
+from benchmarks import common, judged, paired
 from benchmarks.contenders import our_config
 from benchmarks.figures import headline, success_curves
 from benchmarks.floor import operations, peak
-from benchmarks.judged import (
-    RECIPE,
-    RECIPE_FOLDER,
-    RECIPE_NAME,
-    REPORTING_SEED,
-    SELECTION_SEED,
-    Trained,
-    evaluate_once,
-    published,
-    saved,
-    train_once,
-)
 from benchmarks.pace import LOADERS, SIDES, kept_pace, minutes
-from benchmarks.paired import (
-    HOST_FOLDER,
-    IN_FLOAT32,
-    add_normalised,
-    host_through_our_loader,
-    host_updates,
-    our_steps,
-    our_training,
-    precision,
-)
 from lerobot_dp_plus import cli
 
 #: Percentage points by which success still rises.
 RISE = 5.0
 #: How a side is evaluated.
-JUDGED = {"ours": (), "host": (IN_FLOAT32,)}
+JUDGED = {"ours": (), "host": (paired.IN_FLOAT32,)}
 
 
 def commands(options: argparse.Namespace) -> dict[str, list[str]]:
     """The training of each side."""
     config, device = options.config, options.device
-    number_format = precision(config, device=device)
+    number_format = paired.precision(config, device=device)
     ours = our_config(config, dtype=number_format)
-    how: dict[str, Any] = {"our_steps": our_steps(config, options.steps), "device": device}
-    updates = options.steps_host or host_updates(ours)
-    host = host_through_our_loader(
+    how: dict[str, Any] = {"our_steps": paired.our_steps(config, options.steps), "device": device}
+    updates = options.steps_host or paired.host_updates(ours)
+    host = paired.host_through_our_loader(
         ours, options.root, options.seed, steps=updates, normalised=options.normalised, **how
     )
-    return {"ours": our_training(config, options.root, options.seed, steps=options.steps, device=device), "host": host}
+    return {
+        "ours": paired.our_training(config, options.root, options.seed, steps=options.steps, device=device),
+        "host": host,
+    }
 
 
-def curve(side: str, trained: Trained, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+def curve(side: str, trained: judged.Trained, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """The reports of every checkpoint on selection seeds, in order, with its updates as `step`."""
     reports = []
-    for step in saved(trained.folder):
-        where = (options.seed, SELECTION_SEED, options.episodes, folder, *JUDGED[side])
-        found = evaluate_once(f"{SIDES[side]} after {step}", trained, *where, step=step)
+    for step in judged.saved(trained.folder):
+        where = (options.seed, judged.SELECTION_SEED, options.episodes, folder, *JUDGED[side])
+        found = judged.evaluate_once(f"{SIDES[side]} after {step}", trained, *where, step=step)
         reports.append(found | {"step": step})
         print(f"{SIDES[side]}, {step} updates: {found['success_percent']:.1f} %", flush=True)
     return reports
@@ -122,7 +93,7 @@ def times(curves: Mapping[str, Sequence[Mapping[str, Any]]], paces: Mapping[str,
 
 def operations_of_an_update(config: Path, root: Path, *more: str, device: str = "cpu") -> int:
     """Those of one update of our training, in this process."""
-    line = our_training(config, root, 1, *more, steps=1, device=device)
+    line = paired.our_training(config, root, 1, *more, steps=1, device=device)
     with tempfile.TemporaryDirectory() as scratch:
         flags = [*line[line.index("train") :], "--save_checkpoint=false", f"--output_dir={scratch}/counted"]
         return operations(lambda: cli.main(flags))
@@ -156,7 +127,7 @@ def draw(curves: Mapping[str, Sequence[dict[str, Any]]], paces: Mapping[str, Any
 def without_places(told: Any, root: Path) -> Any:
     """The same, whose commands name no folder of this machine: the dataset is DIR, and files are told from this repository."""
     if isinstance(told, str):
-        return told.replace(f"{ROOT}/", "").replace(str(root), "DIR")
+        return told.replace(f"{common.ROOT}/", "").replace(str(root), "DIR")
     if isinstance(told, Mapping):
         return {key: without_places(each, root) for key, each in told.items()}
     return [without_places(each, root) for each in told] if isinstance(told, list | tuple) else told
@@ -171,31 +142,34 @@ def default_json(options: argparse.Namespace) -> Path:
     changed = {"--steps": options.steps, "--steps-host": options.steps_host, "--no-normalised": not options.normalised}
     if found := [name for name, given in changed.items() if given]:
         raise ValueError(f"{', '.join(found)}: give --json FILE, or the default file would hold another experiment")
-    return RESULTS / ("long_run.json" if options.config.resolve() == RECIPE else f"long_run_{options.config.stem}.json")
+    return common.RESULTS / (
+        "long_run.json" if options.config.resolve() == judged.RECIPE else f"long_run_{options.config.stem}.json"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     options, path = _options(argv)
     torch.set_num_threads(1)
     told = {"config": options.config.name, "host_normalised": options.normalised, "device": options.device}
-    begun = provenance(path, dtype=precision(options.config, device=options.device), **told)
+    begun = common.provenance(path, dtype=paired.precision(options.config, device=options.device), **told)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     lines = commands(options)
-    folders, names = {"ours": RECIPE_FOLDER, "host": HOST_FOLDER}, {"ours": RECIPE_NAME, "host": HOST_FOLDER}
+    folders = {"ours": judged.RECIPE_FOLDER, "host": paired.HOST_FOLDER}
+    names = {"ours": judged.RECIPE_NAME, "host": paired.HOST_FOLDER}
     for side, command in lines.items():
         print(f"{SIDES[side]}: dp-plus {' '.join(command[3:])}", flush=True)
 
     def judge(side: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        trained = train_once(folders[side], lines[side], options.seed, folder)
+        trained = judged.train_once(folders[side], lines[side], options.seed, folder)
         found = curve(side, trained, options, folder)
-        where = (options.seed, REPORTING_SEED, options.last_episodes, folder, *JUDGED[side])
-        return found, evaluate_once(names[side], trained, *where)
+        where = (options.seed, judged.REPORTING_SEED, options.last_episodes, folder, *JUDGED[side])
+        return found, judged.evaluate_once(names[side], trained, *where)
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        judged = dict(zip(lines, pool.map(judge, lines), strict=True))
-    curves = {side: found for side, (found, _) in judged.items()}
-    last = {side: found for side, (_, found) in judged.items()}
+        judgements = dict(zip(lines, pool.map(judge, lines), strict=True))
+    curves = {side: found for side, (found, _) in judgements.items()}
+    last = {side: found for side, (_, found) in judgements.items()}
     paces = kept_pace(lines, options.rounds, folder, options.pace_again)
     result: dict[str, Any] = {"target_percent": options.target, "times": times(curves, paces, options.target)}
     result["stopped_rising"] = {side: stopped(found) for side, found in curves.items()}
@@ -208,12 +182,12 @@ def main(argv: list[str] | None = None) -> int:
     limit = result["times"]["ours + memory"]["updates"] * work
     result["limit_minutes"] = limit / float(np.median(peak(7, device=options.device))) / 60
     reports = {
-        "curves": {side: published(found) for side, found in curves.items()},
-        "last": {side: published([found])[0] for side, found in last.items()},
+        "curves": {side: judged.published(found) for side, found in curves.items()},
+        "last": {side: judged.published([found])[0] for side, found in last.items()},
     }
     told = begun | {"result": result, "pace": paces, **reports, "commands": {s: c[3:] for s, c in lines.items()}}
-    write_json(path, without_places(told, options.root))
-    write_figure(draw(curves, paces), picture_of(path))
+    common.write_json(path, without_places(told, options.root))
+    common.write_figure(draw(curves, paces), common.picture_of(path))
     _print(curves, last, result, paces)
     return 0
 
@@ -221,19 +195,25 @@ def main(argv: list[str] | None = None) -> int:
 def _options(argv: list[str] | None) -> tuple[argparse.Namespace, Path]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.long_run", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with what the config reads")
-    parser.add_argument("--config", type=Path, default=RECIPE)
+    parser.add_argument("--config", type=Path, default=judged.RECIPE)
     parser.add_argument("--seed", type=int, default=1, help="training seed")
-    parser.add_argument("--steps", type=positive, help="our updates, if not the config's")
-    parser.add_argument("--steps-host", type=positive, help="LeRobot's; about two hours of one core if not given")
-    parser.add_argument("--episodes", type=positive, default=100, help="of every checkpoint, on selection seeds")
-    parser.add_argument("--last-episodes", type=positive, default=500, help="of the last one, on reporting seeds")
+    parser.add_argument("--steps", type=common.positive, help="our updates, if not the config's")
+    parser.add_argument(
+        "--steps-host", type=common.positive, help="LeRobot's; about two hours of one core if not given"
+    )
+    parser.add_argument("--episodes", type=common.positive, default=100, help="of every checkpoint, on selection seeds")
+    parser.add_argument(
+        "--last-episodes", type=common.positive, default=500, help="of the last one, on reporting seeds"
+    )
     parser.add_argument("--target", type=float, default=60.0, help="success in percent whose minutes are printed")
-    parser.add_argument("--rounds", type=positive, default=3, help="in which the pace is measured")
+    parser.add_argument("--rounds", type=common.positive, default=3, help="in which the pace is measured")
     parser.add_argument("--pace-again", action="store_true", help="measure the pace though it is kept")
-    parser.add_argument("--jobs", type=positive, default=1, help="2: both sides at the same time, one thread each")
-    add_normalised(parser)
-    add_device(parser)
-    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
+    parser.add_argument(
+        "--jobs", type=common.positive, default=1, help="2: both sides at the same time, one thread each"
+    )
+    paired.add_normalised(parser)
+    common.add_device(parser)
+    parser.add_argument("--folder", type=Path, default=common.ROOT / "outputs" / "pusht_quality")
     parser.add_argument("--json", type=Path, help="results/long_run.json; of another config long_run_CONFIG.json")
     options = parser.parse_args(argv)
     try:
@@ -253,7 +233,7 @@ def _print(
             success = f"{report['success_percent']:.0f} ({low:.1f}–{high:.1f})"
             rows.append((f"{SIDES[side]}, {report['step']:,}", *took, success, f"{report['score']:.3f}"))
     titles = tuple(f"min, {loader.title}" for loader in LOADERS.values())
-    print_table("every checkpoint, selection seeds", (*titles, "success % (95 % Wilson)", "score"), rows)
+    common.print_table("every checkpoint, selection seeds", (*titles, "success % (95 % Wilson)", "score"), rows)
     for side, report in last.items():
         low, high = report["interval_percent"]
         state = {True: "has stopped rising", False: "still rises", None: "too few checkpoints to tell whether it rises"}
@@ -271,7 +251,7 @@ def _print(
         rows.append(
             (f"{SIDES[side]}, {LOADERS[loader].title}", f"{more}{took['minutes']:.1f}", ratio, f"{took['updates']:,}")
         )
-    print_table(f"minutes to {result['target_percent']:g} %", ("minutes", "÷ ours, our loader", "updates"), rows)
+    common.print_table(f"minutes to {result['target_percent']:g} %", ("minutes", "÷ ours, our loader", "updates"), rows)
     print(f"our updates at the limit of this machine: {result['limit_minutes']:.2f} minutes")
 
 

@@ -26,47 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import (
-    RESULTS,
-    ROOT,
-    add_device,
-    picture_of,
-    positive,
-    print_table,
-    provenance,
-    write_figure,
-    write_json,
-)
+from benchmarks import common, judged, paired
 from benchmarks.contenders import our_config
 from benchmarks.factors import FACTORS, FACTORS_OF_PICTURES, RECIPE_ROW, Row
 from benchmarks.figures_quality import quality, study
-from benchmarks.judged import (
-    RECIPE,
-    RECIPE_FOLDER,
-    REPORTING_SEED,
-    SELECTION_SEED,
-    evaluate_once,
-    evaluation_file,
-    evaluation_key,
-    of_an_episode,
-    published,
-    ratio,
-    together,
-    train_once,
-    training_key,
-)
 from benchmarks.pace import LOADERS, SIDES, kept_pace, minutes, pace_file
-from benchmarks.paired import (
-    HOST_FOLDER,
-    IN_FLOAT32,
-    add_normalised,
-    host_through_our_loader,
-    host_updates,
-    our_steps,
-    our_training,
-    precision,
-    steps_of,
-)
 
 #: Flags that name folders of a machine, of which no file tells.
 FOLDERS = ("--config_path=", "--dataset.root=", "--output_dir=")
@@ -74,7 +38,9 @@ FOLDERS = ("--config_path=", "--dataset.root=", "--output_dir=")
 
 def judged_on(options: argparse.Namespace) -> tuple[int, int]:
     """First environment seed and number of episodes."""
-    return (SELECTION_SEED, options.study_episodes) if options.study else (REPORTING_SEED, options.episodes)
+    return (
+        (judged.SELECTION_SEED, options.study_episodes) if options.study else (judged.REPORTING_SEED, options.episodes)
+    )
 
 
 def training(row: Row, seed: int, options: argparse.Namespace) -> list[str]:
@@ -82,41 +48,46 @@ def training(row: Row, seed: int, options: argparse.Namespace) -> list[str]:
     if row.command:
         return row.command(seed)
     how = {"steps": options.steps, "device": options.device}
-    return our_training(options.config, options.root, seed, *options.policy, *row.train, **how)
+    return paired.our_training(options.config, options.root, seed, *options.policy, *row.train, **how)
 
 
 def name_of_training(row: Row) -> str:
     """That of the first row that trains alike."""
     if row.command:
-        return HOST_FOLDER
-    return next((other.name for other in FACTORS if row.train and other.train == row.train), RECIPE_FOLDER)
+        return paired.HOST_FOLDER
+    return next((other.name for other in FACTORS if row.train and other.train == row.train), judged.RECIPE_FOLDER)
 
 
 def finished(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> bool:
     """Whether this row is kept."""
     first, episodes = judged_on(options)
-    key = evaluation_key(training_key(training(row, seed, options)), first, episodes, row.evaluate, row.average)
-    return evaluation_file(row.name, seed, first, episodes, folder, key).exists()
+    key = judged.evaluation_key(
+        judged.training_key(training(row, seed, options)), first, episodes, row.evaluate, row.average
+    )
+    return judged.evaluation_file(row.name, seed, first, episodes, folder, key).exists()
 
 
 def measure(row: Row, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train and evaluate, or read what is kept; the report with the seconds of training."""
     command = training(row, seed, options)
-    trained = train_once(name_of_training(row), command, seed, folder)
+    trained = judged.train_once(name_of_training(row), command, seed, folder)
     first, episodes = judged_on(options)
-    report = evaluate_once(row.name, trained, seed, first, episodes, folder, *row.evaluate, average=row.average)
+    report = judged.evaluate_once(row.name, trained, seed, first, episodes, folder, *row.evaluate, average=row.average)
     return report | {"train": row.train or [flag for flag in command[3:] if not flag.startswith(FOLDERS)]}
 
 
 def host_row(options: argparse.Namespace) -> Row:
     """LeRobot's policy, trained through our loader."""
-    dtype = precision(options.config, *options.policy, device=options.device)
+    dtype = paired.precision(options.config, *options.policy, device=options.device)
     config = our_config(options.config, *options.policy, dtype=dtype)
-    how = {"steps": options.steps_host or host_updates(config), "our_steps": our_steps(options.config, options.steps)}
+    how = {
+        "steps": options.steps_host or paired.host_updates(config),
+        "our_steps": paired.our_steps(options.config, options.steps),
+    }
     how |= {"normalised": options.normalised, "device": options.device}
-    command = partial(host_through_our_loader, config, options.root, **how)
-    name = HOST_FOLDER + ("" if options.normalised else ", keypoints as they are")
-    return Row(name, evaluate=(IN_FLOAT32,), command=command)
+    command = partial(paired.host_through_our_loader, config, options.root, **how)
+    name = paired.HOST_FOLDER + ("" if options.normalised else ", keypoints as they are")
+    return Row(name, evaluate=(paired.IN_FLOAT32,), command=command)
 
 
 def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
@@ -127,8 +98,12 @@ def solvable(every: Sequence[Sequence[dict[str, Any]]]) -> float:
 def compare(ours: Sequence[dict[str, Any]], host: Sequence[dict[str, Any]]) -> dict[str, dict[str, float] | None]:
     """LeRobot's failures ÷ ours and our score ÷ LeRobot's over the same episodes."""
     return {
-        "failures_ratio": ratio(1 - of_an_episode("successes", host), 1 - of_an_episode("successes", ours)),
-        "score_ratio": ratio(of_an_episode("max_rewards", ours), of_an_episode("max_rewards", host)),
+        "failures_ratio": judged.ratio(
+            1 - judged.of_an_episode("successes", host), 1 - judged.of_an_episode("successes", ours)
+        ),
+        "score_ratio": judged.ratio(
+            judged.of_an_episode("max_rewards", ours), judged.of_an_episode("max_rewards", host)
+        ),
     }
 
 
@@ -146,14 +121,14 @@ def default_json(options: argparse.Namespace) -> Path:
     }
     if found := [name for name, given in changed.items() if given]:
         raise ValueError(f"{', '.join(found)}: give --json FILE, or the default file would hold another experiment")
-    if options.config.resolve() != RECIPE:
-        return RESULTS / f"{options.config.stem}{'_study' if options.study else ''}.json"
-    return RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
+    if options.config.resolve() != judged.RECIPE:
+        return common.RESULTS / f"{options.config.stem}{'_study' if options.study else ''}.json"
+    return common.RESULTS / ("pusht_study.json" if options.study else "pusht_quality.json")
 
 
 def longer(config: str) -> dict[str, Any]:
     """How LeRobot's policy of equal size does after the long training of `benchmarks.long_run`, where that is known."""
-    kept = RESULTS / "long_run.json"
+    kept = common.RESULTS / "long_run.json"
     if not kept.exists() or (found := json.loads(kept.read_text()))["config"] != config:
         return {}
     updates, took = found["curves"]["host"][-1]["step"], found["result"]["minutes"]["host + memory"][-1]
@@ -166,7 +141,7 @@ def pooled(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
     The interval is that of the episodes; how much training seeds differ is seen from their rates.
     """
-    rate, low, high = together(rows)
+    rate, low, high = judged.together(rows)
     return (
         rows[0]["name"],
         ", ".join(f"{r['success_percent']:.1f}" for r in rows),
@@ -193,26 +168,28 @@ def lines_by_loader(
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pusht_quality", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="a PushT dataset with keypoints")
-    parser.add_argument("--config", type=Path, default=RECIPE)
+    parser.add_argument("--config", type=Path, default=judged.RECIPE)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="training seeds")
-    parser.add_argument("--episodes", type=positive, default=500, help="of the recipe, on reporting seeds")
+    parser.add_argument("--episodes", type=common.positive, default=500, help="of the recipe, on reporting seeds")
     parser.add_argument("--study", action="store_true", help="one factor at a time instead, on selection seeds")
     parser.add_argument("--only", nargs="+", default=[""], help="rows of the study whose name begins with one of these")
-    parser.add_argument("--study-episodes", type=positive, default=100)
-    parser.add_argument("--steps", type=positive, help="updates, if not the config's")
+    parser.add_argument("--study-episodes", type=common.positive, default=100)
+    parser.add_argument("--steps", type=common.positive, help="updates, if not the config's")
     parser.add_argument(
         "--host", action=argparse.BooleanOptionalAction, default=True, help="LeRobot's beside the recipe"
     )
-    add_normalised(parser)
-    add_device(parser)
-    parser.add_argument("--steps-host", type=positive, help="its updates; about two hours of one core if not given")
+    paired.add_normalised(parser)
+    common.add_device(parser)
+    parser.add_argument(
+        "--steps-host", type=common.positive, help="its updates; about two hours of one core if not given"
+    )
     parser.add_argument(
         "--seeds-host", type=int, nargs="+", help="its training seeds; the first of --seeds if not given"
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="in which seconds an update are measured")
+    parser.add_argument("--rounds", type=common.positive, default=3, help="in which seconds an update are measured")
     parser.add_argument("--pace-again", action="store_true", help="measure them though they are kept")
     parser.add_argument("--finished", action="store_true", help="table and picture of what is finished, nothing is run")
-    parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "pusht_quality")
+    parser.add_argument("--folder", type=Path, default=common.ROOT / "outputs" / "pusht_quality")
     parser.add_argument(
         "--json", type=Path, help="results/pusht_quality.json or pusht_study.json; of another config CONFIG.json"
     )
@@ -230,8 +207,8 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     about = {"device": options.device, "config": options.config.name, "policy": options.policy}
-    about["dtype"] = precision(options.config, *options.policy, device=options.device)
-    begun = provenance(path, **about)  # a commit may follow before it ends
+    about["dtype"] = paired.precision(options.config, *options.policy, device=options.device)
+    begun = common.provenance(path, **about)  # a commit may follow before it ends
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     rows: tuple[Row, ...] = (RECIPE_ROW,)
@@ -263,16 +240,18 @@ def main(argv: list[str] | None = None) -> int:
         summary = {"limit_percent": solvable(every)} | summary
     trainings = {s: training(row, hosts[0], options) for s, row in zip(("ours", "host"), rows, strict=False)}
     if compared and (not options.finished or pace_file(trainings, options.rounds, folder).exists()):
-        updates = {side: steps_of(command, options.config) for side, command in trainings.items()}
+        updates = {side: paired.steps_of(command, options.config) for side, command in trainings.items()}
         paces = kept_pace(trainings, options.rounds, folder, options.pace_again)
         lines = lines_by_loader(every, updates, paces)
         summary |= {"updates": updates, "pace": paces}
-    write_json(path, begun | summary | {"rows": published([report for reports in every for report in reports])})
+    common.write_json(
+        path, begun | summary | {"rows": judged.published([report for reports in every for report in reports])}
+    )
     name = options.config.name
     drawn = study(every) if options.study else quality(every, summary["limit_percent"], name, **longer(name))
-    write_figure(drawn, picture_of(path))
+    common.write_figure(drawn, common.picture_of(path))
     columns = ("success % by training seed", "together (95 % Wilson)", "score", "minutes of training")
-    print_table("PushT, last checkpoint", columns, lines)
+    common.print_table("PushT, last checkpoint", columns, lines)
     for name, title in (("failures_ratio", "failures, LeRobot's ÷ ours"), ("score_ratio", "score, ours ÷ LeRobot's")):
         if of_title := ratios.get(name):
             print(f"{title}: {of_title['ratio']:.2f} (95 % {of_title['low']:.2f}–{of_title['high']:.2f})")

@@ -63,7 +63,7 @@ def test_a_given_checkpoint_replaces_the_first_training_and_a_control_goes_on_as
         starts.add(start)
         return judged.Trained(folder, name, 1.0)
 
-    monkeypatch.setattr(few_calls, "train_once", note)
+    monkeypatch.setattr(judged, "train_once", note)
     monkeypatch.setattr(judged, "evaluate", lambda *_: judgement)
     start = judged.ROOT / "hub_cards" / "pusht_state"
     assert few_calls.main([*options, "--start", str(start), "--control", "--calls-before", "4"]) == 0

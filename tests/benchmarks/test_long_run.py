@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_recipes import DEMOS, in_this_process, shrunk
 
-from benchmarks import floor, judged, long_run, pusht_quality
+from benchmarks import floor, judged, long_run, paired, pusht_quality
 from benchmarks.judged import RECIPE
 
 SECONDS = {"memory": 1.0, "host": 3.0, "host4": 2.0}
@@ -51,17 +51,17 @@ def test_what_was_not_reached_is_a_bound_and_without_ours_there_is_no_ratio():
 @pytest.fixture
 def options(tmp_path, monkeypatch) -> list[str]:
     """Options with which both sides train four updates, in this process; LeRobot's is the smallest."""
-    stock = long_run.host_through_our_loader
+    stock = paired.host_through_our_loader
 
     def smallest(*arguments, **how) -> list[str]:
         command = [flag for flag in stock(*arguments, **how) if "down_dims" not in flag]
         return [*command, "--policy.down_dims=[8,16,32]", "--policy.diffusion_step_embed_dim=8", "--batch_size=4"]
 
-    monkeypatch.setattr(long_run, "host_through_our_loader", smallest)
+    monkeypatch.setattr(paired, "host_through_our_loader", smallest)
     monkeypatch.setattr(judged, "run", in_this_process)
     monkeypatch.setattr(long_run, "kept_pace", lambda *_: PACES)
     monkeypatch.setattr(long_run, "peak", lambda rounds, **where: floor.peak(1, side=64, **where))
-    monkeypatch.setattr("benchmarks.paired.equal_dims", lambda *_: (8, 16, 32))
+    monkeypatch.setattr(paired, "equal_dims", lambda *_: (8, 16, 32))
     recipe = shrunk(RECIPE, tmp_path / "tiny.json")
     config = json.loads(recipe.read_text()) | {"save_freq": 1}
     recipe.write_text(json.dumps(config))
@@ -105,6 +105,6 @@ def test_operations_of_an_update_are_in_proportion_to_its_samples(tmp_path):
 
 
 def test_commands_are_told_without_the_folders_of_a_machine() -> None:
-    told = {"a": [f"--config_path={long_run.ROOT}/configs/x.json", "--dataset.root=/data/here"], "n": 1, "none": None}
+    told = {"a": [f"--config_path={judged.ROOT}/configs/x.json", "--dataset.root=/data/here"], "n": 1, "none": None}
     found = long_run.without_places(told, Path("/data/here"))
     assert found == {"a": ["--config_path=configs/x.json", "--dataset.root=DIR"], "n": 1, "none": None}

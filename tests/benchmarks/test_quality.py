@@ -169,7 +169,7 @@ def test_a_row_is_trained_and_evaluated_once(tmp_path, tiny, monkeypatch):
     found = json.loads((tmp_path / "found.json").read_text())["rows"]
     assert [row["name"] for row in found] == [RECIPE_ROW.name, "2 network calls"]
     assert found[0]["weights_sha256"] == found[1]["weights_sha256"]  # the same weights, otherwise used
-    assert all(row["seeds"][0] == pusht_quality.SELECTION_SEED for row in found)
+    assert all(row["seeds"][0] == judged.SELECTION_SEED for row in found)
     (trained,) = (tmp_path / "kept").glob("*/seed_1/seconds.json")
     assert re.fullmatch(r"recipe_[0-9a-f]{8}", trained.parents[1].name)
     assert (tmp_path / "found.png").stat().st_size > 5000

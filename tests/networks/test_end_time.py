@@ -5,23 +5,16 @@ import torch
 from small_networks import awake, build, digest
 from torch import Tensor, nn
 
-from lerobot_dp_plus.networks import (
-    DiTConfig,
-    LSTMConfig,
-    MixtureConfig,
-    NetworkConfig,
-    TransformerConfig,
-    UNet1dConfig,
-)
+from lerobot_dp_plus import networks
 from lerobot_dp_plus.networks.embeddings import SinusoidalEmbedding, embed_times
 from lerobot_dp_plus.notation import take_rows
 
-EVERY: list[NetworkConfig] = [
-    TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=4),
-    DiTConfig(dim=16, depth=2, num_heads=4),
-    MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4),
-    UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16),
-    LSTMConfig(dim=16, depth=2),
+EVERY: list[networks.NetworkConfig] = [
+    networks.TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=4),
+    networks.DiTConfig(dim=16, depth=2, num_heads=4),
+    networks.MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4),
+    networks.UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16),
+    networks.LSTMConfig(dim=16, depth=2),
 ]
 every_network = pytest.mark.parametrize("config", EVERY, ids=lambda c: type(c).__name__)
 
@@ -31,14 +24,14 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
 
 
 @every_network
-def test_an_end_where_it_starts_changes_nothing(config: NetworkConfig) -> None:
+def test_an_end_where_it_starts_changes_nothing(config: networks.NetworkConfig) -> None:
     network, (x_t, time, observation) = awake(build(config)), inputs()
     condition = digest(network, observation)
     torch.testing.assert_close(network(x_t, time, condition, time), network(x_t, time, condition), rtol=0, atol=1e-5)
 
 
 @every_network
-def test_the_end_matters_to_its_own_sample_and_apart_from_the_start(config: NetworkConfig) -> None:
+def test_the_end_matters_to_its_own_sample_and_apart_from_the_start(config: networks.NetworkConfig) -> None:
     network, (x_t, time, observation) = awake(build(config)), inputs()
     condition = digest(network, observation)
     end = time + 50
@@ -60,7 +53,7 @@ def test_both_clocks_tell_the_same_span() -> None:
 
 
 @every_network
-def test_the_first_rows_of_a_condition_condition_the_first_rows(config: NetworkConfig) -> None:
+def test_the_first_rows_of_a_condition_condition_the_first_rows(config: networks.NetworkConfig) -> None:
     network, (x_t, time, observation) = awake(build(config)), inputs()
     condition = digest(network, observation)
     part = network(x_t[:2], time[:2], take_rows(condition, 2))

@@ -5,14 +5,7 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build, digest
 from torch import Tensor
 
-from lerobot_dp_plus.networks import (
-    DiTConfig,
-    LSTMConfig,
-    MixtureConfig,
-    NetworkConfig,
-    TransformerConfig,
-    UNet1dConfig,
-)
+from lerobot_dp_plus import networks
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, of_patches
 from lerobot_dp_plus.notation import Network
 
@@ -21,10 +14,10 @@ OF_TOKENS = [
     pytest.param(kind, id=f"{type(kind).__name__}-{kind.patch_size}{'' if getattr(kind, 'causal', True) else '-free'}")
     for patch in (1, 2, HORIZON)
     for kind in (
-        TransformerConfig(**SMALL, patch_size=patch),
-        TransformerConfig(**SMALL, patch_size=patch, causal=False),
-        DiTConfig(**SMALL, patch_size=patch),
-        MixtureConfig(**SMALL, patch_size=patch),
+        networks.TransformerConfig(**SMALL, patch_size=patch),
+        networks.TransformerConfig(**SMALL, patch_size=patch, causal=False),
+        networks.DiTConfig(**SMALL, patch_size=patch),
+        networks.MixtureConfig(**SMALL, patch_size=patch),
     )
 ]
 every_network_of_tokens = pytest.mark.parametrize("config", OF_TOKENS)
@@ -48,7 +41,7 @@ def felt(network: Network) -> Tensor:
 
 
 @every_network_of_tokens
-def test_the_same_time_for_every_step_is_one_time(config: NetworkConfig) -> None:
+def test_the_same_time_for_every_step_is_one_time(config: networks.NetworkConfig) -> None:
     network = awake(build(config))
     x_t, times, condition = inputs(network)
     one = times[:, 0]
@@ -58,7 +51,7 @@ def test_the_same_time_for_every_step_is_one_time(config: NetworkConfig) -> None
 
 
 def test_a_step_of_the_lstm_feels_its_own_time_and_earlier_ones_only() -> None:
-    network = awake(build(LSTMConfig(dim=16, depth=2)))
+    network = awake(build(networks.LSTMConfig(dim=16, depth=2)))
     steps = torch.arange(HORIZON)
     assert torch.equal(felt(network), steps[:, None] >= steps[None, :])
     x_t, times, condition = inputs(network)
@@ -71,19 +64,24 @@ def test_a_step_of_the_lstm_feels_its_own_time_and_earlier_ones_only() -> None:
 @pytest.mark.parametrize("patch", [1, 2, 4])
 def test_a_causal_token_feels_its_own_time_and_earlier_ones_only(patch: int) -> None:
     tokens = torch.arange(HORIZON) // patch
-    seen = felt(awake(build(TransformerConfig(**SMALL, patch_size=patch))))
+    seen = felt(awake(build(networks.TransformerConfig(**SMALL, patch_size=patch))))
     assert torch.equal(seen, tokens[:, None] >= tokens[None, :])
 
 
 @pytest.mark.parametrize(
-    "config", [TransformerConfig(**SMALL, patch_size=1, causal=False), DiTConfig(**SMALL), MixtureConfig(**SMALL)]
+    "config",
+    [
+        networks.TransformerConfig(**SMALL, patch_size=1, causal=False),
+        networks.DiTConfig(**SMALL),
+        networks.MixtureConfig(**SMALL),
+    ],
 )
-def test_without_causality_every_token_feels_every_time(config: NetworkConfig) -> None:
+def test_without_causality_every_token_feels_every_time(config: networks.NetworkConfig) -> None:
     assert felt(awake(build(config))).all()
 
 
 @every_network_of_tokens
-def test_times_of_one_sample_do_not_reach_another(config: NetworkConfig) -> None:
+def test_times_of_one_sample_do_not_reach_another(config: networks.NetworkConfig) -> None:
     network = awake(build(config))
     x_t, time, condition = inputs(network)
     moved = time.clone()
@@ -104,7 +102,7 @@ def test_a_token_of_several_actions_has_the_mean_of_their_embedded_times() -> No
 
 
 @every_network_of_tokens
-def test_the_order_of_times_matters_between_tokens_and_not_within_one(config: NetworkConfig) -> None:
+def test_the_order_of_times_matters_between_tokens_and_not_within_one(config: networks.NetworkConfig) -> None:
     network = awake(build(config))
     x_t, time, condition = inputs(network)
     before = network(x_t, time, condition)
@@ -116,7 +114,7 @@ def test_the_order_of_times_matters_between_tokens_and_not_within_one(config: Ne
 
 
 def test_the_unet_refuses_and_says_which_networks_take_them() -> None:
-    network = awake(build(UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)))
+    network = awake(build(networks.UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)))
     x_t, time, condition = inputs(network)
     with pytest.raises(
         ValueError,

@@ -8,24 +8,17 @@ import torch
 from small_networks import ACTION_DIM, HORIZON, OBSERVATION_STEPS, WIDTH, awake, build
 from torch import Tensor
 
-from lerobot_dp_plus.networks import (
-    DiTConfig,
-    LSTMConfig,
-    MixtureConfig,
-    NetworkConfig,
-    TransformerConfig,
-    UNet1dConfig,
-    attention,
-)
+from lerobot_dp_plus import networks
 from lerobot_dp_plus.networks.attention import SHORT, attend
 from lerobot_dp_plus.networks.backbones import Scratch
 from lerobot_dp_plus.notation import PATCHES, STEPS, WORDS, Network, Span, Tokens, repeat_rows, tile_rows
 
 BATCH, PLACES, SAID = 3, 7, 6
 SPANS = {STEPS: Span(OBSERVATION_STEPS, WIDTH), PATCHES: Span(PLACES, 4), WORDS: Span(SAID, 3)}
-TRANSFORMER = TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=2)
-MIXTURE = MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4, patch_size=2, backbone=Scratch(dim=24))
-DIT, UNET = DiTConfig(dim=16, depth=2, num_heads=4), UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)
+TRANSFORMER = networks.TransformerConfig(dim=16, depth=2, num_heads=4, patch_size=2)
+MIXTURE = networks.MixtureConfig(dim=16, depth=2, num_heads=4, head_dim=4, patch_size=2, backbone=Scratch(dim=24))
+DIT = networks.DiTConfig(dim=16, depth=2, num_heads=4)
+UNET = networks.UNet1dConfig(down_dims=(8, 16), n_groups=4, time_embed_dim=16)
 NETWORKS = {
     "transformer": (TRANSFORMER, {STEPS: SPANS[STEPS]}),
     "transformer of every kind": (TRANSFORMER, SPANS),
@@ -33,7 +26,7 @@ NETWORKS = {
     "mixture of every kind": (MIXTURE, SPANS),
     "dit": (DIT, {STEPS: SPANS[STEPS]}),
     "unet1d": (UNET, {STEPS: SPANS[STEPS]}),
-    "lstm": (LSTMConfig(dim=16, depth=1), {STEPS: SPANS[STEPS]}),
+    "lstm": (networks.LSTMConfig(dim=16, depth=1), {STEPS: SPANS[STEPS]}),
 }
 #: How many words of each sample are there: some, none, all.
 COUNTS = torch.tensor([2, 0, SAID])
@@ -71,7 +64,7 @@ def chunk() -> Tensor:
     ids=["repeat", "tile"],
 )
 def test_rows_of_a_condition_are_those_of_repeated_observations(
-    config: NetworkConfig, kinds: dict[str, Span], count: int, more: Callable, of_tensor: Callable
+    config: networks.NetworkConfig, kinds: dict[str, Span], count: int, more: Callable, of_tensor: Callable
 ) -> None:
     network, seen = awake(build(config, observation=kinds)), observation(kinds)
     again = tuple(
@@ -171,13 +164,15 @@ def test_a_long_memory_is_read_by_the_fused_kernel_as_by_the_short_way() -> None
     network, seen, x_t = every_kind(), observation(places=2 * SHORT), chunk()
     fused = predict(network, seen, x_t)
     with (
-        patch.object(attention, "SHORT", 1000),
-        patch.object(attention.F, "scaled_dot_product_attention", side_effect=AssertionError("not the short way")),
+        patch.object(networks.attention, "SHORT", 1000),
+        patch.object(
+            networks.attention.F, "scaled_dot_product_attention", side_effect=AssertionError("not the short way")
+        ),
     ):
         short = predict(network, seen, x_t)
     torch.testing.assert_close(fused, short, rtol=1e-5, atol=1e-5)
     with (
-        patch.object(attention.F, "scaled_dot_product_attention", side_effect=AssertionError("fused")),
+        patch.object(networks.attention.F, "scaled_dot_product_attention", side_effect=AssertionError("fused")),
         pytest.raises(AssertionError, match="fused"),
     ):
         predict(network, seen, x_t)
@@ -189,7 +184,7 @@ def test_a_long_memory_is_read_by_the_fused_kernel_as_by_the_short_way() -> None
     [((STEPS, PATCHES), "patches"), ((STEPS, WORDS), "words"), ((PATCHES,), "patches"), (SPANS, "patches, words")],
 )
 def test_networks_of_vectors_refuse_tokens_and_name_what_reads_them(
-    config: NetworkConfig, name: str, kinds: tuple[str, ...], unread: str
+    config: networks.NetworkConfig, name: str, kinds: tuple[str, ...], unread: str
 ) -> None:
     message = (
         rf"network\.type = {name}: reads steps, and this observation has {unread} too; "
@@ -201,12 +196,12 @@ def test_networks_of_vectors_refuse_tokens_and_name_what_reads_them(
 
 
 @pytest.mark.parametrize(("config", "name"), [(UNET, "unet1d"), (DIT, "dit")])
-def test_networks_of_vectors_refuse_to_see_nothing(config: NetworkConfig, name: str) -> None:
+def test_networks_of_vectors_refuse_to_see_nothing(config: networks.NetworkConfig, name: str) -> None:
     with pytest.raises(ValueError, match=rf"network\.type = {name}: reads states and features of pictures"):
         config.check_observation({})
     config.check_observation({STEPS: SPANS[STEPS]})
 
 
 @pytest.mark.parametrize("config", [TRANSFORMER, MIXTURE, DIT, UNET], ids=lambda c: type(c).__name__)
-def test_a_config_reads_what_its_network_reads(config: NetworkConfig) -> None:
+def test_a_config_reads_what_its_network_reads(config: networks.NetworkConfig) -> None:
     assert build(config).reads == config.reads
