@@ -1,17 +1,16 @@
 """What every head offers: a loss to train a network by, and chunks proposed with it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance import Guidance, World
 from lerobot_dp_plus.likelihood import Likelihood
-from lerobot_dp_plus.networks import NetworkConfig
-from lerobot_dp_plus.notation import Candidates, Condition, Network, Span, repeat_rows
+from lerobot_dp_plus.networks import NetworkConfig, Shape
+from lerobot_dp_plus.notation import Candidates, Condition, Network, repeat_rows
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.real_time import RealTime
 from lerobot_dp_plus.samplers import Sampler
@@ -90,17 +89,9 @@ class Head(ABC):
         return True
 
     @classmethod
-    def build(
-        cls,
-        objective: Objective,
-        config: NetworkConfig,
-        *,
-        horizon: int,
-        action_dim: int,
-        observation: Mapping[str, Span],
-    ) -> Network:
+    def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:
         """The network that the head needs, by the policy's `config` of one; for most heads the one of the config itself."""
-        return config.build(horizon=horizon, action_dim=action_dim, observation=observation)
+        return config.build(**shape)
 
     @abstractmethod
     def loss(self, condition: Condition, chunk: Tensor, valid: Tensor, shown: Tensor | None = None) -> Tensor:

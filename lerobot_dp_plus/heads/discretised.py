@@ -1,16 +1,15 @@
 """Bins of chunks, and an offset from the centre of the one that is drawn."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor
 
 from lerobot_dp_plus.heads.at_once import at_once, given_at_once
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, decided
-from lerobot_dp_plus.networks import Binned, NetworkConfig
-from lerobot_dp_plus.notation import Candidates, Condition, Network, Span
+from lerobot_dp_plus.networks import Binned, NetworkConfig, Shape
+from lerobot_dp_plus.notation import Candidates, Condition, Network
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
 
@@ -58,19 +57,10 @@ class DiscretisedHead(Head):
         return False
 
     @classmethod
-    def build(
-        cls,
-        objective: Objective,
-        config: NetworkConfig,
-        *,
-        horizon: int,
-        action_dim: int,
-        observation: Mapping[str, Span],
-    ) -> Network:
+    def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:
         """For each step and bin a weight and an offset, and the bins themselves."""
         assert isinstance(objective, Discretised)
-        shape = {"horizon": horizon, "action_dim": action_dim, "observation": observation}
-        return Binned(config, objective.num_bins, **shape)  # type: ignore[arg-type]
+        return Binned(config, objective.num_bins, **shape)
 
     def _said(self, said: Tensor, action_dim: int) -> tuple[Tensor, Tensor]:
         """What the network's output (B, H, K·(1 + A)) means: log-probabilities (B, K) and offsets (B, K, H, A)."""

@@ -1,8 +1,7 @@
 """A mixture of Gaussians over chunks, said in one call."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
@@ -11,8 +10,8 @@ from torch.distributions import Normal
 from lerobot_dp_plus.heads.at_once import at_once, given_at_once
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, decided
 from lerobot_dp_plus.likelihood import Likelihood
-from lerobot_dp_plus.networks import NetworkConfig, Widened
-from lerobot_dp_plus.notation import Candidates, Condition, Network, Span
+from lerobot_dp_plus.networks import NetworkConfig, Shape, Widened
+from lerobot_dp_plus.notation import Candidates, Condition, Network
 from lerobot_dp_plus.objectives import Objective
 from lerobot_dp_plus.samplers import Sampler
 
@@ -82,20 +81,13 @@ class MixtureDensityHead(Head):
         return False
 
     @classmethod
-    def build(
-        cls,
-        objective: Objective,
-        config: NetworkConfig,
-        *,
-        horizon: int,
-        action_dim: int,
-        observation: Mapping[str, Span],
-    ) -> Network:
+    def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:
         """For each step and component a weight, A means and A standard deviations. Means start apart."""
         assert isinstance(objective, MixtureDensity)
+        horizon, action_dim = shape["horizon"], shape["action_dim"]
         bias = torch.zeros(horizon, objective.num_modes, 1 + 2 * action_dim)
         bias[..., 1 : 1 + action_dim] = torch.rand(objective.num_modes, action_dim) - 0.5  # the same in every step
-        return Widened(config, bias.flatten(1), observation)
+        return Widened(config, bias.flatten(1), shape["observation"])
 
     def _mixture(self, said: Tensor, action_dim: int) -> Mixture:
         """What the network's output (B, H, K·(1 + 2A)) means."""

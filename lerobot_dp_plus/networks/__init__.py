@@ -14,7 +14,7 @@ All take x_t (B, H, A), a time (B,) and a condition; `embeddings.py`, `attention
 for heads that need it. `looking.py` says where those look whose tokens attend to the observation's. `padded.py` asks any of them about narrower chunks, for several robots.
 """
 
-from lerobot_dp_plus.networks.base import NetworkConfig
+from lerobot_dp_plus.networks.base import NetworkConfig, Shape
 from lerobot_dp_plus.networks.binned import Binned
 from lerobot_dp_plus.networks.dit import DiTConfig
 from lerobot_dp_plus.networks.lstm import LSTMConfig
@@ -32,6 +32,7 @@ __all__ = [
     "MixtureConfig",
     "NetworkConfig",
     "Padded",
+    "Shape",
     "TransformerConfig",
     "UNet1dConfig",
     "Widened",

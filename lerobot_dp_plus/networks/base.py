@@ -3,12 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import draccus
 from torch import nn
 
 from lerobot_dp_plus.notation import STEPS, Network, Span
+
+
+class Shape(TypedDict):
+    """What a network is made for: chunks (B, horizon, action_dim), and the tokens of each kind in `observation`."""
+
+    horizon: int
+    action_dim: int
+    observation: Mapping[str, Span]
 
 
 @dataclass(frozen=True)

@@ -11,29 +11,13 @@ from lerobot_dp_plus.policies.policy import DpPlusPolicy
 __all__ = ["DpPlusBcPolicy", "DpPlusBetPolicy", "DpPlusGmmPolicy", "DpPlusIbcPolicy"]
 
 
-class DpPlusBcPolicy(DpPlusPolicy):
-    """`dp_plus_bc`."""
-
-    config_class = DpPlusBcConfig
-    name = "dp_plus_bc"
+class DpPlusBcPolicy(DpPlusPolicy, config=DpPlusBcConfig): ...
 
 
-class DpPlusGmmPolicy(DpPlusPolicy):
-    """`dp_plus_gmm`."""
-
-    config_class = DpPlusGmmConfig
-    name = "dp_plus_gmm"
+class DpPlusGmmPolicy(DpPlusPolicy, config=DpPlusGmmConfig): ...
 
 
-class DpPlusIbcPolicy(DpPlusPolicy):
-    """`dp_plus_ibc`."""
-
-    config_class = DpPlusIbcConfig
-    name = "dp_plus_ibc"
+class DpPlusIbcPolicy(DpPlusPolicy, config=DpPlusIbcConfig): ...
 
 
-class DpPlusBetPolicy(DpPlusPolicy):
-    """`dp_plus_bet`."""
-
-    config_class = DpPlusBetConfig
-    name = "dp_plus_bet"
+class DpPlusBetPolicy(DpPlusPolicy, config=DpPlusBetConfig): ...

@@ -29,36 +29,16 @@ __all__ = [
 ]
 
 
-class DpPlusUnetPolicy(DpPlusPolicy):
-    """`dp_plus_unet`."""
-
-    config_class = DpPlusUnetConfig
-    name = "dp_plus_unet"
+class DpPlusUnetPolicy(DpPlusPolicy, config=DpPlusUnetConfig): ...
 
 
-class DpPlusTransformerPolicy(DpPlusPolicy):
-    """`dp_plus_transformer`."""
-
-    config_class = DpPlusTransformerConfig
-    name = "dp_plus_transformer"
+class DpPlusTransformerPolicy(DpPlusPolicy, config=DpPlusTransformerConfig): ...
 
 
-class DpPlusFlowPolicy(DpPlusPolicy):
-    """`dp_plus_flow`."""
-
-    config_class = DpPlusFlowConfig
-    name = "dp_plus_flow"
+class DpPlusFlowPolicy(DpPlusPolicy, config=DpPlusFlowConfig): ...
 
 
-class DpPlusDitPolicy(DpPlusPolicy):
-    """`dp_plus_dit`."""
-
-    config_class = DpPlusDitConfig
-    name = "dp_plus_dit"
+class DpPlusDitPolicy(DpPlusPolicy, config=DpPlusDitConfig): ...
 
 
-class DpPlusPi0Policy(DpPlusPolicy):
-    """`dp_plus_pi0`."""
-
-    config_class = DpPlusPi0Config
-    name = "dp_plus_pi0"
+class DpPlusPi0Policy(DpPlusPolicy, config=DpPlusPi0Config): ...

@@ -93,14 +93,15 @@ class DpPlusPolicy(PreTrainedPolicy):
         self.unlearned: str | None = None  # why loaded weights cannot sample under this objective, until trained
         self._propose = Compiled(drawing.propose) if config.compile_sampler else drawing.propose
         self._episodes, self._evaluating = Episodes(Episode.of(config)), EvaluationMode()
-        self._raw_values = RawValues(config)
         #: Is shown a `Question` if `selection.type=ask`, and gives the number of a mode; None asks at the terminal.
         self.ask: Answer | None = None
-        self._person, self._contrast = Person(), Contrast()
+        self._person, self._contrast, self._raw_values = Person(), Contrast(), RawValues(config)
         #: Discs or balls that are seen now, for `energies.obstacles`; see `Scene.obstacles`. Set it whenever they change.
         self.obstacles: Tensor | None = None
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, config: type[DpPlusConfig] | None = None, **kwargs: Any) -> None:
+        if config is not None:  # a policy type: this class with a config of its own, and its name
+            cls.config_class, cls.name = config, config.get_choice_name(config)
         super().__init_subclass__(**kwargs)
         cls._fsdp_wrap_modules = sharding.default_blocks(cls.config_class)
 
