@@ -23,6 +23,7 @@ import draccus
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Prediction, per_sample
 
 Parametrisation = Literal["epsilon", "x1", "v"]
@@ -156,8 +157,7 @@ class VariancePreservingPath(Path):
     num_train_steps: int
 
     def __post_init__(self) -> None:
-        if self.num_train_steps < 2:
-            raise ValueError(f"objective.path.num_train_steps = {self.num_train_steps}: must be at least 2")
+        at_least("objective.path", self, num_train_steps=2)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone. Tables kept for one device have no use where the pickle is opened."""

@@ -10,6 +10,8 @@ from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.datasets import LeRobotDataset
 from lerobot.policies import get_policy_class, make_policy_config, make_pre_post_processors
 from lerobot.utils.import_utils import register_third_party_plugins
+from safetensors.torch import save_file
+from torchvision.models import resnet18
 
 from lerobot_dp_plus.networks import TransformerConfig
 
@@ -18,6 +20,13 @@ register_third_party_plugins()
 IMAGE = "observation.image"
 #: PushT's states and actions.
 WIDTHS = {"observation.state": 2, "observation.environment_state": 16, "action": 2}
+
+
+def saved_resnet(file: Path, seed: int = 0) -> Path:
+    """Weights of a ResNet-18 that saw nothing, in a file."""
+    torch.manual_seed(seed)
+    save_file(resnet18().state_dict(), file)
+    return file
 
 
 def recording(root: Path, widths: Mapping[str, int] = WIDTHS, lengths: Sequence[int] = (12, 9), side: int = 0) -> Path:

@@ -125,7 +125,7 @@ def objectives() -> list[Objective]:
 
 def describe(objective: Objective) -> str:
     """A test's name."""
-    return f"{type(objective.sampling_path).__name__}-{objective.parametrisation}"
+    return f"{type(objective.sampling_path).__name__}-{objective.prediction}"
 
 
 def exact_denoiser(truth: Truth, path: Path, kind: Parametrisation) -> Denoiser:

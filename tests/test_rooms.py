@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parent.parent / "lerobot_dp_plus"
 NAME = PACKAGE.name
 
 # Lower rooms first. Every room may import what its row names, and itself.
-BASICS = {"notation", "paths", "units", "gradients", "mixtures"}
+BASICS = {"notation", "legal", "extras", "paths", "units", "gradients", "mixtures"}
 PARTS = {
     "networks",
     "encoders",
@@ -38,33 +38,47 @@ HOOKS = {"host_hooks", "patches"}
 TABLE: dict[str, set[str]] = {
     "notation": set(),
     "digests": set(),
+    # What numbers a field may hold; standard library only.
+    "legal": set(),
+    # Packages that come with an extra; standard library only.
+    "extras": set(),
     "units": set(),
     # Several datasets as a user writes them; standard library only.
     "mixtures": set(),
-    "paths": {"notation"},
-    **{room: {"notation", "digests"} for room in ("networks", "encoders")},
-    **{room: {"notation"} for room in ("modes", "augmentation")},
-    **{room: {"notation", "named"} for room in ("energies", "selection")},
-    **{room: {"notation", "paths"} for room in ("objectives", "samplers", "likelihood")},
+    "paths": {"notation", "legal"},
+    **{room: {"notation", "legal", "extras", "digests"} for room in ("networks", "encoders")},
+    **{room: {"notation", "legal"} for room in ("modes", "augmentation")},
+    **{room: {"notation", "legal", "named"} for room in ("energies", "selection")},
+    **{room: {"notation", "legal", "paths"} for room in ("objectives", "samplers", "likelihood")},
     "gradients": {"notation"},
-    "guidance": {"notation", "paths", "gradients"},
-    "real_time": {"notation", "paths", "gradients"},
-    "refinement": {"notation", "gradients"},
-    "forward_maps": {"notation", "units"},
-    "projection": {"notation", "energies", "forward_maps"},
+    "guidance": {"notation", "legal", "paths", "gradients"},
+    "real_time": {"notation", "legal", "paths", "gradients"},
+    "refinement": {"notation", "legal", "gradients"},
+    "forward_maps": {"notation", "legal", "units"},
+    "projection": {"notation", "legal", "energies", "forward_maps"},
     # A user's functions by name; standard library only.
     "named": set(),
     "ema": set(),
-    "execution": set(),
+    "execution": {"legal"},
     # Somebody who is asked; numpy, and matplotlib for a picture.
     "asking": set(),
     "surprise": {"notation", "units"},
-    "tokenizers": {"notation", "units", "digests"},
-    "auxiliary": {"notation", "units", "networks", "objectives", "tokenizers", "modes"},
+    "tokenizers": {"notation", "legal", "extras", "units", "digests"},
+    "auxiliary": {"notation", "legal", "units", "networks", "objectives", "tokenizers", "modes"},
     # States found in pictures; torch only.
     "sprites": {"encoders", "augmentation", "auxiliary"},
     # What puts a network and what is around it together; nothing of a policy's config or its room.
-    "heads": {"notation", "paths", "networks", "objectives", "samplers", "guidance", "likelihood", "real_time"},
+    "heads": {
+        "notation",
+        "legal",
+        "paths",
+        "networks",
+        "objectives",
+        "samplers",
+        "guidance",
+        "likelihood",
+        "real_time",
+    },
     # Cards and uploads: folders in, folders out. Below the policies, whose push they serve.
     "hub": set(),
     # How a command describes itself; standard library only.

@@ -7,40 +7,27 @@ import numpy as np
 
 from lerobot_dp_plus.auxiliary import SUBTASK
 from lerobot_dp_plus.demos.blocks_episodes import Recipe, generate_file
-from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
+from lerobot_dp_plus.demos.features import outcome_columns
 from lerobot_dp_plus.demos.options import blocks_parser
 from lerobot_dp_plus.demos.production import Demonstrations, produce
 from lerobot_dp_plus.demos.publication import exit_status
+from lerobot_dp_plus.demos.scene_features import scene_columns, scene_features
 from lerobot_dp_plus.environments.blocks import FPS, SHAPES
 from lerobot_dp_plus.environments.sentences import COLOURS
-from lerobot_dp_plus.notation import GAZE
 
-IMAGE = "observation.image"
 STATE_NAMES = ("x", "y", "closed")
 
 
 def blocks_features(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """LeRobot's feature table. Lengths are shares of the table's side; the gaze is a square around the target."""
-    of_a_thing = ("x", "y", *SHAPES)
-    features = {
-        "observation.state": number_feature(STATE_NAMES),
-        "observation.environment_state": number_feature([f"{c}_{name}" for c in COLOURS for name in of_a_thing]),
-        GAZE: number_feature(("x", "y", "half_side")),
-        "action": number_feature(STATE_NAMES),
-        **OUTCOME,
-    }
-    if recipe.images:
-        features[IMAGE] = picture_feature((recipe.size, recipe.size, 3), video=False)
-    return features
+    """LeRobot's feature table. Lengths are shares of the table's side."""
+    things = [f"{colour}_{name}" for colour in COLOURS for name in ("x", "y", *SHAPES)]
+    return scene_features(STATE_NAMES, things, STATE_NAMES, recipe.size if recipe.images else None)
 
 
 def blocks_columns(record: dict[str, np.ndarray]) -> dict[str, Any]:
     """Columns of one episode in the layout of `blocks_features`, its `task`, and the `subtask` of each step."""
-    names = {"state": "observation.state", "objects": "observation.environment_state", "gaze": GAZE, "action": "action"}
-    columns: dict[str, Any] = {key: record[name].astype(np.float32) for name, key in names.items()}
-    columns |= outcome_columns(record["reward"], record["reward"] > 0)
-    columns |= {"task": str(record["task"]), SUBTASK: record["subtask"].tolist()}
-    return columns | ({IMAGE: record["image"]} if "image" in record else {})
+    outcome = outcome_columns(record["reward"], record["reward"] > 0)
+    return scene_columns(record) | outcome | {SUBTASK: record["subtask"].tolist()}
 
 
 def write_blocks_demos(

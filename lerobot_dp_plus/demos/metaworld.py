@@ -5,46 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_dp_plus.demos.features import OUTCOME, number_feature, outcome_columns, picture_feature
+from lerobot_dp_plus.demos.features import outcome_columns
 from lerobot_dp_plus.demos.metaworld_episodes import Recipe, generate_file
 from lerobot_dp_plus.demos.options import metaworld_parser
 from lerobot_dp_plus.demos.production import Demonstrations, produce
 from lerobot_dp_plus.demos.publication import exit_status
+from lerobot_dp_plus.demos.scene_features import scene_columns, scene_features
 from lerobot_dp_plus.environments import metaworld_lite, pucks
 from lerobot_dp_plus.environments.metaworld_extra import require_metaworld
 from lerobot_dp_plus.environments.sentences import COLOURS
 from lerobot_dp_plus.hub.intervals import wilson_percent
-from lerobot_dp_plus.notation import GAZE
 
-IMAGE = "observation.image"
 _PLACE = ("x", "y", "z")
 _THING = (*_PLACE, "qx", "qy", "qz", "qw")
 
 
 def metaworld_features(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """LeRobot's feature table. Places are metres; the gaze is a square around the target, as shares of the picture."""
+    """LeRobot's feature table. Places are metres."""
     things = [f"{name}_{axis}" for name in COLOURS for axis in _PLACE]
     if not recipe.pucks:
         things = [f"{name}_{axis}" for name in ("first", "second") for axis in _THING]
-    features = {
-        "observation.state": number_feature(("x", "y", "z", "opening")),
-        "observation.environment_state": number_feature([*things, *(f"goal_{axis}" for axis in _PLACE)]),
-        GAZE: number_feature(("x", "y", "half_side")),
-        "action": number_feature(("x", "y", "z", "grip")),
-        **OUTCOME,
-    }
-    if recipe.images:
-        features[IMAGE] = picture_feature((recipe.size, recipe.size, 3), video=False)
-    return features
+    things += [f"goal_{axis}" for axis in _PLACE]
+    size = recipe.size if recipe.images else None
+    return scene_features(("x", "y", "z", "opening"), things, ("x", "y", "z", "grip"), size)
 
 
 def metaworld_columns(record: dict[str, np.ndarray]) -> dict[str, Any]:
     """Columns of one episode in the layout of `metaworld_features`, and its `task`."""
-    names = {"state": "observation.state", "objects": "observation.environment_state", "gaze": GAZE, "action": "action"}
-    columns: dict[str, Any] = {key: record[name].astype(np.float32) for name, key in names.items()}
     ended = np.arange(len(record["reward"])) == len(record["reward"]) - 1
-    columns |= outcome_columns(record["reward"], ended & bool(record["ended"]))
-    return columns | {"task": str(record["task"])} | ({IMAGE: record["image"]} if "image" in record else {})
+    return scene_columns(record) | outcome_columns(record["reward"], ended & bool(record["ended"]))
 
 
 def write_metaworld_demos(

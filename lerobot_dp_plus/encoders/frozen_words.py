@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import WORDS, Span, Tokens
 
 
@@ -27,8 +28,7 @@ class FrozenWords(Words):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim < 1:
-            raise ValueError(f"words.dim = {self.dim}: must be at least 1")
+        at_least("words", self, dim=1)
 
     @property
     @abstractmethod

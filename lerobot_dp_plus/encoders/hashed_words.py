@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import WORDS, Span, Tokens
 
 
@@ -32,9 +33,7 @@ class HashedWords(Words):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("buckets", "dim", "max_words"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"words.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("words", self, buckets=1, dim=1, max_words=1)
 
     def span(self) -> Span:
         return Span(self.max_words, self.dim)

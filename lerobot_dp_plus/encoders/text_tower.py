@@ -9,9 +9,9 @@ from torch import Tensor
 
 from lerobot_dp_plus.encoders.frozen_words import AsTheyAre, FrozenWords
 from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.extras import imported
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Span
-
-INSTALL = 'pip install "lerobot_policy_dp_plus[towers]"'
 
 
 @Words.register_subclass("pretrained")
@@ -38,8 +38,7 @@ class PretrainedWords(FrozenWords):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_words < 1:
-            raise ValueError(f"words.max_words = {self.max_words}: must be at least 1")
+        at_least("words", self, max_words=1)
 
     @property
     def length(self) -> int:
@@ -95,10 +94,4 @@ def _tower(model: str, revision: str | None) -> tuple[Any, Any]:
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"words.type=pretrained needs the towers extra: {INSTALL}", name=error.name
-        ) from error
-    return transformers
+    return imported("transformers", "towers", by="words.type=pretrained")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.encoders.words import WordEncoder, Words
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import WORDS, Span, Tokens
 
 #: A word: a Chinese or Japanese character by itself, or a run of letters and digits.
@@ -43,9 +44,7 @@ class WordNgrams(Words):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("buckets", "dim", "max_words", "shortest"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"words.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("words", self, buckets=1, dim=1, max_words=1, shortest=1)
         if self.longest < self.shortest:
             raise ValueError(f"words.longest = {self.longest}: must be at least words.shortest = {self.shortest}")
 

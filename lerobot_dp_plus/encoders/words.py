@@ -65,16 +65,29 @@ class Words(draccus.ChoiceRegistry, ABC):
         """The encoder, or None if nothing is read."""
 
 
-@Words.register_subclass("none")
 @dataclass(frozen=True)
-class NoWords(Words):
-    """Instructions are not read."""
+class Unread(Words):
+    """What members share that read no instructions.
+
+    Attributes:
+        refusal: what is said when sentences are to be read all the same.
+    """
+
+    refusal: ClassVar[str]
 
     def span(self) -> None:
         return None
 
     def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        raise ValueError("words.type=none reads no instructions")
+        raise ValueError(self.refusal)
 
     def build(self) -> None:
         return None
+
+
+@Words.register_subclass("none")
+@dataclass(frozen=True)
+class NoWords(Unread):
+    """Instructions are not read."""
+
+    refusal: ClassVar[str] = "words.type=none reads no instructions"

@@ -17,6 +17,7 @@ from lerobot_dp_plus.energies.path import Path
 from lerobot_dp_plus.energies.smoothness import Smoothness
 from lerobot_dp_plus.energies.speed import Speed
 from lerobot_dp_plus.energies.stay_above import StayAbove
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Energy, Scene
 
 #: The names of the weighted sum, and of the energy that every policy has.
@@ -57,8 +58,7 @@ class Imitation(Learned):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.draws < 1:
-            raise ValueError(f"energies.imitation.draws = {self.draws}: must be at least 1")
+        at_least("energies.imitation", self, draws=1)
 
 
 @dataclass(frozen=True)

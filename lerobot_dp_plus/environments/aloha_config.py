@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import gymnasium as gym
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
-from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_IMAGES, OBS_STATE
+from lerobot.utils.constants import ACTION, OBS_IMAGES
 
 from lerobot_dp_plus.environments.aloha_lite import POSE, check_options, check_visualization
 from lerobot_dp_plus.environments.aloha_physics import FPS, JOINTS, OBJECT_NAMES
-from lerobot_dp_plus.environments.vector import vector_of
+from lerobot_dp_plus.environments.vector import NAMES, vector_of
 
 #: LeRobot's name of a task -> gym_aloha's.
 TASKS = {"AlohaTransferCube-v0": "transfer_cube", "AlohaInsertion-v0": "insertion"}
@@ -36,14 +36,7 @@ class AlohaLiteConfig(EnvConfig):
     success: str = "first_contact"
     render_mode: str = "rgb_array"
     features: dict[str, PolicyFeature] = field(default_factory=dict)
-    features_map: dict[str, str] = field(
-        default_factory=lambda: {
-            ACTION: ACTION,
-            "agent_pos": OBS_STATE,
-            "environment_state": OBS_ENV_STATE,
-            "pixels/top": f"{OBS_IMAGES}.top",
-        }
-    )
+    features_map: dict[str, str] = field(default_factory=lambda: NAMES | {"pixels/top": f"{OBS_IMAGES}.top"})
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import gymnasium as gym
 from lerobot.envs.configs import EnvConfig
 
-from lerobot_dp_plus.environments.metaworld_lite import FPS, LARGEST, THINGS, check_options
+from lerobot_dp_plus.environments.metaworld_lite import FPS, MetaworldLite, check_options
 from lerobot_dp_plus.environments.metaworld_tasks import KINDS, groups_of
 from lerobot_dp_plus.environments.told_config import ToldConfig
 from lerobot_dp_plus.environments.vector import vector_of
@@ -24,10 +24,7 @@ class MetaworldLiteConfig(ToldConfig):
         ValueError: an option is illegal; the message names it, its value and what is legal.
     """
 
-    rate: ClassVar[int] = FPS
-    largest: ClassVar[int] = LARGEST
-    width: ClassVar[int] = 4
-    places: ClassVar[int] = THINGS
+    environment: ClassVar[type[MetaworldLite]] = MetaworldLite
 
     task: str | None = "drawer-open-v3"
     fps: int = FPS
@@ -53,14 +50,8 @@ class MetaworldLiteConfig(ToldConfig):
         length, kwargs = self.episode_length, self.gym_kwargs
         return {
             group: {
-                number: vector_of(partial(_make, task, **kwargs), length, n_envs, use_async_envs)
+                number: vector_of(partial(MetaworldLite, task, **kwargs), length, n_envs, use_async_envs)
                 for number, task in enumerate(tasks)
             }
             for group, tasks in groups_of(self.task or "").items()
         }
-
-
-def _make(task: str, **options: object) -> gym.Env:
-    from lerobot_dp_plus.environments.metaworld_lite import MetaworldLite
-
-    return MetaworldLite(task, **options)  # type: ignore[arg-type]

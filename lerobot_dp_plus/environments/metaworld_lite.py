@@ -40,6 +40,7 @@ class MetaworldLite(Pictured):
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012, gymnasium's declaration
+    largest: ClassVar[int] = LARGEST
     state_space: ClassVar[spaces.Box] = spaces.Box(-1000, 1000, (4,), np.float64)
     things_space: ClassVar[spaces.Box] = spaces.Box(-np.inf, np.inf, (THINGS,), np.float64)
     actions: ClassVar[spaces.Box] = spaces.Box(-1, 1, (4,), np.float32)

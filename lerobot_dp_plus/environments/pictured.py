@@ -28,6 +28,8 @@ class Pictured(gym.Env, ABC):
         said: the instruction of this episode.
     """
 
+    #: The largest side of a picture.
+    largest: ClassVar[int]
     #: Of the state and of the places of things, and what an action may be.
     state_space: ClassVar[spaces.Box]
     things_space: ClassVar[spaces.Box]

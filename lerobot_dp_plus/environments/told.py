@@ -27,8 +27,7 @@ class Told(Pictured):
     none; and `is_success`, whether what was delivered fits the sentence, which ends an episode.
     """
 
-    #: The largest side of a picture, and what sentences call the place where things are brought.
-    largest: ClassVar[int]
+    #: What sentences call the place where things are brought.
     goal: ClassVar[str]
 
     def __init__(

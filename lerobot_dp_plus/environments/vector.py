@@ -5,6 +5,10 @@ from typing import Any
 
 import gymnasium as gym
 from lerobot.envs.utils import NEW_ROLLOUT_OPTION, FreezeAfterEpisodeEnd
+from lerobot.utils.constants import ACTION, OBS_ENV_STATE, OBS_STATE
+
+#: LeRobot's names for what an environment takes and shows, pictures excepted.
+NAMES = {ACTION: ACTION, "agent_pos": OBS_STATE, "environment_state": OBS_ENV_STATE}
 
 
 class Finished(FreezeAfterEpisodeEnd):

@@ -16,12 +16,7 @@ Observation = dict[str, np.ndarray]  # one environment's, as gym returns it
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Any LeRobot policy and its processors.
-
-    Args:
-        policy: has `select_action`, `predict_action_chunk`, `reset` and `config`.
-        preprocessor, postprocessor: LeRobot's pipelines, normalisation included.
-    """
+    """Any LeRobot policy and its processors, as `load_switched` gives them."""
 
     policy: Any
     preprocessor: Any

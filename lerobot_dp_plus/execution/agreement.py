@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.execution.base import Execution
+from lerobot_dp_plus.legal import at_least
 
 
 @Execution.register_subclass("agreement")
@@ -38,8 +39,7 @@ class Agreement(Execution):
     def __post_init__(self) -> None:
         if not 0 <= self.spread < float("inf"):
             raise ValueError(f"execution.spread = {self.spread}: must be at least 0, in the units of the actions")
-        if self.min_steps < 1:
-            raise ValueError(f"execution.min_steps = {self.min_steps}: must be at least 1")
+        at_least("execution", self, min_steps=1)
         if not 0 < self.nearest <= 1:
             raise ValueError(f"execution.nearest = {self.nearest}: must be in (0, 1], a share of the candidates")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.execution.base import Execution
+from lerobot_dp_plus.legal import at_least
 
 #: Weights e⁻ᵐ beyond this are zero in any floating type that is used here.
 LIMIT = 700.0
@@ -54,8 +55,7 @@ class Ensemble(Execution):
             raise ValueError(
                 f"execution.radius = {self.radius}: must be at least 0, in the units of the actions, or null"
             )
-        if self.every < 1:
-            raise ValueError(f"execution.every = {self.every}: must be at least 1")
+        at_least("execution", self, every=1)
 
     @property
     def keeps(self) -> int | None:

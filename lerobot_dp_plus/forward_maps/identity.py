@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lerobot_dp_plus.forward_maps.base import ForwardMap, Matrix, between, check_dimensions, chosen
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.units import ACTION
 
@@ -27,8 +28,7 @@ class Identity(ForwardMap):
     dimensions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.steps_between < 1:
-            raise ValueError(f"forward.steps_between = {self.steps_between}: must be at least 1")
+        at_least("forward", self, steps_between=1)
 
     @property
     def substeps(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.guidance.base import Guidance, Situation
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Denoiser, FlowMap, Prediction, join_rows
 
 
@@ -35,8 +36,7 @@ class ClassifierFree(Guidance):
     def __post_init__(self) -> None:
         if self.of not in ("observation", "words"):
             raise ValueError(f"guidance.of = {self.of!r}: legal are observation, words")
-        if not self.weight >= 0:
-            raise ValueError(f"guidance.weight = {self.weight}: must be at least 0")
+        at_least("guidance", self, weight=0)
 
     @property
     def contrasts(self) -> bool:

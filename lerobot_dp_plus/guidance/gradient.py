@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.gradients import finite_gradient, vector_jacobian
 from lerobot_dp_plus.guidance.base import Guidance, Situation, followed
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Denoiser, Prediction
 
 
@@ -44,8 +45,7 @@ class Gradient(Guidance):
     def __post_init__(self) -> None:
         if not 0 <= self.strength < float("inf"):
             raise ValueError(f"guidance.strength = {self.strength}: must be at least 0")
-        if self.inner_steps < 1:
-            raise ValueError(f"guidance.inner_steps = {self.inner_steps}: must be at least 1")
+        at_least("guidance", self, inner_steps=1)
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"guidance.clip = {self.clip}: must be above 0, or null for no limit")
 

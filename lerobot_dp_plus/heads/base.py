@@ -73,6 +73,8 @@ class Head(ABC):
     uses: ClassVar[frozenset[str]] = frozenset()
     #: Whether its candidates differ from each other, so that there is something to choose.
     varies: ClassVar[bool] = True
+    #: Whether it draws on the way, so that the noise a chunk starts from does not decide the chunk.
+    stochastic: ClassVar[bool] = False
 
     network: Network
     objective: Any
@@ -86,7 +88,7 @@ class Head(ABC):
     @classmethod
     def deterministic(cls, sampler: Sampler) -> bool:
         """Whether the noise that a chunk starts from decides the chunk, without further draws."""
-        return True
+        return not cls.stochastic
 
     @classmethod
     def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:

@@ -55,7 +55,7 @@ class Denoising(ElementwiseHead):
                 f"N(μ, Σ), and those of sampler.type = {Sampler.get_choice_name(type(sampler))} have no Σ; legal are {legal}"
             )
         sampler.check(objective.sampling_path)
-        unbounded = objective.parametrisation == "epsilon" and objective.data_bound is None
+        unbounded = objective.prediction == "epsilon" and objective.data_bound is None
         if unbounded and "diffusion_steps" not in sampler.needs:
             raise ValueError(
                 "objective.clip_range = null: with objective.prediction=epsilon it must be a number, as an error of the "
@@ -134,7 +134,7 @@ class Denoising(ElementwiseHead):
         objective, rows = self._unclipped, chunks.flatten(0, 1)
         condition = repeat_rows(condition, chunks.shape[1])
         strata = (torch.arange(draws, device=rows.device, dtype=rows.dtype) + 0.5) / draws
-        clock = [t.expand(len(rows)) for t in objective.time_density.quantile(strata)]
+        clock = [t.expand(len(rows)) for t in objective.times.quantile(strata)]
         path = tabulated(objective.sampling_path, clock)
         denoise = objective.denoiser(self._prepared(path, clock, condition), condition, path=path)
         return imitation_energy(denoise, path, clock, chunks, all_valid(chunks) if valid is None else valid, end)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from lerobot_dp_plus.heads.at_once import at_once, given_at_once
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, decided
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.networks import Binned, NetworkConfig, Shape
 from lerobot_dp_plus.notation import Candidates, Condition, Network
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.samplers import Sampler
 
 
 @Objective.register_subclass("discretised")
@@ -34,11 +34,7 @@ class Discretised(Objective):
     offset_weight: float = 1000.0
 
     def __post_init__(self) -> None:
-        if self.num_bins < 1:
-            raise ValueError(f"objective.num_bins = {self.num_bins}: must be at least 1")
-        for name in ("focal", "offset_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"objective.{name} = {getattr(self, name)}: must be at least 0")
+        at_least("objective", self, num_bins=1, focal=0, offset_weight=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +45,10 @@ class DiscretisedHead(Head):
     it. Cost: one network call for all candidates.
     """
 
+    stochastic: ClassVar[bool] = True
+
     network: Binned
     objective: Discretised
-
-    @classmethod
-    def deterministic(cls, sampler: Sampler) -> bool:
-        return False
 
     @classmethod
     def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:

@@ -9,9 +9,9 @@ from torch import Tensor
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, all_valid, decided
 from lerobot_dp_plus.heads.contrasting import Contrast, Near
 from lerobot_dp_plus.heads.search import Search, Smooth, drawn
+from lerobot_dp_plus.legal import at_least, positive
 from lerobot_dp_plus.notation import Candidates, Condition, map_rows, repeat_rows
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.samplers import Sampler
 
 
 @Objective.register_subclass("implicit")
@@ -37,10 +37,8 @@ class Implicit(Objective):
     clip_range: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.counter_examples < 1:
-            raise ValueError(f"objective.counter_examples = {self.counter_examples}: must be at least 1")
-        if self.clip_range <= 0:
-            raise ValueError(f"objective.clip_range = {self.clip_range}: must be positive")
+        at_least("objective", self, counter_examples=1)
+        positive("objective", self, "clip_range")
 
     @property
     def data_bound(self) -> float:
@@ -55,11 +53,9 @@ class ImplicitHead(Head):
     stays in every chunk of the search, and, where it is shown in training, in every counter-example.
     """
 
-    objective: Implicit
+    stochastic: ClassVar[bool] = True
 
-    @classmethod
-    def deterministic(cls, sampler: Sampler) -> bool:
-        return False
+    objective: Implicit
 
     def energy(
         self, condition: Condition, chunks: Tensor, valid: Tensor, times: Tensor | float | None = None

@@ -9,11 +9,11 @@ from torch.distributions import Normal
 
 from lerobot_dp_plus.heads.at_once import at_once, given_at_once
 from lerobot_dp_plus.heads.base import NOTHING, Given, Head, decided
+from lerobot_dp_plus.legal import at_least, positive
 from lerobot_dp_plus.likelihood import Likelihood
 from lerobot_dp_plus.networks import NetworkConfig, Shape, Widened
 from lerobot_dp_plus.notation import Candidates, Condition, Network
 from lerobot_dp_plus.objectives import Objective
-from lerobot_dp_plus.samplers import Sampler
 
 #: Standard deviation of the chunks that are drawn with low noise, normalised (robomimic's).
 LOW = 1e-4
@@ -39,10 +39,8 @@ class MixtureDensity(Objective):
     low_noise: bool = True
 
     def __post_init__(self) -> None:
-        if self.num_modes < 1:
-            raise ValueError(f"objective.num_modes = {self.num_modes}: must be at least 1")
-        if self.min_std <= 0:
-            raise ValueError(f"objective.min_std = {self.min_std}: must be positive")
+        at_least("objective", self, num_modes=1)
+        positive("objective", self, "min_std")
 
 
 class Mixture(NamedTuple):
@@ -74,11 +72,9 @@ class MixtureDensityHead(Head):
     as numbers are independent within a component. Cost: one network call for all candidates.
     """
 
-    objective: MixtureDensity
+    stochastic: ClassVar[bool] = True
 
-    @classmethod
-    def deterministic(cls, sampler: Sampler) -> bool:
-        return False
+    objective: MixtureDensity
 
     @classmethod
     def build(cls, objective: Objective, config: NetworkConfig, **shape: Unpack[Shape]) -> Network:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.heads.contrasting import smooth_noise
+from lerobot_dp_plus.legal import at_least, positive
 
 #: Chunks (B, S, H, A), and how much of the search is done, from 0 to 1 -> their energies (B, S); lower is better. An energy that
 #: is learned at several scales is coarse at first.
@@ -63,7 +64,8 @@ class DerivativeFree(Search):
     shrink: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self, ("samples", "iterations"), ("std", "shrink"))
+        at_least("objective.search", self, samples=1, iterations=1)
+        positive("objective.search", self, "std", "shrink")
 
     def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
         rows = torch.arange(len(chunks), device=chunks.device)[:, None]
@@ -117,9 +119,8 @@ class Langevin(Search):
     noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self, ("samples", "iterations"), ("step", "last_step", "longest"))
-        if self.noise_scale < 0:
-            raise ValueError(f"objective.search.noise_scale = {self.noise_scale}: must be at least 0")
+        at_least("objective.search", self, samples=1, iterations=1, noise_scale=0)
+        positive("objective.search", self, "step", "last_step", "longest")
 
     def improve(self, chunks: Tensor, energy: EnergyOf, hold: Hold, generator: torch.Generator | None) -> Tensor:
         for k in range(self.iterations):
@@ -131,13 +132,3 @@ class Langevin(Search):
             move = size * (0.5 * slope + self.noise_scale * _noise(chunks, generator))
             chunks = hold(chunks - move.clamp(-self.longest, self.longest))
         return chunks
-
-
-def _check(search: Search, counts: tuple[str, ...], positive: tuple[str, ...]) -> None:
-    """Raise a ValueError, naming the field, unless these are at least 1, and those positive."""
-    for name in counts:
-        if getattr(search, name) < 1:
-            raise ValueError(f"objective.search.{name} = {getattr(search, name)}: must be at least 1")
-    for name in positive:
-        if getattr(search, name) <= 0:
-            raise ValueError(f"objective.search.{name} = {getattr(search, name)}: must be positive")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.likelihood.trace import TRACES, Trace, probes, value_and_trace
 from lerobot_dp_plus.notation import Denoiser
 from lerobot_dp_plus.paths import Path
@@ -59,12 +60,10 @@ class Likelihood:
             raise ValueError(
                 f"likelihood.s_min = {self.s_min}, likelihood.s_max = {self.s_max}: must be 0 < s_min < s_max, and finite"
             )
-        if self.steps < 1:
-            raise ValueError(f"likelihood.steps = {self.steps}: must be at least 1")
+        at_least("likelihood", self, steps=1)
         if self.trace not in TRACES:
             raise ValueError(f"likelihood.trace = {self.trace!r}: legal are {', '.join(TRACES)}")
-        if self.probes < 1:
-            raise ValueError(f"likelihood.probes = {self.probes}: must be at least 1")
+        at_least("likelihood", self, probes=1)
 
     def check(self, path: Path) -> None:
         """Raise a ValueError, naming the field and what is legal, if the path does not reach so much noise."""

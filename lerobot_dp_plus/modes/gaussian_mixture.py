@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.modes.base import Found, Modes, check_points, described
 from lerobot_dp_plus.modes.mixtures import Fits, fit
 from lerobot_dp_plus.modes.points import END, SPACES, points_of
@@ -51,9 +52,7 @@ class GaussianMixture(Modes):
     def __post_init__(self) -> None:
         if self.space not in SPACES:
             raise ValueError(f"modes.space = {self.space!r}: legal are {', '.join(map(repr, SPACES))}")
-        for name in ("components", "max_modes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"modes.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("modes", self, components=1, max_modes=1)
         if not 0 <= self.min_weight <= 0.5:
             raise ValueError(f"modes.min_weight = {self.min_weight}: must be in [0, 0.5], a share of the candidates")
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.networks.base import NetworkConfig, vector
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times
 from lerobot_dp_plus.notation import Network, Span, Tokens
@@ -23,9 +24,7 @@ class LSTMConfig(NetworkConfig):
     depth: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("dim", "depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"network.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("network", self, dim=1, depth=1)
         if self.dim % 2 or self.dim < 4:
             raise ValueError(f"network.dim = {self.dim}: must be even and at least 4 for the sinusoidal time embedding")
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.networks.attention import MLP, shares
 from lerobot_dp_plus.networks.backbones import Backbone, BackboneConfig, Scratch
 from lerobot_dp_plus.networks.base import NetworkConfig
@@ -47,8 +48,7 @@ class MixtureConfig(TokenNetworkConfig):
 
     def check_heads(self) -> None:
         """The heads' width is given, so the tokens' width need not be a multiple of the number of heads."""
-        if self.head_dim < 1:
-            raise ValueError(f"network.head_dim = {self.head_dim}: must be at least 1")
+        at_least("network", self, head_dim=1)
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         # Not whole layers: their parts are called one by one.

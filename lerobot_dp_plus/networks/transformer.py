@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.networks.attention import MLP, CrossAttention, Remembered, SelfAttention, shares
 from lerobot_dp_plus.networks.base import NetworkConfig
 from lerobot_dp_plus.networks.embeddings import TimeEmbedding, embed_times, of_patches
@@ -31,8 +32,7 @@ class TransformerConfig(TokenNetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.memory_depth < 0:
-            raise ValueError(f"network.memory_depth = {self.memory_depth}: must be at least 0")
+        at_least("network", self, memory_depth=0)
 
     def fsdp_wrap_modules(self) -> tuple[str, ...]:
         # Not whole blocks: `condition` reads a block's keys and values without calling the block.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import draccus
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from lerobot_dp_plus.notation import Condition, Denoiser, Network, Prediction
 from lerobot_dp_plus.objectives.times import TimeDensity, UniformTimes
@@ -30,7 +30,9 @@ class Objective(draccus.ChoiceRegistry, ABC):
 class DenoisingObjective(Objective):
     """Regression of one parametrisation along one path. Knows no optimizer, average or device.
 
-    clip_range bounds the predicted data |x₁| while sampling; None leaves it free. Chunks are normalised to [−1, 1].
+    The fields of every member are `prediction`, what the network's output means; `path`, unless the member has only one;
+    `times`, where on the path the network is trained; and `clip_range`, the bound of the predicted data |x₁| while sampling,
+    or None, which leaves it free. Chunks are normalised to [−1, 1].
     """
 
     head: ClassVar[str] = "denoising"
@@ -49,33 +51,18 @@ class DenoisingObjective(Objective):
         return self.path
 
     @property
-    def parametrisation(self) -> Parametrisation:
-        """What the network's output means."""
-        return self.prediction
-
-    @property
-    def time_density(self) -> TimeDensity:
-        """Where on the path the network is trained."""
-        return self.times
-
-    @property
     def data_bound(self) -> float | None:
         return self.clip_range
 
     def loss(
-        self,
-        network: Network,
-        x1: Tensor,
-        condition: Condition,
-        valid: Tensor,
-        generator: torch.Generator | None = None,
+        self, network: Network, x1: Tensor, condition: Condition, valid: Tensor, generator: Generator | None = None
     ) -> Tensor:
         """Squared error of every element, (B, H, A), zero where `valid` (B, H) is False.
 
         Noise and times are drawn from `generator`, torch's global one if None.
         """
         x0 = torch.randn(x1.shape, dtype=x1.dtype, device=x1.device, generator=generator)
-        t = self.time_density.draw(x1.shape[0], x1.device, generator).to(x1.dtype)
+        t = self.times.draw(x1.shape[0], x1.device, generator).to(x1.dtype)
         return self.loss_at(network, x0, x1, t, condition, valid)
 
     def loss_at(
@@ -84,7 +71,7 @@ class DenoisingObjective(Objective):
         """The same for given noise (B, H, A) and times, (B,) or one for each step, (B, H)."""
         path = self.sampling_path
         output = network(path.interpolate(x0, x1, t), path.network_time(t), condition)
-        error = output.float() - path.target(self.parametrisation, x0, x1, t)
+        error = output.float() - path.target(self.prediction, x0, x1, t)
         return error.square() * valid[..., None]
 
     def denoiser(
@@ -96,17 +83,22 @@ class DenoisingObjective(Objective):
         `keep_noise` the noise end stays as the network gave it. `path` is `sampling_path` tabulated, if the caller
         has tabulated it.
         """
-        path, bound = path or self.sampling_path, self.data_bound
+        path = path or self.sampling_path
 
         def denoise(x_t: Tensor, t: Tensor) -> Prediction:
-            output = network(x_t, path.network_time(t), condition).to(x_t.dtype)
-            prediction = path.ends(self.parametrisation, output, x_t, t)
-            if bound is None:
-                return prediction
-            data = prediction.x1.clamp(-bound, bound)
-            return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
+            output = network(x_t, path.network_time(t), condition)
+            return self.ends(output, x_t, t, path, keep_noise)
 
         return denoise
+
+    def ends(self, output: Tensor, x_t: Tensor, t: Tensor, path: Path, keep_noise: bool) -> Prediction:
+        """Both ends of the path by the network's output, as `denoiser` says."""
+        prediction = path.ends(self.prediction, output.to(x_t.dtype), x_t, t)
+        bound = self.data_bound
+        if bound is None:
+            return prediction
+        data = prediction.x1.clamp(-bound, bound)
+        return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
 
 
 def check_clip_range(value: float | None) -> None:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from lerobot_dp_plus.notation import Condition, FlowMap, Network, Prediction, per_sample, take_rows
 from lerobot_dp_plus.objectives.base import DenoisingObjective, Objective, check_clip_range, check_flow_prediction
@@ -55,12 +55,7 @@ class Shortcut(DenoisingObjective):
         check_clip_range(self.clip_range)
 
     def loss(
-        self,
-        network: Network,
-        x1: Tensor,
-        condition: Condition,
-        valid: Tensor,
-        generator: torch.Generator | None = None,
+        self, network: Network, x1: Tensor, condition: Condition, valid: Tensor, generator: Generator | None = None
     ) -> Tensor:
         batch, device = x1.shape[0], x1.device
         x0 = torch.randn(x1.shape, dtype=x1.dtype, device=device, generator=generator)
@@ -71,9 +66,7 @@ class Shortcut(DenoisingObjective):
         t, u = torch.cat([start, t]).to(x1.dtype), torch.cat([end, t]).to(x1.dtype)
         return self.jump_loss_at(network, x0, x1, t, u, jumps, condition, valid)
 
-    def draw_jumps(
-        self, count: int, device: torch.device, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def draw_jumps(self, count: int, device: torch.device, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
         """Starts and ends of jumps, each (count,) float32. Lengths come equally often, and so do places on a grid."""
         levels = int(math.log2(self.finest))
         stratum = torch.arange(count, device=device) + torch.rand(count, device=device, generator=generator)
@@ -122,16 +115,12 @@ class Shortcut(DenoisingObjective):
         self, network: Network, condition: Condition, *, keep_noise: bool = False, path: Path | None = None
     ) -> FlowMap:
         """(x_t, t, u) -> the ends of the chord to x_u, the data end within `data_bound`; u = t if left out."""
-        path, bound = path or self.path, self.clip_range
+        path = path or self.path
 
         def jump(x_t: Tensor, t: Tensor, u: Tensor | None = None) -> Prediction:
             end = None if u is None else path.network_time(self._shown_end(t, u))
-            output = network(x_t, path.network_time(t), condition, end).to(x_t.dtype)
-            prediction = path.ends(self.prediction, output, x_t, t)
-            if bound is None:
-                return prediction
-            data = prediction.x1.clamp(-bound, bound)
-            return Prediction(prediction.x0, data) if keep_noise else path.with_data(data, x_t, t)
+            output = network(x_t, path.network_time(t), condition, end)
+            return self.ends(output, x_t, t, path, keep_noise)
 
         return jump
 

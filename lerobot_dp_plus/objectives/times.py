@@ -17,6 +17,8 @@ import draccus
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import positive
+
 
 @dataclass(frozen=True)
 class TimeDensity(draccus.ChoiceRegistry, ABC):
@@ -50,8 +52,7 @@ class BetaTimes(TimeDensity):
     cutoff: float = 0.999
 
     def __post_init__(self) -> None:
-        if self.a <= 0:
-            raise ValueError(f"objective.times.a = {self.a}: must be positive")
+        positive("objective.times", self, "a")
         if not 0 < self.cutoff <= 1:
             raise ValueError(f"objective.times.cutoff = {self.cutoff}: must be in (0, 1]")
 
@@ -68,8 +69,7 @@ class LogitNormalTimes(TimeDensity):
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.std <= 0:
-            raise ValueError(f"objective.times.std = {self.std}: must be positive")
+        positive("objective.times", self, "std")
 
     def quantile(self, q: Tensor) -> Tensor:
         z = torch.special.ndtri(q.clamp(1e-6, 1 - 1e-6))

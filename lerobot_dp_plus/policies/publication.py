@@ -137,7 +137,9 @@ def push_model_to_hub(
         # An adapter is no checkpoint of ours: LeRobot's own way.
         return PreTrainedPolicy.push_model_to_hub(policy, cfg, peft_model, state_dict, dataset_meta)
     weights = sharding.whole_state(policy.state_dict() if state_dict is None else state_dict)
-    return None if weights is None else _push_training(policy, cfg, weights, dataset_meta)
+    if weights is None:
+        return None
+    return _push_training(policy, cfg, _saved(policy, cfg, weights, dataset_meta))
 
 
 def publish_training(
@@ -150,7 +152,9 @@ def publish_training(
     """
     weights = sharding.whole_state(policy.state_dict())
     try:
-        return None if weights is None else _push_training(policy, cfg, weights, dataset_meta, pipelines)
+        if weights is None:
+            return None
+        return _push_training(policy, cfg, _saved(policy, cfg, weights, dataset_meta, pipelines))
     finally:
         if dist.is_available() and dist.is_initialized():
             dist.barrier()  # the others wait here, so that none ends the group while the first still sends
@@ -215,14 +219,7 @@ def push_to_hub(
     return made
 
 
-def _push_training(
-    policy: PreTrainedPolicy,
-    cfg: "TrainPipelineConfig",
-    weights: Mapping[str, Tensor],
-    dataset_meta: Any,
-    pipelines: tuple[Any, ...] = (),
-) -> Uploaded:
-    checkpoint = _saved(policy, cfg, weights, dataset_meta, pipelines)
+def _push_training(policy: PreTrainedPolicy, cfg: "TrainPipelineConfig", checkpoint: Path) -> Uploaded:
     repo_id, private = str(policy.config.repo_id), policy.config.private
     try:
         with tempfile.TemporaryDirectory() as temporary:
@@ -251,7 +248,7 @@ def _saved(
     cfg: "TrainPipelineConfig",
     weights: Mapping[str, Tensor],
     dataset_meta: Any,
-    pipelines: tuple[Any, ...],
+    pipelines: tuple[Any, ...] = (),
 ) -> Path:
     """The folder of the last checkpoint that holds `weights`; if none does they are saved now.
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.energies import Constraint
 from lerobot_dp_plus.forward_maps import Identity
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Scene
 from lerobot_dp_plus.projection.base import Projected, Projection, violation
 
@@ -38,8 +39,7 @@ class Kaczmarz(Projection):
     reach: float = float("inf")
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"projection.steps = {self.steps}: must be at least 1")
+        at_least("projection", self, steps=1)
         if not 0 <= self.margin < float("inf"):
             raise ValueError(f"projection.margin = {self.margin}: must be a number of at least 0")
         if not 1 <= self.overshoot < 2:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lerobot_dp_plus.gradients import vector_jacobian
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Denoiser, Prediction, per_sample
 from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.real_time.base import SCHEDULES, Move, RealTime, Schedule, soft_mask
@@ -43,8 +44,7 @@ class Guided(RealTime):
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"real_time.weight = {self.weight}: must be at least 0")
-        if self.overlap < 0:
-            raise ValueError(f"real_time.overlap = {self.overlap}: must be at least 0")
+        at_least("real_time", self, overlap=0)
         if self.schedule not in SCHEDULES:
             raise ValueError(f"real_time.schedule = {self.schedule!r}: legal are {', '.join(SCHEDULES)}")
 

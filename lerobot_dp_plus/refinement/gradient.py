@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus.gradients import gradient
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Energy, Scene
 from lerobot_dp_plus.refinement.base import CHOSEN, PLACES, Refinement
 
@@ -47,8 +48,7 @@ class GradientSteps(Refinement):
     of: str = CHOSEN
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise ValueError(f"refinement.steps = {self.steps}: must be at least 0")
+        at_least("refinement", self, steps=0)
         for name in ("step", "anchor"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"refinement.{name} = {getattr(self, name)}: must be a number of at least 0")

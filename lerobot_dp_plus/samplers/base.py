@@ -12,6 +12,7 @@ import draccus
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Denoiser, Shift
 from lerobot_dp_plus.paths import Path
 
@@ -55,8 +56,7 @@ class Sampler(draccus.ChoiceRegistry, ABC):
     order: ClassVar[int | None]
 
     def __post_init__(self) -> None:
-        if self.num_steps < 1:
-            raise ValueError(f"sampler.num_steps = {self.num_steps}: must be at least 1")
+        at_least("sampler", self, num_steps=1)
 
     @property
     def num_calls(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Denoiser, Prediction, per_sample
 from lerobot_dp_plus.paths import Path
 from lerobot_dp_plus.samplers.base import Rng, Sampler, Stepped
@@ -34,8 +35,7 @@ class LangevinSteps(Sampler, ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.corrections < 0:
-            raise ValueError(f"sampler.corrections = {self.corrections}: must be at least 0")
+        at_least("sampler", self, corrections=0)
         if not 0 < self.rate < 2:
             raise ValueError(f"sampler.rate = {self.rate}: must be in (0, 2), beyond which the steps diverge")
 
@@ -61,8 +61,7 @@ class Langevin(LangevinSteps):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.corrections < 1:
-            raise ValueError(f"sampler.corrections = {self.corrections}: must be at least 1")
+        at_least("sampler", self, corrections=1)
 
     @property
     def num_calls(self) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerobot_dp_plus.explaining.page import Chapter
 from lerobot_dp_plus.explaining.style import INK, LINE, SOFT, colour, heading, save, sheet
-from lerobot_dp_plus.seeing.states import Seen
+from lerobot_dp_plus.seeing.states import SeenOne
 from lerobot_dp_plus.sprites import Frames, Patch, Scene, Unseeable, View
 
 #: Frames in a row of pictures.
@@ -18,7 +18,7 @@ SHOWN = 8
 RING = [0, 1, 2, 5, 6, 7, 4, 3, 0]
 
 
-def draw(seen: Seen, view: View, output: Path) -> list[Chapter]:
+def draw(seen: SeenOne, view: View, output: Path) -> list[Chapter]:
     """All pictures that there are."""
     chapters = [still(seen, output / "still.png")]
     if seen.refused is not None and seen.refused.rows:
@@ -43,12 +43,12 @@ def draw(seen: Seen, view: View, output: Path) -> list[Chapter]:
     return chapters
 
 
-def still(seen: Seen, path: Path) -> Chapter:
+def still(seen: SeenOne, path: Path) -> Chapter:
     """The background, the robot's look and the thing's."""
     title = "What stands still, and what moves?"
     said = "The median picture; the looks of the robot and of the thing that were learned, over a checked ground where they are transparent."
-    robot = seen.scene.robot if seen.sprite is None else seen.sprite.robot
-    return shown_looks(title, said, seen.scene.background, robot, [seen.sprite.thing] if seen.sprite else [], path)
+    robot = seen.scene.robot if seen.looks is None else seen.looks.robot
+    return shown_looks(title, said, seen.scene.background, robot, [seen.looks.thing] if seen.looks else [], path)
 
 
 def shown_looks(
@@ -72,12 +72,12 @@ def shown_looks(
     return Chapter(title, said, path, "The background and what was learned")
 
 
-def frames(seen: Seen, view: View, rows: Tensor, title: str, said: str, path: Path) -> Chapter:
+def frames(seen: SeenOne, view: View, rows: Tensor, title: str, said: str, path: Path) -> Chapter:
     """Some frames: as recorded with the pose drawn, as the model draws them, and the difference."""
-    assert seen.sprite is not None and seen.reading is not None and seen.points is not None
+    assert seen.looks is not None and seen.reading is not None and seen.points is not None
     some = seen.frames.part(rows)
     with torch.no_grad():
-        drawn = seen.sprite(seen.reading.fit.pose.rows(rows), some.robots)
+        drawn = seen.looks(seen.reading.fit.pose.rows(rows), some.robots)
     points = view.pixels(seen.points[rows].unflatten(-1, (-1, 2)), seen.frames.size).numpy()
     return drawn_frames(some.bright, drawn, rows, [points[:, RING]], title, said, path)
 
@@ -109,7 +109,7 @@ def drawn_frames(
     return Chapter(title, said, path, "Frames as recorded and as the model draws them")
 
 
-def figures(seen: Seen, path: Path) -> Chapter:
+def figures(seen: SeenOne, path: Path) -> Chapter:
     """How the figures without labels are spread over the frames."""
     assert seen.reading is not None
     title, said = "How sure is it?", "Every frame counts. Nothing here was compared with a label."

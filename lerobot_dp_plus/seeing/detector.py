@@ -5,9 +5,9 @@ from typing import Any
 
 from torchvision.transforms.functional import to_pil_image
 
+from lerobot_dp_plus.extras import imported
 from lerobot_dp_plus.seeing.boxes import Found
 
-INSTALL = 'pip install "lerobot_policy_dp_plus[gaze]"'
 #: What stands for the episode's instruction in a query.
 TASK = "{task}"
 
@@ -36,10 +36,7 @@ class Detector:
         threshold: float,
         revision: str | None = None,
     ):
-        try:
-            from transformers import pipeline
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(f"--detector needs the gaze extra: {INSTALL}", name=error.name) from error
+        pipeline = imported("transformers", "gaze", by="--detector").pipeline
         self.camera, self.label, self.query, self.threshold = camera, label, query, threshold
         task: Any = "object-detection" if query is None else "zero-shot-object-detection"
         self.find: Any = pipeline(task, model=model, revision=revision, model_kwargs={"use_safetensors": True})

@@ -1,9 +1,9 @@
 """The options of `dp-plus gaze`. Only the standard library is imported, so that `--help` is immediate."""
 
 import argparse
-from pathlib import Path
 
 from lerobot_dp_plus.options import command
+from lerobot_dp_plus.seeing.options import add_copy_arguments
 
 
 def gaze_parser() -> argparse.ArgumentParser:
@@ -20,9 +20,7 @@ def gaze_parser() -> argparse.ArgumentParser:
             "dp-plus gaze data/mine --root data/gaze --mask observation.images.mask",
         ],
     )
-    parser.add_argument("dataset", help="folder of a LeRobotDataset, or USER/NAME on the Hub")
-    parser.add_argument("--root", type=Path, required=True, metavar="OUT", help="folder of the copy")
-    parser.add_argument("--camera", metavar="KEY", help="the camera that sees the target; needed if there are several")
+    add_copy_arguments(parser, seen="target")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument(
         "--detector", metavar="MODEL", help="a detector of transformers: a folder, or USER/NAME on the Hub"

@@ -10,6 +10,13 @@ MIRRORS = ("pusht", "none")
 VIEW = (0.0, 512.0, 0.0, 512.0)
 
 
+def add_copy_arguments(parser: argparse.ArgumentParser, seen: str) -> None:
+    """`DATASET`, `--root OUT` and `--camera`, of a command that looks for what is `seen` and writes a copy."""
+    parser.add_argument("dataset", help="folder of a LeRobotDataset, or USER/NAME on the Hub")
+    parser.add_argument("--root", type=Path, required=True, metavar="OUT", help="folder of the copy")
+    parser.add_argument("--camera", metavar="KEY", help=f"the camera that sees the {seen}; needed if there are several")
+
+
 def see_parser() -> argparse.ArgumentParser:
     """`dp-plus see DATASET --root OUT`."""
     parser = command(
@@ -25,9 +32,7 @@ def see_parser() -> argparse.ArgumentParser:
             "dp-plus see data/blocks --root data/seen --things 3 --view 0 1 0 1",
         ],
     )
-    parser.add_argument("dataset", help="folder of a LeRobotDataset, or USER/NAME on the Hub")
-    parser.add_argument("--root", type=Path, required=True, metavar="OUT", help="folder of the copy")
-    parser.add_argument("--camera", metavar="KEY", help="the camera that sees the thing; needed if there are several")
+    add_copy_arguments(parser, seen="thing")
     parser.add_argument(
         "--view",
         type=float,

@@ -20,7 +20,7 @@ from lerobot_dp_plus.seeing.options import see_parser
 from lerobot_dp_plus.seeing.page import write_page
 from lerobot_dp_plus.seeing.several import SeenSeveral, see_several
 from lerobot_dp_plus.seeing.several_charts import draw_several
-from lerobot_dp_plus.seeing.states import Seen, see
+from lerobot_dp_plus.seeing.states import SeenOne, see
 from lerobot_dp_plus.sprites import CONTRADICTION, Frames, LayersQuality, Mirror, Quality, View, alike
 
 #: The most things; orders of layers are tried one by one.
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _one(
     frames: Frames, view: View, mirror: Mirror | None, options: Any, output: Path, bars: "_Bars"
-) -> tuple[Seen | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
+) -> tuple[SeenOne | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
     """What was seen of one thing, its figures and its pictures."""
     seen = see(frames, view, mirror, seed=options.seed, tell=bars)
     figures = told(seen.quality, max(frames.size)) if seen.quality else []
@@ -112,7 +112,7 @@ def _one(
 
 def _several(
     frames: Frames, view: View, mirror: Mirror | None, options: Any, output: Path, bars: "_Bars"
-) -> tuple[Seen | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
+) -> tuple[SeenOne | SeenSeveral, list[tuple[str, str]], list[Chapter]]:
     """The same of several things."""
     seen = see_several(frames, view, options.things, seed=options.seed, tell=bars)
     return seen, told_of_several(seen.quality) if seen.quality else [], draw_several(seen, view, output)

@@ -1,11 +1,8 @@
 """From pictures to states of several things: learn the looks, find them in every frame, judge the result without labels."""
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
-from lerobot_dp_plus.seeing.states import Tell
+from lerobot_dp_plus.seeing.states import Seen, Tell
 from lerobot_dp_plus.sprites import (
     Frames,
     Layers,
@@ -27,25 +24,8 @@ from lerobot_dp_plus.sprites import (
     things_of,
 )
 
-
-@dataclass
-class SeenSeveral:
-    """What was found, as far as it went.
-
-    Args:
-        frames, scene: what was looked at, and what stands still in it.
-        layers, reading, quality: what was learned, where the things are, how good that is; None if an assumption failed before.
-        points: the states, (N, 4 K), or (N, 2 K) where no thing has a direction.
-        refused: the assumption that failed, if one did.
-    """
-
-    frames: Frames
-    scene: Scene
-    layers: Layers | None = None
-    reading: LayersReading | None = None
-    quality: LayersQuality | None = None
-    points: Tensor | None = None
-    refused: Unseeable | None = None
+#: Several things, whose states are (N, 4 K), or (N, 2 K) where no thing has a direction.
+type SeenSeveral = Seen[Layers, LayersReading, LayersQuality]
 
 
 def see_several(
@@ -59,11 +39,11 @@ def see_several(
 ) -> SeenSeveral:
     """The states of `count` things in all frames; `view` has the units of states, `seed` is of the order of learning."""
     learning = learning or Learning()
-    seen = SeenSeveral(frames, look_at(frames))
+    seen: SeenSeveral = Seen(frames, look_at(frames))
     try:
         check_scene(frames, seen.scene, things=count)
         layers = _first_looks(frames, seen.scene, count)
-        seen.layers = learn_layers(
+        seen.looks = learn_layers(
             layers, frames, seen.scene, learning, torch.Generator().manual_seed(seed),
             lambda progress: tell("learning", progress.round, learning.rounds),
         )  # fmt: skip
@@ -74,9 +54,9 @@ def see_several(
             done += pictures
             tell("finding", done, len(frames))
 
-        seen.reading = read_layers(seen.layers, seen.scene, frames, told)
+        seen.reading = read_layers(seen.looks, seen.scene, frames, told)
         seen.quality = layers_quality(seen.reading)
-        seen.points = things_of(seen.layers, seen.reading.fixed, alike(seen.quality), view, frames.size)
+        seen.points = things_of(seen.looks, seen.reading.fixed, alike(seen.quality), view, frames.size)
         check_layers(seen.reading, seen.quality)
     except Unseeable as refused:
         seen.refused = refused

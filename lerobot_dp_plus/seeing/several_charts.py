@@ -12,7 +12,7 @@ from lerobot_dp_plus.sprites import View
 
 def draw_several(seen: SeenSeveral, view: View, output: Path) -> list[Chapter]:
     """All pictures that there are."""
-    scene, layers = seen.scene, seen.layers
+    scene, layers = seen.scene, seen.looks
     title = "What stands still, and what moves?"
     said = (
         "The median picture; the looks of the robot and of the things that were learned, from the one at the bottom up."
@@ -36,11 +36,11 @@ def draw_several(seen: SeenSeveral, view: View, output: Path) -> list[Chapter]:
 
 
 def _frames(seen: SeenSeveral, view: View, rows: torch.Tensor, title: str, said: str, path: Path) -> Chapter:
-    assert seen.layers is not None and seen.reading is not None and seen.points is not None
+    assert seen.looks is not None and seen.reading is not None and seen.points is not None
     some = seen.frames.part(rows)
     with torch.no_grad():
-        drawn = seen.layers([pose.rows(rows) for pose in seen.reading.poses], some.robots)
-    each = seen.points[rows].unflatten(-1, (len(seen.layers), -1, 2))
+        drawn = seen.looks([pose.rows(rows) for pose in seen.reading.poses], some.robots)
+    each = seen.points[rows].unflatten(-1, (len(seen.looks), -1, 2))
     points = view.pixels(each, seen.frames.size).numpy()  # (B, K, 1 or 2, 2)
     lines = [points[:, number] for number in range(points.shape[1])]
     return drawn_frames(some.bright, drawn, rows, lines, title, said, path)

@@ -35,23 +35,27 @@ type Tell = Callable[[str, int, int], None]
 
 
 @dataclass
-class Seen:
+class Seen[Looks, Reading, Quality]:
     """What was found, as far as it went.
 
     Args:
         frames, scene: what was looked at, and what stands still in it.
-        sprite, reading, quality, points: what was learned, where the thing is, how good that is, and the states (N, 16);
-            None if an assumption failed before.
+        looks, reading, quality: what was learned, where the things are, how good that is; None if an assumption failed before.
+        points: the states, a row for each frame; None likewise.
         refused: the assumption that failed, if one did.
     """
 
     frames: Frames
     scene: Scene
-    sprite: Sprite | None = None
+    looks: Looks | None = None
     reading: Reading | None = None
     quality: Quality | None = None
     points: Tensor | None = None
     refused: Unseeable | None = None
+
+
+#: One thing, whose states are (N, 16).
+type SeenOne = Seen[Sprite, Reading, Quality]
 
 
 def see(
@@ -63,7 +67,7 @@ def see(
     learning: Learning | None = None,
     seed: int = 0,
     tell: Tell = lambda what, done, total: None,
-) -> Seen:
+) -> SeenOne:
     """The states of all frames.
 
     Args:
@@ -74,13 +78,13 @@ def see(
     """
     learning = learning or Learning()
     known = frames if learned_from is None else frames.part(learned_from)
-    seen = Seen(frames, look_at(known))
+    seen: SeenOne = Seen(frames, look_at(known))
     try:
         check_scene(known, seen.scene)
         thing = _first_look(known, seen.scene)
-        seen.sprite = Sprite(seen.scene.background, thing, seen.scene.robot)
+        seen.looks = Sprite(seen.scene.background, thing, seen.scene.robot)
         learn(
-            seen.sprite, known, seen.scene, learning, torch.Generator().manual_seed(seed),
+            seen.looks, known, seen.scene, learning, torch.Generator().manual_seed(seed),
             lambda progress: tell("learning", progress.round, learning.rounds),
         )  # fmt: skip
         total, done = len(frames) * (2 if mirror else 1), 0
@@ -90,7 +94,7 @@ def see(
             done += pictures
             tell("finding", done, total)
 
-        seen.reading = read(seen.sprite, seen.scene, frames, mirror, count)
+        seen.reading = read(seen.looks, seen.scene, frames, mirror, count)
         seen.quality = quality_of(seen.reading)
         seen.points = points_of(seen.reading.pose, view, frames.size)
         check_reading(seen.reading, seen.quality)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lerobot_dp_plus import named
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.selection.base import Selection
 
@@ -29,8 +30,7 @@ class Function(Selection):
     modes: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_candidates < 1:
-            raise ValueError(f"selection.num_candidates = {self.num_candidates}: must be at least 1")
+        at_least("selection", self, num_candidates=1)
 
     @property
     def candidates(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Candidates
 from lerobot_dp_plus.selection.base import Selection
 from lerobot_dp_plus.selection.lowest_energy import LowestEnergy
@@ -40,9 +41,7 @@ class HoldMode(LowestEnergy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("radius", "near_margin", "margin"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"selection.{name} = {getattr(self, name)}: must be at least 0")
+        at_least("selection", self, radius=0, near_margin=0, margin=0)
 
     @property
     def holds(self) -> bool:

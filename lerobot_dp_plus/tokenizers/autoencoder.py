@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.tokenizers.base import TokenizerConfig
-from lerobot_dp_plus.tokenizers.gathering import GatheringTokenizer, spread_of
+from lerobot_dp_plus.tokenizers.gathering import ScaledTokenizer
 
 #: Pixels of a crop's side to one place of its map.
 SHRINKS = 4
@@ -42,42 +43,30 @@ class Autoencoder(TokenizerConfig):
     def __post_init__(self) -> None:
         if self.size < SHRINKS or self.size % SHRINKS:
             raise ValueError(f"tokenizer.size = {self.size}: must be a multiple of {SHRINKS}")
-        for name in ("channels", "width", "updates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"tokenizer.{name} = {getattr(self, name)}: must be at least 1")
-        if self.crops < 2:
-            raise ValueError(f"tokenizer.crops = {self.crops}: must be at least 2")
+        at_least("tokenizer", self, channels=1, width=1, updates=1, crops=2)
 
     @property
     def latents(self) -> int:
         return self.channels * (self.size // SHRINKS) ** 2
 
-    @property
-    def side(self) -> int:
-        return self.size
-
     def build(self) -> "AutoencoderTokenizer":
         return AutoencoderTokenizer(self)
 
 
-class AutoencoderTokenizer(GatheringTokenizer):
+class AutoencoderTokenizer(ScaledTokenizer):
     """The weights are a buffer: they are saved, and neither trained with the policy nor averaged."""
 
     weights: Tensor
     pixels: Tensor
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, config: Autoencoder):
-        super().__init__(config.size, config.crops)
+        super().__init__(config.size, config.crops, config.latents)
         self.config = config
         self._net = [
             _network(config.channels, config.width).requires_grad_(False)
         ]  # its shape; in a list, so not a part
         self.register_buffer("weights", parameters_to_vector(self._net[0].parameters()))
         self.register_buffer("pixels", torch.tensor([0.0, 1.0]))  # mean and standard deviation of what it learned from
-        self.register_buffer("mean", torch.zeros(config.latents))
-        self.register_buffer("spread", torch.ones(config.latents))
 
     def fit(self, crops: Tensor) -> None:
         """Adam from fresh weights, with random numbers of its own, so that the policy's go on as if nothing was drawn."""
@@ -95,16 +84,14 @@ class AutoencoderTokenizer(GatheringTokenizer):
                 loss.backward()
                 optimizer.step()
         self.weights.copy_(parameters_to_vector(net.parameters()).detach())
-        latents = self._call("encode", crops).flatten(1)
-        self.mean.copy_(latents.mean(0))
-        self.spread.copy_(spread_of(latents))
+        self.learn_scale(self._call("encode", crops).flatten(1))
 
     def encode(self, crops: Tensor) -> Tensor:
-        return (self._call("encode", self._standard(crops.float())).flatten(1) - self.mean) / self.spread
+        return self.scaled(self._call("encode", self._standard(crops.float())).flatten(1))
 
     def decode(self, latents: Tensor) -> Tensor:
         side = self.size // SHRINKS
-        maps = (latents.float() * self.spread + self.mean).unflatten(1, (self.config.channels, side, side))
+        maps = self.unscaled(latents).unflatten(1, (self.config.channels, side, side))
         return self._call("decode", maps) * self.pixels[1] + self.pixels[0]
 
     def _standard(self, crops: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import draccus
 from torch import Tensor
@@ -33,7 +34,13 @@ class Tokenizer(Statistics, ABC):
 
 @dataclass(frozen=True)
 class TokenizerConfig(draccus.ChoiceRegistry, ABC):
-    """How crops become latents."""
+    """How crops become latents.
+
+    Every member has a field `size`: S, pixels of a crop's side.
+    """
+
+    if TYPE_CHECKING:  # a field of the members
+        size: int = 16
 
     @classmethod
     def default_choice_name(cls) -> str:
@@ -44,11 +51,6 @@ class TokenizerConfig(draccus.ChoiceRegistry, ABC):
     @abstractmethod
     def latents(self) -> int:
         """K, numbers of a crop."""
-
-    @property
-    @abstractmethod
-    def side(self) -> int:
-        """S, pixels of a crop's side."""
 
     @abstractmethod
     def build(self) -> Tokenizer:

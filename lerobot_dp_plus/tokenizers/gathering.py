@@ -39,6 +39,31 @@ class GatheringTokenizer(Tokenizer):
         """Learn from all that was gathered, (N, 3, S, S)."""
 
 
+class ScaledTokenizer(GatheringTokenizer):
+    """The latents of a model less their mean, by their spread, over the crops that it learned from."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, size: int, crops: int, latents: int):
+        super().__init__(size, crops)
+        self.register_buffer("mean", torch.zeros(latents))
+        self.register_buffer("spread", torch.ones(latents))
+
+    def learn_scale(self, latents: Tensor) -> None:
+        """Take mean and spread of latents (N, K)."""
+        self.mean.copy_(latents.mean(0))
+        self.spread.copy_(spread_of(latents))
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Latents (B, K) of the model -> of unit variance."""
+        return (latents - self.mean) / self.spread
+
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """The way back, in float32."""
+        return latents.float() * self.spread + self.mean
+
+
 def spread_of(latents: Tensor) -> Tensor:
     """Standard deviations (K,) of latents (N, K); 1 where they never vary, so that nothing is divided by zero."""
     spread = latents.std(0)

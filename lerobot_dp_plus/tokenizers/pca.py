@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.tokenizers.base import TokenizerConfig
 from lerobot_dp_plus.tokenizers.gathering import GatheringTokenizer
 
@@ -28,8 +29,7 @@ class Pca(TokenizerConfig):
     crops: int = 256
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"tokenizer.size = {self.size}: must be at least 1")
+        at_least("tokenizer", self, size=1)
         most = min(self.crops - 1, 3 * self.size**2)
         if not 1 <= self.components <= most:
             raise ValueError(
@@ -40,10 +40,6 @@ class Pca(TokenizerConfig):
     @property
     def latents(self) -> int:
         return self.components
-
-    @property
-    def side(self) -> int:
-        return self.size
 
     def build(self) -> "PcaTokenizer":
         return PcaTokenizer(self.components, self.size, self.crops)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.digests import digest_of
+from lerobot_dp_plus.extras import imported
 from lerobot_dp_plus.tokenizers.base import TokenizerConfig
-from lerobot_dp_plus.tokenizers.gathering import GatheringTokenizer, spread_of
+from lerobot_dp_plus.tokenizers.gathering import ScaledTokenizer
 
-INSTALL = 'pip install "lerobot_policy_dp_plus[gaze]"'
 KINDS = ("AutoencoderTiny", "AutoencoderKL")
 
 
@@ -55,10 +55,6 @@ class PretrainedTokenizer(TokenizerConfig):
     def latents(self) -> int:
         return self.channels * (self.size // self.shrinks) ** 2
 
-    @property
-    def side(self) -> int:
-        return self.size
-
     def build(self) -> "DiffusersTokenizer":
         return DiffusersTokenizer(self)
 
@@ -69,13 +65,7 @@ class PretrainedTokenizer(TokenizerConfig):
             ModuleNotFoundError: the extra is not installed. OSError: there is no such model, in diffusers' words.
             ValueError: its latents have another shape than the fields say.
         """
-        try:
-            import diffusers
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"tokenizer.type=pretrained needs the gaze extra: {INSTALL}", name=error.name
-            ) from error
-        kind = getattr(diffusers, self.kind)
+        kind = getattr(imported("diffusers", "gaze", by="tokenizer.type=pretrained"), self.kind)
         model = kind.from_pretrained(self.model, revision=self.revision, use_safetensors=True).float().eval()
         model.requires_grad_(False)
         found = _encoded(model, torch.zeros(1, 3, self.size, self.size)).shape
@@ -88,39 +78,33 @@ class PretrainedTokenizer(TokenizerConfig):
         return model
 
 
-class DiffusersTokenizer(GatheringTokenizer):
+class DiffusersTokenizer(ScaledTokenizer):
     """Range, mean and spread, and which model they are of."""
 
     reach: Tensor
     digest: Tensor
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, config: PretrainedTokenizer):
-        super().__init__(config.size, config.crops)
+        super().__init__(config.size, config.crops, config.latents)
         self.config = config
         self._held: list[nn.Module] = []  # in a list, so that torch does not find it
         self.register_buffer("reach", torch.tensor([0.0, 1.0]))  # middle and half width of the pixels it met first
         self.register_buffer("digest", torch.zeros(16, dtype=torch.uint8))
-        self.register_buffer("mean", torch.zeros(config.latents))
-        self.register_buffer("spread", torch.ones(config.latents))
 
     def fit(self, crops: Tensor) -> None:
         low, high = crops.min(), crops.max()
         self.reach.copy_(torch.stack([(low + high) / 2, ((high - low) / 2).clamp_min(1e-6)]))
         self.digest.copy_(torch.frombuffer(bytearray(self._digest_of_model().encode()), dtype=torch.uint8))
-        latents = torch.cat([self._latents(some) for some in crops.split(32)])
-        self.mean.copy_(latents.mean(0))
-        self.spread.copy_(spread_of(latents))
+        self.learn_scale(torch.cat([self._latents(some) for some in crops.split(32)]))
 
     @torch.no_grad()
     def encode(self, crops: Tensor) -> Tensor:
-        return (self._latents(crops.float()) - self.mean) / self.spread
+        return self.scaled(self._latents(crops.float()))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         side = self.size // self.config.shrinks
-        maps = (latents.float() * self.spread + self.mean).unflatten(1, (self.config.channels, side, side))
+        maps = self.unscaled(latents).unflatten(1, (self.config.channels, side, side))
         decoded: Any = self._model(maps.device).decode(maps)  # type: ignore[operator]
         return decoded.sample * self.reach[1] + self.reach[0]
 

@@ -5,9 +5,8 @@ import copy
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from fabricated import saved_resnet
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from lerobot_dp_plus.encoders import KeptFeatures, KeypointTokensConfig, PatchesConfig, ResNet18Config, keeping
 from lerobot_dp_plus.encoders.pretrained import Frozen
@@ -91,10 +90,7 @@ def test_pictures_of_rollouts_are_not_kept() -> None:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    file = tmp_path_factory.mktemp("weights") / "trunk.safetensors"
-    save_file(resnet18().state_dict(), file)
-    return str(file)
+    return str(saved_resnet(tmp_path_factory.mktemp("weights") / "trunk.safetensors"))
 
 
 @pytest.mark.parametrize("kind", [ResNet18Config, PatchesConfig, KeypointTokensConfig])

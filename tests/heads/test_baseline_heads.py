@@ -3,6 +3,7 @@
 import pytest
 import torch
 from baselines import NETWORKS, OBJECTIVES, conditions, head_over, name_of, states
+from refusals import refusal
 from small_networks import ACTION_DIM, HORIZON
 
 from lerobot_dp_plus.heads import Discretised, Given, Implicit, MixtureDensity, Regression
@@ -144,20 +145,13 @@ def test_proposals_work_where_nothing_may_be_differentiated(objective) -> None:
     assert found.shape == (B, N, HORIZON, ACTION_DIM)
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: MixtureDensity(num_modes=0), r"objective\.num_modes = 0: must be at least 1"),
-        (lambda: MixtureDensity(min_std=0), r"objective\.min_std = 0: must be positive"),
-        (lambda: Implicit(counter_examples=0), r"objective\.counter_examples = 0: must be at least 1"),
-        (lambda: Implicit(clip_range=-1), r"objective\.clip_range = -1: must be positive"),
-        (lambda: Discretised(num_bins=0), r"objective\.num_bins = 0: must be at least 1"),
-        (lambda: Discretised(focal=-1), r"objective\.focal = -1: must be at least 0"),
-    ],
-)
-def test_bad_fields_are_refused_by_name(make, said) -> None:
-    with pytest.raises(ValueError, match=said):
-        make()
+def test_bad_fields_are_refused_by_name() -> None:
+    assert "objective.num_modes = 0: must be at least 1" in refusal(MixtureDensity, num_modes=0)
+    assert "objective.min_std = 0: must be positive" in refusal(MixtureDensity, min_std=0)
+    assert "objective.counter_examples = 0: must be at least 1" in refusal(Implicit, counter_examples=0)
+    assert "objective.clip_range = -1: must be positive" in refusal(Implicit, clip_range=-1)
+    assert "objective.num_bins = 0: must be at least 1" in refusal(Discretised, num_bins=0)
+    assert "objective.focal = -1: must be at least 0" in refusal(Discretised, focal=-1)
 
 
 def test_a_regression_alone_always_says_the_same() -> None:

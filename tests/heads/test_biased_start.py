@@ -15,7 +15,7 @@ H = 1
 
 
 def head(objective, sampler: Sampler):
-    network = ExactNetwork(TRUTH, objective.sampling_path, objective.parametrisation)
+    network = ExactNetwork(TRUTH, objective.sampling_path, objective.prediction)
     return heads.make(network, objective, sampler, NoGuidance())
 
 
@@ -87,7 +87,7 @@ def test_jumps_begin_there_too() -> None:
     from gaussian_truth import ExactJumps
 
     objective = Shortcut(prediction="v", clip_range=None)
-    network = ExactJumps(TRUTH, objective.sampling_path, objective.parametrisation)
+    network = ExactJumps(TRUTH, objective.sampling_path, objective.prediction)
     sampler = Jump(4)
     made = heads.make(network, objective, sampler, NoGuidance())
     noise, start = torch.randn(1, 3, H, 2, dtype=torch.float64), torch.full((1, 3, H, 2), 0.8, dtype=torch.float64)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from baselines import conditions, head_over, states
+from refusals import refusal
 from small_networks import ACTION_DIM, HORIZON
 from torch import Tensor, nn
 
@@ -151,16 +152,9 @@ def _places() -> tuple[Tensor, Tensor]:
     return torch.zeros(40, 1, 2, ACTION_DIM), torch.full((40, 1, 2, ACTION_DIM), 0.6)
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: DerivativeFree(samples=0), r"objective\.search\.samples = 0: must be at least 1"),
-        (lambda: DerivativeFree(std=0), r"objective\.search\.std = 0: must be positive"),
-        (lambda: Langevin(iterations=0), r"objective\.search\.iterations = 0: must be at least 1"),
-        (lambda: Langevin(step=-1), r"objective\.search\.step = -1: must be positive"),
-        (lambda: Langevin(noise_scale=-1), r"objective\.search\.noise_scale = -1: must be at least 0"),
-    ],
-)
-def test_bad_fields_are_refused_by_name(make, said) -> None:
-    with pytest.raises(ValueError, match=said):
-        make()
+def test_bad_fields_are_refused_by_name() -> None:
+    assert "objective.search.samples = 0: must be at least 1" in refusal(DerivativeFree, samples=0)
+    assert "objective.search.std = 0: must be positive" in refusal(DerivativeFree, std=0)
+    assert "objective.search.iterations = 0: must be at least 1" in refusal(Langevin, iterations=0)
+    assert "objective.search.step = -1: must be positive" in refusal(Langevin, step=-1)
+    assert "objective.search.noise_scale = -1: must be at least 0" in refusal(Langevin, noise_scale=-1)

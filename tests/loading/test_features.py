@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from fabricated import saved_resnet
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot.scripts import lerobot_train
 from made_up_datasets import CAMERAS, LENGTHS, make_dataset
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from test_training import said  # noqa: F401
-from torchvision.models import resnet18
 
 from lerobot_dp_plus.augmentation import Augmentation, ColorJitter, NoAugmentation, PushTMirror
 from lerobot_dp_plus.encoders import ResNet18Config, SmallCnnConfig
@@ -32,10 +32,7 @@ def host(root):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    file = tmp_path_factory.mktemp("weights") / "trunk.safetensors"
-    save_file(resnet18().state_dict(), file)
-    return str(file)
+    return str(saved_resnet(tmp_path_factory.mktemp("weights") / "trunk.safetensors"))
 
 
 def training(encoder, augmentation: Augmentation, transforms: bool = False) -> SimpleNamespace:

@@ -22,7 +22,7 @@ every_objective = pytest.mark.parametrize("objective", objectives(), ids=describ
 
 
 def perfect(objective: Objective) -> ExactNetwork:
-    return ExactNetwork(TRUTH, objective.sampling_path, objective.parametrisation)
+    return ExactNetwork(TRUTH, objective.sampling_path, objective.prediction)
 
 
 def assert_mean(samples: Tensor, expected: Tensor) -> None:
@@ -50,22 +50,22 @@ def test_loss_of_the_perfect_network_is_the_irreducible_one(objective: Objective
     x0, x1 = torch.randn(count, 4, 2, dtype=torch.float64), TRUTH.sample(count, 4)
     valid = torch.ones(count, 4, dtype=torch.bool)
     loss = objective.loss_at(perfect(objective), x0, x1, t, None, valid)
-    expected = TRUTH.irreducible_loss(objective.sampling_path, objective.parametrisation, t[:1])[0]
+    expected = TRUTH.irreducible_loss(objective.sampling_path, objective.prediction, t[:1])[0]
     assert_mean(loss.flatten(0, 1), expected)
 
 
 @pytest.mark.parametrize(
     "objective",
     [*objectives(), FlowMatching(times=UniformTimes()), FlowMatching(times=LogitNormalTimes(-0.5, 0.8))],
-    ids=lambda o: f"{describe(o)}-{type(o.time_density).__name__}",
+    ids=lambda o: f"{describe(o)}-{type(o.times).__name__}",
 )
 def test_training_loss_averages_the_irreducible_one_over_the_density_of_times(objective: Objective) -> None:
     count = 20000
     valid = torch.ones(count, 4, dtype=torch.bool)
     loss = objective.loss(perfect(objective), TRUTH.sample(count, 4), None, valid)
     middles = (torch.arange(20000, dtype=torch.float64) + 0.5) / 20000
-    t = objective.time_density.quantile(middles)
-    expected = TRUTH.irreducible_loss(objective.sampling_path, objective.parametrisation, t).mean(0)
+    t = objective.times.quantile(middles)
+    expected = TRUTH.irreducible_loss(objective.sampling_path, objective.prediction, t).mean(0)
     assert_mean(loss.mean(1), expected)
 
 
@@ -108,7 +108,7 @@ def test_noise_and_times_come_from_the_generator(objective: Objective) -> None:
     # And it is the loss at exactly that noise and those times.
     generator = torch.Generator().manual_seed(1)
     x0 = torch.randn(x1.shape, dtype=x1.dtype, generator=generator)
-    t = objective.time_density.draw(6, x1.device, generator).double()
+    t = objective.times.draw(6, x1.device, generator).double()
     again = [objective.loss_at(perfect(objective), x0, x1, t, None, valid) for _ in range(2)]
     assert torch.equal(again[0], again[1])
     assert torch.equal(again[0], loss(1))
@@ -123,7 +123,7 @@ def test_network_sees_x_t_and_the_paths_time(objective: Objective) -> None:
             seen.append((x_t, time, condition))
             return super().forward(x_t, time, None)
 
-    network = Witness(TRUTH, objective.sampling_path, objective.parametrisation)
+    network = Witness(TRUTH, objective.sampling_path, objective.prediction)
     path, t = objective.sampling_path, torch.tensor([0.2, 0.7], dtype=torch.float64)
     x0, x1 = torch.randn(2, 4, 2, dtype=torch.float64), TRUTH.sample(2, 4)
     objective.loss_at(network, x0, x1, t, "condition", torch.ones(2, 4, dtype=torch.bool))

@@ -31,7 +31,7 @@ class Witness(ExactNetwork):
 
 
 def witness(objective: DenoisingObjective) -> Witness:
-    return Witness(TRUTH, objective.sampling_path, objective.parametrisation)
+    return Witness(TRUTH, objective.sampling_path, objective.prediction)
 
 
 @every_objective
@@ -48,7 +48,7 @@ def test_what_is_decided_is_shown_clean_at_its_own_time(objective: DenoisingObje
 def test_the_loss_of_every_step_is_that_at_its_time(objective: DenoisingObjective) -> None:
     """Of a network that looks at each action by itself, as the exact one of independent actions does."""
     x0, x1, t, valid = draw()
-    if objective.parametrisation == "epsilon":
+    if objective.prediction == "epsilon":
         t[:, :DECIDED] = 0.999  # at the data nothing is left that tells the noise
     whole = objective.loss_at(witness(objective), x0, x1, t, None, valid)
     assert whole.shape == x1.shape and not whole[~valid].any()

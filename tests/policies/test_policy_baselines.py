@@ -3,7 +3,20 @@
 import pytest
 import torch
 from host_scripts import STATE_ONLY, assert_resumes, evaluate, made_up, train
-from tiny import BASELINES, BATCH, HORIZON, OBSERVATIONS, config, frame, noise, policy, trained, training_batch, window
+from tiny import (
+    BASELINES,
+    BATCH,
+    HORIZON,
+    OBSERVATIONS,
+    config,
+    frame,
+    noise,
+    policy,
+    taught_to_go_on,
+    trained,
+    training_batch,
+    window,
+)
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from lerobot_dp_plus import load_policy
@@ -180,16 +193,7 @@ def test_it_learns_to_go_on_as_a_chunk_begins(objective):
     """No observation tells how it goes on; what is shown of the chunk does."""
     torch.manual_seed(1)
     made = policy(objective=objective, max_delay=3, horizon=8, n_action_steps=3)
-    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
-    for _ in range(120):
-        batch = training_batch(made.config, 48)
-        batch["action"] = (torch.rand(48, 1, 1) * 2 - 1).expand(48, 8, 2)
-        made.train()
-        optimizer.zero_grad()
-        made(batch)[0].backward()
-        optimizer.step()
-        made.update()
-    made.eval()
+    taught_to_go_on(made, updates=120, size=48)
     means = {}
     for value in (-0.6, 0.6):
         rest = torch.full((4, 2), value)

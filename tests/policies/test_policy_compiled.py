@@ -6,7 +6,7 @@ import pytest
 import torch
 from lerobot.configs import FeatureType, PolicyFeature
 from several import KINDS, acting
-from tiny import ENV_STATE, IMAGES, STATE, config, frame, noise, policy, trained, window
+from tiny import ENV_STATE, IMAGES, STATE, as_one_graph, config, frame, noise, policy, trained, window
 
 from lerobot_dp_plus.augmentation import PushTMirror
 from lerobot_dp_plus.auxiliary.dynamics import Outcome
@@ -145,10 +145,7 @@ STEERED = {name: KINDS[name] for name in ("energies that guide", "rules that are
 
 @pytest.mark.parametrize("kind", STEERED)
 def test_what_steers_is_one_graph(said, monkeypatch, kind):
-    """Traced whole, but not turned into machine code, which takes minutes."""
-    monkeypatch.setattr(
-        compiled, "graph", lambda propose: torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")
-    )
+    monkeypatch.setattr(compiled, "graph", as_one_graph)
     torch._dynamo.reset()
     made = acting(**STEERED[kind])
     seen = {key: torch.rand(2, *shape) for key, shape in made.config.observed_features.items()}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from fabricated import saved_resnet
 from host_scripts import PIXELS, assert_resumes, made_up, train
 from lerobot.policies import get_policy_class
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tiny import IMAGES, STATE, build, frame, learned, policy, training_batch
-from torchvision.models import resnet18
 
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.encoders import PatchesConfig, ResNet18Config
@@ -22,15 +22,9 @@ from lerobot_dp_plus.policies.modeling_dp_plus import DpPlusPolicy
 WEIGHTS = "trunk.safetensors"
 
 
-def made_trunk(file: Path, seed: int) -> Path:
-    torch.manual_seed(seed)
-    save_file(resnet18().state_dict(), file)
-    return file
-
-
 @pytest.fixture(scope="module")
 def trunk(tmp_path_factory) -> Path:
-    return made_trunk(tmp_path_factory.mktemp("trunks") / WEIGHTS, 0)
+    return saved_resnet(tmp_path_factory.mktemp("trunks") / WEIGHTS, 0)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +89,7 @@ def test_a_training_is_resumed_with_it(checkpoint, tmp_path):
 
 
 def test_another_trunk_under_its_name_is_refused(moved, trunk):
-    other = made_trunk(moved.parent / WEIGHTS, 1)
+    other = saved_resnet(moved.parent / WEIGHTS, 1)
     with pytest.raises(ValueError) as error:
         load_policy(moved)
     assert fetch(str(other)).digest in str(error.value) and fetch(str(trunk)).digest in str(error.value)
@@ -125,7 +119,7 @@ def test_training_leaves_it_as_it_is(kind, trunk):
 
 
 def test_a_trunk_that_was_trained_is_in_the_checkpoint_and_needs_no_file(tmp_path):
-    file = made_trunk(tmp_path / WEIGHTS, 0)
+    file = saved_resnet(tmp_path / WEIGHTS, 0)
     encoder = ResNet18Config(pretrained_weights=str(file), crop_ratio=1.0, num_keypoints=4, feature_dim=8)
     images = {key: replace(feature, shape=(3, 33, 33)) for key, feature in IMAGES.items()}
     made = policy(inputs={**STATE, **images}, image_encoder=encoder)

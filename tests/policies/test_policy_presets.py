@@ -36,14 +36,14 @@ def preset(name: str, **fields):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_predicts_the_data(name):
     made = preset(name)
-    assert made.objective.parametrisation == "x1"
+    assert made.objective.prediction == "x1"
     # Also where an objective is switched to.
     for objective in ("diffusion", "flow_matching", "shortcut"):
         assert _parsed(name, f"--objective.type={objective}", "--sampler.type=ddim").objective.prediction == "x1"
 
 
 def test_lerobots_noise_prediction_is_one_flag():
-    assert _parsed("dp_plus_unet", "--objective.prediction=epsilon").objective.parametrisation == "epsilon"
+    assert _parsed("dp_plus_unet", "--objective.prediction=epsilon").objective.prediction == "epsilon"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from lerobot.configs import RTCAttentionSchedule
 from lerobot.policies.rtc.configuration_rtc import RTCConfig
 from lerobot.rollout.inference.rtc import RTCInferenceEngine, _normalize_prev_actions_length, supports_rtc_inference
-from tiny import config, frame, noise, policy, trained, training_batch, window
+from tiny import as_one_graph, config, frame, noise, policy, taught_to_go_on, trained, training_batch, window
 
 from lerobot_dp_plus.energies import Energies, Goal
 from lerobot_dp_plus.heads import Regression
@@ -227,16 +227,7 @@ def test_a_regression_is_shown_its_prefix_too() -> None:
     """It learns that a chunk goes on as it begins, which no observation tells."""
     torch.manual_seed(0)
     made = policy(objective=Regression(), max_delay=3, horizon=8, n_action_steps=3)
-    optimizer = torch.optim.Adam(made.get_optim_params(), lr=1e-2)
-    for _ in range(150):
-        batch = training_batch(made.config, 64)
-        batch["action"] = (torch.rand(64, 1, 1) * 2 - 1).expand(64, 8, 2)
-        made.train()
-        optimizer.zero_grad()
-        made(batch)[0].backward()
-        optimizer.step()
-        made.update()
-    made.eval()
+    taught_to_go_on(made, updates=150, size=64)
     for value in (-0.6, 0.6):
         made.reset()
         plan = made.predict_action_chunk(frame(made.config, 1))
@@ -359,7 +350,6 @@ def test_warming_up_leaves_no_trace(more) -> None:
 
 @pytest.mark.parametrize("how", [Guided(), Trained()], ids=["guided", "trained"])
 def test_it_is_one_graph(how) -> None:
-    """Traced whole, without Inductor, which would take minutes to say the same."""
     torch.manual_seed(0)
     made = trained(max_delay=3, real_time=how, sampler=DDIM(2), **LONG)
     seen = window([frame(made.config, 1)] * 2)
@@ -368,9 +358,7 @@ def test_it_is_one_graph(how) -> None:
     model, drawn = made._averaged_model, torch.randn(1, 3, 16, 2)
     with torch.no_grad():
         expected = propose(model, recipe, told, drawn).chunks
-        found = torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")(
-            model, recipe, told, drawn
-        ).chunks
+        found = as_one_graph(propose)(model, recipe, told, drawn).chunks
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found[:, :, 1:3], plan.ahead[:, None, :2].expand(1, 3, 2, 2))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import config, policy
+from tiny import as_one_graph, config, policy
 
 from lerobot_dp_plus import load_policy
 from lerobot_dp_plus.heads.regression import Regression
@@ -73,14 +73,11 @@ def test_what_cannot_be_a_start_is_refused_by_name(made) -> None:
 
 
 def test_it_is_one_graph(made) -> None:
-    """Traced whole, without Inductor, which would take a minute to say the same."""
     window = {key: value[:, None].expand(-1, 2, *value.shape[1:]) for key, value in frame(made).items()}
     window = {**window, START: torch.full((2, H, 2), 0.4)}
     recipe, noise = Recipe.of(made.config, (), steps_before(made.config, 0.6)), torch.randn(2, 3, H, 2)
     model = made._averaged_model
     with torch.no_grad():
         expected = propose(model, recipe, window, noise).chunks
-        found = torch.compile(propose, fullgraph=True, dynamic=False, backend="eager")(
-            model, recipe, window, noise
-        ).chunks
+        found = as_one_graph(propose)(model, recipe, window, noise).chunks
     torch.testing.assert_close(found, expected)

@@ -102,6 +102,16 @@ def learned(made: DpPlusPolicy, make_batch: Callable[[], dict[str, Any]], update
     return made.eval()
 
 
+def taught_to_go_on(made: DpPlusPolicy, updates: int, size: int) -> DpPlusPolicy:
+    """The policy after chunks whose actions are all one number, which no observation tells and the chunk's beginning does."""
+
+    def batch() -> dict[str, Any]:
+        made_up = training_batch(made.config, size)
+        return made_up | {"action": (torch.rand(size, 1, 1) * 2 - 1).expand_as(made_up["action"])}
+
+    return learned(made, batch, updates)
+
+
 def step(made: DpPlusPolicy, optimizer: torch.optim.Optimizer, **batch: Any) -> None:
     update(made, optimizer, training_batch(made.config, **batch))
 
@@ -140,6 +150,11 @@ def training_batch(made: DpPlusConfig, batch_size: int = BATCH) -> dict[str, Any
 def said(made: DpPlusConfig, sentences: list[str]) -> dict[str, Tensor]:
     """What the pipeline makes of instructions."""
     return dict(zip(made.spoken_features, made.words.ids(sentences), strict=True))
+
+
+def as_one_graph[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """The function traced whole; without Inductor, which would take minutes to say the same."""
+    return torch.compile(function, fullgraph=True, dynamic=False, backend="eager")
 
 
 def noise(made: DpPlusConfig, batch_size: int = BATCH, seed: int = 1) -> Tensor:

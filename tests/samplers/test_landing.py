@@ -24,7 +24,7 @@ def objectives() -> list[tuple[str, Objective]]:
             made += [Diffusion(prediction=kind, path=path, clip_range=None) for kind in PARAMETRISATIONS]
         made += [Shortcut(prediction=kind, path=path, clip_range=None) for kind in ("x1", "v")]
     names = {path: name for name, path in ALL_PATHS.items()}
-    return [(f"{type(one).__name__}-{names[one.sampling_path]}-{one.parametrisation}", one) for one in made]
+    return [(f"{type(one).__name__}-{names[one.sampling_path]}-{one.prediction}", one) for one in made]
 
 
 def fits(sampler: type[Sampler], objective: Objective) -> bool:
@@ -42,7 +42,7 @@ CASES = [
 def chunks(objective: Objective, sampler: Sampler, truth: Gaussian, noise: Tensor) -> Tensor:
     """What a perfect network makes of noise."""
     network = (ExactJumps if isinstance(objective, Shortcut) else ExactNetwork)(
-        truth, objective.sampling_path, objective.parametrisation
+        truth, objective.sampling_path, objective.prediction
     )
     kept = {"keep_noise": True} if "kept_noise" in sampler.needs else {}
     sampler.check(objective.sampling_path)

@@ -30,7 +30,7 @@ CASES = [
 def judged(objective: Objective, sampler: Sampler, even: bool = False) -> Judgement:
     """What a perfect network makes of noise; with `even` on a grid even in t."""
     path = objective.sampling_path
-    network = (ExactJumps if isinstance(objective, Shortcut) else ExactNetwork)(TRUTH, path, objective.parametrisation)
+    network = (ExactJumps if isinstance(objective, Shortcut) else ExactNetwork)(TRUTH, path, objective.prediction)
     kept = {"keep_noise": True} if "kept_noise" in sampler.needs else {}
     stochastic = sampler.order is None
     noise = torch.randn(DRAWS, 1, 1, dtype=torch.float64) if stochastic else even_noise(QUANTILES)

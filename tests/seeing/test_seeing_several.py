@@ -27,8 +27,8 @@ def look(truth: Several, count: int) -> SeenSeveral:
 
 def off(truth: Several, seen: SeenSeveral, number: int, thing: int) -> torch.Tensor:
     """How far thing `number` that was found is from the true `thing`, in pixels, (N,)."""
-    assert seen.points is not None and seen.layers is not None
-    centre = seen.points.unflatten(1, (len(seen.layers), -1, 2))[:, number, 0]
+    assert seen.points is not None and seen.looks is not None
+    centre = seen.points.unflatten(1, (len(seen.looks), -1, 2))[:, number, 0]
     return SIDE * (centre - torch.tensor(truth.places[:, thing]).float()).norm(dim=-1)
 
 
@@ -36,6 +36,12 @@ def off(truth: Several, seen: SeenSeveral, number: int, thing: int) -> torch.Ten
 def three() -> tuple[Several, SeenSeveral]:
     truth = blocks()
     return truth, look(truth, 3)
+
+
+@pytest.fixture(scope="module")
+def two() -> tuple[Several, SeenSeveral]:
+    truth = cut_outs()
+    return truth, look(truth, 2)
 
 
 def test_three_blocks_are_found_and_which_lies_over_which(three: tuple[Several, SeenSeveral]) -> None:
@@ -59,12 +65,6 @@ def test_what_is_told_of_several_without_labels_is_right(three: tuple[Several, S
     quality = seen.quality
     assert quality is not None and quality.explained > 0.93 and min(quality.each) > 0.8
     assert quality.swapped < 0.1 and max(quality.hidden) < 0.1
-
-
-@pytest.fixture(scope="module")
-def two() -> tuple[Several, SeenSeveral]:
-    truth = cut_outs()
-    return truth, look(truth, 2)
 
 
 def test_of_two_things_one_has_a_direction(two: tuple[Several, SeenSeveral]) -> None:

@@ -8,7 +8,7 @@ import torch
 from seeing.drawn_things import ARENA, MIRROR, SIDE, SQUARE, VIEW, L, Truth, scene
 
 from lerobot_dp_plus.auxiliary.dynamics.frames import CORNERS, corners_of, pose_of
-from lerobot_dp_plus.seeing.states import Seen, see
+from lerobot_dp_plus.seeing.states import SeenOne, see
 from lerobot_dp_plus.sprites import Frames, Learning
 
 QUICK = Learning(pictures=96, rounds=3, searches=1, passes=2)
@@ -20,11 +20,11 @@ def truth() -> Truth:
 
 
 @pytest.fixture(scope="module")
-def seen(truth: Truth) -> Seen:
+def seen(truth: Truth) -> SeenOne:
     return see(truth.frames, VIEW, MIRROR, learning=QUICK)
 
 
-def test_the_points_are_the_corners_that_nobody_told(truth: Truth, seen: Seen) -> None:
+def test_the_points_are_the_corners_that_nobody_told(truth: Truth, seen: SeenOne) -> None:
     """A T's points are its corners: the mirror fixes the frame across, its look the frame along and which end is which."""
     assert seen.refused is None and seen.points is not None
     origin, angle = torch.tensor(truth.origins).float(), torch.tensor(truth.angles).float()
@@ -34,7 +34,7 @@ def test_the_points_are_the_corners_that_nobody_told(truth: Truth, seen: Seen) -
     assert off.quantile(0.9) < 0.6 * pixel
 
 
-def test_directions_are_found_to_degrees(truth: Truth, seen: Seen) -> None:
+def test_directions_are_found_to_degrees(truth: Truth, seen: SeenOne) -> None:
     assert seen.points is not None
     angle = pose_of(seen.points).angle.numpy()
     apart = np.abs((angle - truth.angles + np.pi) % (2 * np.pi) - np.pi)
@@ -42,7 +42,7 @@ def test_directions_are_found_to_degrees(truth: Truth, seen: Seen) -> None:
     assert np.degrees(apart.max()) < 10.0
 
 
-def test_what_is_told_without_labels_is_right(truth: Truth, seen: Seen) -> None:
+def test_what_is_told_without_labels_is_right(truth: Truth, seen: SeenOne) -> None:
     """Good poses explain the picture, no turn explains it better, and the mirror image agrees."""
     quality = seen.quality
     assert quality is not None and quality.far is not None and quality.apart is not None
@@ -64,7 +64,7 @@ def test_noise_of_a_camera_is_no_reason_to_refuse(truth: Truth) -> None:
     assert off.median() < 0.4 * ARENA / SIDE
 
 
-def test_the_mirror_image_of_a_picture_has_the_mirror_image_of_its_points(truth: Truth, seen: Seen) -> None:
+def test_the_mirror_image_of_a_picture_has_the_mirror_image_of_its_points(truth: Truth, seen: SeenOne) -> None:
     """The frame is one in which the task's mirror only swaps left and right: what `pusht_mirror` does with corners."""
     some = truth.frames.part(slice(0, 40))
     assert some.robots is not None

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from refusals import refusal
 from torch import Tensor
 
 from lerobot_dp_plus.tokenizers import Autoencoder, Pca
@@ -68,18 +69,11 @@ def test_it_is_saved_and_copied_and_never_trained(learned) -> None:
         assert torch.equal(each.encode(crops(5)), learned.encode(crops(5)))
 
 
-@pytest.mark.parametrize(
-    "fields, message",
-    [
-        ({"size": 10}, r"tokenizer\.size = 10: must be a multiple of 4"),
-        ({"channels": 0}, r"tokenizer\.channels = 0"),
-        ({"crops": 1}, r"tokenizer\.crops = 1: must be at least 2"),
-    ],
-)
-def test_fields_that_are_not_legal_are_named(fields, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        Autoencoder(**fields)
+def test_fields_that_are_not_legal_are_named() -> None:
+    assert "tokenizer.size = 10: must be a multiple of 4" in refusal(Autoencoder, size=10)
+    assert "tokenizer.channels = 0" in refusal(Autoencoder, channels=0)
+    assert "tokenizer.crops = 1: must be at least 2" in refusal(Autoencoder, crops=1)
 
 
 def test_as_it_comes_it_makes_as_many_numbers_as_the_other_one() -> None:
-    assert Autoencoder().latents == Pca().latents and Autoencoder().side == Pca().side
+    assert Autoencoder().latents == Pca().latents and Autoencoder().size == Pca().size

@@ -13,6 +13,7 @@ from lerobot_dp_plus.auxiliary.dynamics.ends import Context, Ends, Gaussian
 from lerobot_dp_plus.auxiliary.dynamics.ends.context import sentence_vector
 from lerobot_dp_plus.auxiliary.dynamics.frames import Frame, Moment, Observed
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Information, Weighting
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Energy, Scene, Tokens
 from lerobot_dp_plus.units import ACTION, Units
 
@@ -48,9 +49,7 @@ class Outcome(Dynamics):
     ends: Ends = field(default_factory=Gaussian)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dim", "depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"dynamics.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("dynamics", self, steps=1, dim=1, depth=1)
         if not self.weight > 0:
             raise ValueError(f"dynamics.weight = {self.weight}: must be positive; to go without, dynamics.type=none")
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary.base import Around, AuxiliaryModel, Data, Further, Loss, Needs, Surroundings, View
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import GAZE, Tokens
 from lerobot_dp_plus.units import Units
 
@@ -34,9 +35,7 @@ class Gaze(Further):
     camera: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("queries", "dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"auxiliary.{name} = {getattr(self, name)}: must be at least 1")
+        at_least("auxiliary", self, queries=1, dim=1)
         if not self.weight > 0:
             raise ValueError(f"auxiliary.weight = {self.weight}: must be positive; to go without, auxiliary.type=none")
 

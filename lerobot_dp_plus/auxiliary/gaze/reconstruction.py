@@ -39,7 +39,7 @@ class GazeReconstructionModel(GazeModel):
 
     def __init__(self, config: GazeReconstruction, surroundings: Surroundings):
         super().__init__(config, surroundings)
-        self.tokenizer, self.side = config.tokenizer.build(), config.tokenizer.side
+        self.tokenizer, self.side = config.tokenizer.build(), config.tokenizer.size
         self.objective = FlowMatching(prediction="v", times=UniformTimes())
         size = DiTConfig(dim=2 * config.dim, depth=config.depth, num_heads=1)
         spans = {STEPS: Span(config.queries, config.dim)}

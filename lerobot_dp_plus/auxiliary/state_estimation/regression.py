@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lerobot_dp_plus.auxiliary.base import Around, Data, Loss, Needs, Surroundings, View
 from lerobot_dp_plus.auxiliary.state_estimation.base import StateEstimation, StateEstimator
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Tokens
 from lerobot_dp_plus.units import Units
 
@@ -37,8 +38,7 @@ class Regression(StateEstimation):
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"state_estimation.samples = {self.samples}: must be at least 1")
+        at_least("state_estimation", self, samples=1)
         if not self.weight > 0:
             raise ValueError(
                 f"state_estimation.weight = {self.weight}: must be positive; to go without, state_estimation.type=none"

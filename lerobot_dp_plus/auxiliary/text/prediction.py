@@ -21,6 +21,7 @@ from lerobot_dp_plus.auxiliary.base import (
     View,
 )
 from lerobot_dp_plus.auxiliary.text.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.notation import Condition, Tokens, unsaid
 from lerobot_dp_plus.units import Units
 
@@ -58,8 +59,7 @@ class Text(Further):
     def __post_init__(self) -> None:
         if self.of not in (INSTRUCTION, SUBTASK):
             raise ValueError(f"auxiliary.of = {self.of!r}: legal are {INSTRUCTION!r} and {SUBTASK!r}")
-        if self.max_words < 1:
-            raise ValueError(f"auxiliary.max_words = {self.max_words}: must be at least 1")
+        at_least("auxiliary", self, max_words=1)
         if not self.weight > 0:
             raise ValueError(f"auxiliary.weight = {self.weight}: must be positive; to go without, auxiliary.type=none")
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from lerobot_dp_plus import digests
-
-INSTALL = 'pip install "lerobot_policy_dp_plus[towers]"'
+from lerobot_dp_plus.extras import imported
 
 
 class Shape(NamedTuple):
@@ -70,10 +69,4 @@ def digest_of(model: str, revision: str | None) -> str:
 
 def transformers() -> Any:
     """The package, or a ModuleNotFoundError that names the extra."""
-    try:
-        import transformers as found
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"network.backbone.type=pretrained needs the towers extra: {INSTALL}", name=error.name
-        ) from error
-    return found
+    return imported("transformers", "towers", by="network.backbone.type=pretrained")

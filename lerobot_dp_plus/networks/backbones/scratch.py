@@ -6,6 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.networks.backbones.base import Backbone, BackboneConfig, each_sees_itself, sees_backwards
 from lerobot_dp_plus.networks.experts import KeysValues, Layer, joined
 
@@ -22,8 +23,7 @@ class Scratch(BackboneConfig):
     dim: int = 192
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise ValueError(f"network.backbone.dim = {self.dim}: must be at least 1")
+        at_least("network.backbone", self, dim=1)
 
     @property
     def width(self) -> int:

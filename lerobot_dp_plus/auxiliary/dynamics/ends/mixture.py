@@ -9,6 +9,7 @@ from lerobot_dp_plus.auxiliary.dynamics.ends.base import FLOOR, Ends, EndsModel,
 from lerobot_dp_plus.auxiliary.dynamics.ends.context import NOTHING, Context
 from lerobot_dp_plus.auxiliary.dynamics.ends.known import Known
 from lerobot_dp_plus.auxiliary.dynamics.weighting import Weighting
+from lerobot_dp_plus.legal import at_least
 from lerobot_dp_plus.modes.gaussian_mixture import POINTS_EACH, REGULARISATION, size, whitened
 from lerobot_dp_plus.modes.mixtures import fit
 from lerobot_dp_plus.modes.points import principal
@@ -40,8 +41,7 @@ class Mixture(Ends):
     most: int = 6
 
     def __post_init__(self) -> None:
-        if self.most < 1:
-            raise ValueError(f"dynamics.ends.most = {self.most}: must be at least 1")
+        at_least("dynamics.ends", self, most=1)
 
     def build(self, dim: int) -> "MixtureEnds":
         return MixtureEnds(dim, self.most)
