@@ -1,7 +1,27 @@
 """One window per sample: random while training, centred otherwise."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Crop(NamedTuple):
+    """How much of a picture is seen.
+
+    Args:
+        ratio: side of the crop over side of the picture.
+        shape: (height, width) in pixels; overrides `ratio`.
+    """
+
+    ratio: float = 1.0
+    shape: tuple[int, int] | None = None
+
+    def size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """(height, width) of the crop of a picture of `size` (H, W)."""
+        if self.shape is not None:
+            return int(self.shape[0]), int(self.shape[1])
+        return int(size[0] * self.ratio), int(size[1] * self.ratio)
 
 
 def random_crop(images: Tensor, height: int, width: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import draccus
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders.crop import centre_crop, random_crop
+from lerobot_dp_plus.encoders.crop import Crop, centre_crop, random_crop
 from lerobot_dp_plus.encoders.resize import Resize, size_for
 from lerobot_dp_plus.notation import STEPS
 
@@ -16,13 +16,13 @@ from lerobot_dp_plus.notation import STEPS
 class CameraEncoder(nn.Module, ABC):
     """One camera's pictures of any size -> a feature for each frame, or tokens. The pictures are cropped first."""
 
-    def __init__(self, crop_ratio: float, crop_shape: tuple[int, int] | None):
+    def __init__(self, crop: Crop):
         super().__init__()
-        self.crop_ratio, self.crop_shape = crop_ratio, crop_shape
+        self.crop = crop
 
     def cropped(self, images: Tensor) -> Tensor:
         """(B, T_o, 3, H, W) -> (B, T_o, 3, height, width): at random in training, the centre in use."""
-        height, width = crop_size(images.shape[-2:], self.crop_ratio, self.crop_shape)
+        height, width = self.crop.size(images.shape[-2:])
         if images.shape[-2:] == (height, width):
             return images
         return (random_crop if self.training else centre_crop)(images, height, width)
@@ -46,13 +46,6 @@ def pixels(cells: Tensor, maps: tuple[int, ...], crop: tuple[int, ...]) -> Tenso
     """
     rows, columns = (round(side / cells_along) for side, cells_along in zip(crop, maps, strict=True))
     return cells * cells.new_tensor([columns, rows])
-
-
-def crop_size(size: tuple[int, ...], ratio: float, shape: tuple[int, int] | None) -> tuple[int, int]:
-    """Crop (height, width) of an image of `size` (H, W): `shape` if given, else that share of each side."""
-    if shape is not None:
-        return int(shape[0]), int(shape[1])
-    return int(size[0] * ratio), int(size[1] * ratio)
 
 
 @dataclass(frozen=True)
@@ -79,6 +72,11 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
     crop_shape: tuple[int, int] | None = None
     feature_dim: int = 64
     share_across_cameras: bool = False
+
+    @property
+    def crop(self) -> Crop:
+        """How much of a picture is seen."""
+        return Crop(self.crop_ratio, self.crop_shape)
 
     @property
     def crops(self) -> bool:
@@ -131,7 +129,7 @@ class ImageEncoderConfig(draccus.ChoiceRegistry, ABC):
         if len(shape) != 3 or shape[0] != 3:
             raise ValueError(f"{key} has shape {shape}; an image must be (3, H, W), channels first")
         size = shape[1:]
-        crop = crop_size(size, self.crop_ratio, self.crop_shape)
+        crop = self.crop.size(size)
         asked = f"crop_ratio={self.crop_ratio}" if self.crop_shape is None else f"crop_shape={tuple(self.crop_shape)}"
         least = self.stride + 1
         named, cropped = f"{key} is {_times(size)} (height×width)", f"its crop {_times(crop)} ({asked})"

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus.encoders.crop import Crop
 from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, pixels
 from lerobot_dp_plus.encoders.patches import ages
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
@@ -25,17 +26,8 @@ class KeypointTokenEncoder(CameraEncoder):
     f are the features of the trunk, (x, y) a place in the crop from −1 to 1. K tokens a frame, whatever the picture's size.
     """
 
-    def __init__(
-        self,
-        trunk: nn.Module,
-        channels: int,
-        num_keypoints: int,
-        dim: int,
-        gain: float,
-        crop_ratio: float,
-        crop_shape: tuple[int, int] | None,
-    ):
-        super().__init__(crop_ratio, crop_shape)
+    def __init__(self, trunk: nn.Module, channels: int, num_keypoints: int, dim: int, gain: float, crop: Crop):
+        super().__init__(crop)
         self.backbone = trunk
         self.attention = nn.Conv2d(channels, num_keypoints, 1)
         self.keypoints = SpatialSoftmax()
@@ -100,12 +92,5 @@ class KeypointTokensConfig(TrunkConfig):
 
     def build(self, *, fetch_pretrained: bool = True) -> KeypointTokenEncoder:
         trunk, channels = self.make_trunk(fetch_pretrained=fetch_pretrained)
-        return KeypointTokenEncoder(
-            trunk,
-            channels,
-            self.num_keypoints,
-            self.feature_dim,
-            ATTENTION_GAINS[self.trunk],
-            self.crop_ratio,
-            self.crop_shape,
-        )
+        gain = ATTENTION_GAINS[self.trunk]
+        return KeypointTokenEncoder(trunk, channels, self.num_keypoints, self.feature_dim, gain, self.crop)

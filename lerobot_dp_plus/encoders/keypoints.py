@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lerobot_dp_plus.encoders.crop import Crop
 from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig
 from lerobot_dp_plus.encoders.spatial_softmax import SpatialSoftmax
 
@@ -26,11 +27,10 @@ class ImageEncoder(CameraEncoder):
         backbone_channels: int,
         num_keypoints: int,
         feature_dim: int,
-        crop_ratio: float,
-        crop_shape: tuple[int, int] | None,
+        crop: Crop,
         gains: tuple[float, float] = (1.0, 1.0),
     ):
-        super().__init__(crop_ratio, crop_shape)
+        super().__init__(crop)
         self.backbone = backbone
         self.attention = nn.Conv2d(backbone_channels, num_keypoints, 1)
         self.keypoints = SpatialSoftmax()
@@ -73,7 +73,6 @@ class KeypointsConfig(ImageEncoderConfig):
             backbone_channels=channels,
             num_keypoints=self.num_keypoints,
             feature_dim=self.feature_dim,
-            crop_ratio=self.crop_ratio,
-            crop_shape=self.crop_shape,
+            crop=self.crop,
             gains=self.gains,
         )

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, crop_size, pixels
+from lerobot_dp_plus.encoders.crop import Crop
+from lerobot_dp_plus.encoders.image import CameraEncoder, ImageEncoderConfig, pixels
 from lerobot_dp_plus.encoders.trunks import TrunkConfig
 from lerobot_dp_plus.notation import PATCHES
 
@@ -16,16 +17,8 @@ from lerobot_dp_plus.notation import PATCHES
 class PatchEncoder(CameraEncoder):
     """W · trunk(crop(image)) + place + age, one token for each place of the trunk's map, frame by frame."""
 
-    def __init__(
-        self,
-        trunk: nn.Module,
-        channels: int,
-        pool: int,
-        dim: int,
-        crop_ratio: float,
-        crop_shape: tuple[int, int] | None,
-    ):
-        super().__init__(crop_ratio, crop_shape)
+    def __init__(self, trunk: nn.Module, channels: int, pool: int, dim: int, crop: Crop):
+        super().__init__(crop)
         self.backbone, self.pool = trunk, nn.AvgPool2d(pool, ceil_mode=True) if pool > 1 else nn.Identity()
         self.project = nn.Conv2d(channels, dim, 1)
         self.norm = nn.LayerNorm(dim)
@@ -104,12 +97,9 @@ class PatchesConfig(TrunkConfig):
             )
 
     def tokens(self, shape: tuple[int, ...], n_obs_steps: int) -> int:
-        sides = (
-            math.ceil(math.ceil(side / self.stride) / self.pool)
-            for side in crop_size(shape[1:], self.crop_ratio, self.crop_shape)
-        )
+        sides = (math.ceil(math.ceil(side / self.stride) / self.pool) for side in self.crop.size(shape[1:]))
         return n_obs_steps * math.prod(sides)
 
     def build(self, *, fetch_pretrained: bool = True) -> PatchEncoder:
         trunk, channels = self.make_trunk(fetch_pretrained=fetch_pretrained)
-        return PatchEncoder(trunk, channels, self.pool, self.feature_dim, self.crop_ratio, self.crop_shape)
+        return PatchEncoder(trunk, channels, self.pool, self.feature_dim, self.crop)

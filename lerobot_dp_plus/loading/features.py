@@ -9,7 +9,6 @@ from lerobot.datasets import LeRobotDataset
 
 from lerobot_dp_plus.augmentation import Augmentation
 from lerobot_dp_plus.encoders import ImageEncoderConfig
-from lerobot_dp_plus.encoders.image import crop_size
 from lerobot_dp_plus.encoders.resnet import map_shape
 from lerobot_dp_plus.host_hooks import is_ours
 from lerobot_dp_plus.loading.sizes import seen_cameras
@@ -52,7 +51,7 @@ def changing(cfg: Any, cameras: Mapping[str, tuple[int, ...]]) -> str | None:
     The reason names the field, its value and the way out. It completes the sentence "…, because ".
     """
     encoder: ImageEncoderConfig = cfg.policy.image_encoder
-    crops = [crop_size(shape[-2:], encoder.crop_ratio, encoder.crop_shape) != shape[-2:] for shape in cameras.values()]
+    crops = [encoder.crop.size(shape[-2:]) != shape[-2:] for shape in cameras.values()]
     if any(crops):
         field = "crop_ratio" if encoder.crop_shape is None else "crop_shape"
         return (

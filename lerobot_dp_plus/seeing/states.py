@@ -35,7 +35,7 @@ type Tell = Callable[[str, int, int], None]
 
 
 @dataclass
-class Seen[Looks, Reading, Quality]:
+class Seen[Looks, Places, Verdict]:
     """What was found, as far as it went.
 
     Args:
@@ -48,8 +48,8 @@ class Seen[Looks, Reading, Quality]:
     frames: Frames
     scene: Scene
     looks: Looks | None = None
-    reading: Reading | None = None
-    quality: Quality | None = None
+    reading: Places | None = None
+    quality: Verdict | None = None
     points: Tensor | None = None
     refused: Unseeable | None = None
 

@@ -15,6 +15,7 @@ from lerobot_dp_plus.encoders import (
     PatchesConfig,
     SmallCnnConfig,
 )
+from lerobot_dp_plus.encoders.crop import Crop
 from lerobot_dp_plus.encoders.keypoint_tokens import KeypointTokenEncoder
 from lerobot_dp_plus.encoders.patches import PatchEncoder, ages, places
 from lerobot_dp_plus.encoders.words import WORD_IDS, WORDS_VALID
@@ -47,7 +48,7 @@ def observe(words: HashedWords | None = None, batch: int = 2) -> dict[str, Tenso
 
 def pixels(dim: int = 4, pool: int = 1) -> PatchEncoder:
     """An encoder whose trunk is the picture itself."""
-    return PatchEncoder(nn.Identity(), 3, pool, dim, 1.0, None)
+    return PatchEncoder(nn.Identity(), 3, pool, dim, Crop())
 
 
 @pytest.mark.parametrize("size", [(33, 33), (33, 96), (41, 57), (64, 40), (65, 97), (80, 63)])
@@ -224,7 +225,7 @@ def test_registered_by_name() -> None:
 @torch.no_grad()
 def test_a_keypoint_is_the_mean_of_what_it_attends_to() -> None:
     """Place and features by hand, of a trunk that is the picture itself."""
-    encoder = KeypointTokenEncoder(nn.Identity(), 3, 2, 8, 4.0, 1.0, None).eval()
+    encoder = KeypointTokenEncoder(nn.Identity(), 3, 2, 8, 4.0, Crop()).eval()
     picture = torch.randn(1, 1, 3, 4, 5)
     found = encoder(picture)[0, 0]
     flat, weight = picture[0, 0].flatten(1), encoder.attention.weight[..., 0, 0]
