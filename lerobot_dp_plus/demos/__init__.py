@@ -4,6 +4,7 @@ file                what it holds
 ------------------  -------------------------------------------------------------------------
 writer.py           episodes as arrays -> a LeRobotDataset that exists completely or not at all
 features.py         LeRobot's feature tables: vectors, cameras, what a step brought
+scene_features.py   those of scenes with several things, a gaze and a sentence
 pusht_features.py   LeRobot's feature table of PushT, and the T's eight keypoints
 pusht_model.py      a fast batched quasi-static model of the push: T of two boxes, disc agent
 pusht_simulator.py  gym_pusht's own physics as an exact checker from any state

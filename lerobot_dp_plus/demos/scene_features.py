@@ -1,4 +1,4 @@
-"""What is recorded of scenes with coloured things, of which a sentence names one: LeRobot's features and columns of them."""
+"""LeRobot's features and columns of scenes in which a sentence says what to do with one of several things."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
