@@ -12,7 +12,7 @@ from lerobot_dp_plus.environments.told_config import ToldConfig
 @EnvConfig.register_subclass("blocks")
 @dataclass
 class BlocksConfig(ToldConfig):
-    """Options of `Blocks`; raises a ValueError as `ToldConfig` does."""
+    """Options of `Blocks`."""
 
     environment: ClassVar[type[Blocks]] = Blocks
 

@@ -12,7 +12,7 @@ from lerobot_dp_plus.environments.told_config import ToldConfig
 @EnvConfig.register_subclass("three_pucks")
 @dataclass
 class ThreePucksConfig(ToldConfig):
-    """Options of `ThreePucks`, which needs the `metaworld` extra; raises a ValueError as `ToldConfig` does."""
+    """Options of `ThreePucks`; needs the `metaworld` extra."""
 
     environment: ClassVar[type[ThreePucks]] = ThreePucks
 
