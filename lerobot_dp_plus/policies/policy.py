@@ -268,8 +268,7 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     # Checkpoints
 
-    push_model_to_hub = push_model_to_hub  # LeRobot's hook at the end of a training
-    push_to_hub = push_to_hub  # for everybody else to call
+    push_model_to_hub, push_to_hub = push_model_to_hub, push_to_hub  # LeRobot's hook after a training; for everybody
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         """Write weights and config. Where weights are sharded every process must call this; the first one writes."""
