@@ -1,13 +1,14 @@
 """Recipes made tiny, and commands run in this process, without the seconds of imports."""
 
 import json
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks import paired
 from benchmarks.common import ROOT
 from lerobot_dp_plus import cli
-from lerobot_dp_plus.evaluation import evaluate
+from lerobot_dp_plus.evaluation import evaluate, latency
 
 DEMOS = ROOT / "lerobot_dp_plus" / "assets" / "pusht_demos"
 #: Episodes end early: what an untrained policy would do for 300 steps is of no interest.
@@ -25,13 +26,17 @@ def shrunk(recipe: Path, place: Path) -> Path:
 
 
 def in_this_process(command, log) -> float:
-    """As `benchmarks.paired.run` with a command of `dp-plus`, whose arguments do not hear of `SHORT`."""
+    """As `benchmarks.paired.run` with a command of `dp-plus`, whose arguments do not hear of `SHORT`.
+
+    A latency is of few repeats: fifty of a made-up policy would take longer than its training.
+    """
     stock = evaluate.eval_arguments
 
     def short(*arguments) -> list[str]:
         return [*stock(*arguments), SHORT]
 
-    with patch.object(evaluate, "eval_arguments", short):
+    few = partial(latency.measure_latency, repeats=3, warm_up=1)
+    with patch.object(evaluate, "eval_arguments", short), patch.object(latency, "measure_latency", few):
         assert cli.main(command[3:]) == 0
     return 1.0
 
