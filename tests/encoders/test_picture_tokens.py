@@ -281,7 +281,7 @@ def test_patches_say_where_they_are(pool: int) -> None:
 def test_keypoints_say_where_they_are() -> None:
     """Attention to what is red, of a trunk that sees every fourth pixel, is where the red pixel is."""
     every_fourth = nn.AvgPool2d(1, stride=4)
-    encoder = KeypointTokenEncoder(every_fourth, 3, 2, 4, 1.0, 0.5, None).eval()
+    encoder = KeypointTokenEncoder(every_fourth, 3, 2, 4, 1.0, Crop(0.5)).eval()
     encoder.attention.weight.zero_()
     encoder.attention.weight[0, 0] = 1e4
     images = torch.zeros(1, 2, 3, 64, 80)
