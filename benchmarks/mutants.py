@@ -512,6 +512,13 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("torch.where(which, self.time", "torch.where(~which, self.time", "what is noisy is called clean"),
         ("which.repeat(again, 1)", "which.repeat_interleave(again, 0)", "rows are shown others' prefixes"),
     ],
+    ("policies/statistics.py", "policies/test_statistics.py"): [
+        (".numpy().copy() if", ".numpy() if", "statistics are read from memory that a worker's start frees"),
+    ],
+    ("policies/timing.py", "policies/test_policy_windows.py"): [
+        ("config.max_delay and config.mask_padded_actions", "config.mask_padded_actions", "no end is ever left out"),
+        ("if config.max_delay and config.mask_padded_actions", "if False", "a late policy never sees an end"),
+    ],
     ("policies/continuing.py", "policies/test_policy_real_time.py"): [
         ("- past.shape[1]\n    committed", "\n    committed", "decided steps begin in the past"),
         ("decided(known, drawn.chunks)", "drawn.chunks", "what is decided is drawn anew"),
@@ -536,6 +543,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("policies/chunk_model.py", "policies/test_policy_real_time.py"): [
         ("counted = counted & ~shown", "counted = counted", "what is shown counts as learned"),
+        ("(torch.rand(first.shape, device=chunks.device) < 0.5)", "1", "every chunk shows what is decided"),
         ("(most_shown + 1, (len", "(most_shown, (len", "the longest prefix is never shown"),
     ],
     ("policies/chunk_model.py", "policies/test_policy_state_estimation.py"): [
