@@ -18,12 +18,10 @@ from lerobot_dp_plus.notation import WORDS, Span, Tokens
 class HashedWords(Words):
     """e(word) + e'(place). The table e has `buckets` rows, and the row of a word is its CRC-32 modulo `buckets`.
 
-    The hashing trick, Weinberger et al., arXiv 0902.2206. Case does not count, only letters and digits do.
-    Two words share a row with a chance of one in `buckets`. Meanings are learned from the data's instructions alone.
+    The hashing trick, Weinberger et al., arXiv 0902.2206. Only letters and digits count. Two words share a row once in `buckets`.
 
     Attributes:
-        buckets: rows of the table.
-        dim: width of a token.
+        buckets, dim: rows of the table, and width of a token.
         max_words: how many words of a sentence are read; further words are left out.
     """
 
@@ -39,10 +37,9 @@ class HashedWords(Words):
         return Span(self.max_words, self.dim)
 
     def ids(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        rows = torch.full((len(sentences), self.max_words), -1, dtype=torch.int64)
-        for row, sentence in zip(rows, sentences, strict=True):
-            words = self.pieces(sentence.lower())
-            row[: len(words)] = torch.tensor([zlib.crc32(word.encode()) % self.buckets for word in words])
+        read = [[zlib.crc32(word.encode()) % self.buckets for word in self.pieces(each.lower())] for each in sentences]
+        filled = [each + [-1] * (self.max_words - len(each)) for each in read]
+        rows = torch.tensor(filled, dtype=torch.int64).reshape(len(read), self.max_words)
         return rows.clamp_min(0), rows >= 0
 
     def pieces(self, sentence: str) -> list[str]:
