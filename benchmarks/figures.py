@@ -135,13 +135,16 @@ def training(result: dict[str, Any]) -> Figure:
         axes.set(xlabel="samples/s through lerobot train", title=f"{name}, batch {size['batch_size']}")
         axes.invert_yaxis()
         plain(axes)
-        if {"ours + memory", "ours + host", "host + memory"} <= rates.keys():
+        theirs = "ours + host4" if "ours + host4" in rates else "ours + host"
+        if {"ours + memory", theirs, "host + memory"} <= rates.keys():
             mine = rates["ours + memory"]["median"]
-            by_loader, by_policy = (mine / rates[each]["median"] for each in ("ours + host", "host + memory"))
+            by_loader, by_policy = (mine / rates[each]["median"] for each in (theirs, "host + memory"))
             points.append(f"{name}: loader {by_loader:.1f}×, policy {by_policy:.1f}×")
     figure.tight_layout()
     point = f"What ours are worth in samples a second; {'; '.join(points)}" if points else "Samples a second"
-    headline(figure, point, "each against LeRobot's with the other part ours; both policies have equally many weights")
+    headline(
+        figure, point, "each against LeRobot's, its loader with 4 workers, the other part ours; equally many weights"
+    )
     return figure
 
 
