@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks import few_calls, figures, figures_quality, loading, long_run, pusht_quality
+from benchmarks import few_calls, figures, figures_quality, loading, long_run, pusht_quality, realtime
 from benchmarks.common import RESULTS, picture_of, write_figure
 
 
@@ -38,6 +38,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Figure]] = {
     "pusht_pixels": _quality,
     "pusht_quality": _quality,
     "pusht_study_equal": _study_equal,
+    "realtime": lambda result: realtime.draw(result["result"]),
     "training": figures.training,
 }
 
