@@ -130,10 +130,12 @@ class ChunkModel(nn.Module):
     ) -> tuple[Loss, Tensor | None, Tensor]:
         """The loss of the chunks, as a mean over `draws` noises and times; the error of every action, and how often it counts.
 
-        Of half of the chunks a random number of the first steps, up to `most_shown`, is shown to the network; the loss is of the
-        others. The other half is learned as if nothing were decided, which a policy that is not late needs most. The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a
-        whole. An action counts in a share (B, H) of the draws. `there` (B, A) says which of its numbers count, where robots
-        have different ones; the mean is over these.
+        Half of the chunks show the network a random number of their first steps, up to `most_shown`, and the loss is of the
+        others. The rest is learned as if nothing were decided: a policy that is not late meets nothing else.
+
+        The error (B, H, A) is zero where an action does not count. It is None for a head that judges chunks as a whole. An
+        action counts in a share (B, H) of the draws. `there` (B, A) says which of its numbers count, where robots have
+        different ones; the mean is over these.
         """
         # Times come in the order of the rows, so the draws of one sample lie a batch apart.
         chunks, counted = (torch.cat([value] * draws) for value in (split.policy.actions, split.policy.valid))

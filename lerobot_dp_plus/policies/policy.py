@@ -268,7 +268,8 @@ class DpPlusPolicy(PreTrainedPolicy):
 
     # Checkpoints
 
-    push_model_to_hub, push_to_hub = push_model_to_hub, push_to_hub  # LeRobot's hook after a training; for everybody
+    # The first is called by LeRobot after a training, the second by anybody.
+    push_model_to_hub, push_to_hub = push_model_to_hub, push_to_hub
 
     def _save_pretrained(self, save_directory: Path, state_dict: dict[str, Tensor] | None = None) -> None:
         """Write weights and config. Where weights are sharded every process must call this; the first one writes."""

@@ -60,8 +60,8 @@ def steps_between_observations(rate: float) -> int:
 def left_out(config: "DpPlusConfig") -> int:
     """Frames at an episode's end that are not trained on: of their chunk, fewer actions are real than LeRobot asks for.
 
-    None if the policy is trained to be late, by `max_delay`. It plans long and executes little, so this would cost it the
-    last seconds of every episode, where precision counts; and what is padding has no part in its loss.
+    A policy that is trained to be late, by `max_delay`, leaves out no frame. It plans long and executes little, so the rule
+    would cost it the last seconds of every episode, where precision counts. Padding has no part in its loss.
     """
     if config.max_delay and config.mask_padded_actions:
         return 0
